@@ -1,0 +1,75 @@
+/** Preconditions and ranges of GET and HEAD (RFC 9110, sections 13 and 14). */
+
+export interface Validators {
+  /** Without quotes. */
+  readonly etag: string;
+  /** Milliseconds since 1970. */
+  readonly lastModified: number;
+}
+type Headers = Readonly<Record<string, string>>;
+
+/** Weak comparison: the same picture with another coding is the same picture. */
+function names(list: string, etag: string): boolean {
+  if (list.trim() === "*") return true;
+  return list.split(",").some((item) => item.trim().replace(/^W\//, "") === `"${etag}"`);
+}
+
+const seconds = (ms: number): number => Math.floor(ms / 1000);
+
+/** Undefined for what is no date: such a header is ignored. */
+function dateOf(value: string | undefined): number | undefined {
+  const time = value === undefined ? Number.NaN : Date.parse(value);
+  return Number.isNaN(time) ? undefined : seconds(time);
+}
+
+/** `failed`: 412. An ETag condition decides alone where it stands beside that of a date. */
+export function judge(
+  headers: Headers,
+  { etag, lastModified }: Validators,
+): "proceed" | "notModified" | "failed" {
+  const ifMatch = headers["if-match"];
+  const unmodifiedSince = dateOf(headers["if-unmodified-since"]);
+  if (ifMatch !== undefined) {
+    if (!names(ifMatch, etag)) return "failed";
+  } else if (unmodifiedSince !== undefined && seconds(lastModified) > unmodifiedSince) return "failed";
+  const ifNoneMatch = headers["if-none-match"];
+  if (ifNoneMatch !== undefined) return names(ifNoneMatch, etag) ? "notModified" : "proceed";
+  const modifiedSince = dateOf(headers["if-modified-since"]);
+  return modifiedSince !== undefined && seconds(lastModified) <= modifiedSince ? "notModified" : "proceed";
+}
+
+/** Bytes start (inclusive) to end (exclusive). */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * The one range that is asked for. Undefined: none to honour (no header, another unit, several, nonsense, or another
+ * version than `If-Range` names). "unsatisfiable": nothing of it is there.
+ */
+export function rangeOf(
+  headers: Headers,
+  size: number,
+  validators: Validators,
+): Span | "unsatisfiable" | undefined {
+  const parts = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(headers["range"]?.trim() ?? "");
+  if (parts === null || !ifRangeHolds(headers["if-range"], validators)) return undefined;
+  const [, first = "", last = ""] = parts;
+  if (first === "") {
+    if (last === "") return undefined;
+    const length = Math.min(Number(last), size);
+    return length === 0 ? "unsatisfiable" : { start: size - length, end: size };
+  }
+  const start = Number(first);
+  if (last !== "" && Number(last) < start) return undefined;
+  if (start >= size) return "unsatisfiable";
+  return { start, end: last === "" ? size : Math.min(Number(last) + 1, size) };
+}
+
+/** Strong: half of one picture and half of another make none. */
+function ifRangeHolds(value: string | undefined, { etag, lastModified }: Validators): boolean {
+  if (value === undefined) return true;
+  if (value.startsWith('"')) return value === `"${etag}"`;
+  return dateOf(value) === seconds(lastModified);
+}

@@ -1,0 +1,34 @@
+/** What delivery answers instead of a picture. */
+
+/** THE catalogue: code → status. 404 is said only of what is missing, so that caches may believe it. */
+export const ERRORS = {
+  InvalidPath: 400,
+  InvalidParameter: 400,
+  AccessDenied: 403,
+  NotFound: 404,
+  MethodNotAllowed: 405,
+  PreconditionFailed: 412,
+  SourceTooLarge: 413,
+  UnsupportedSource: 415,
+  InvalidRange: 416,
+  DamagedSource: 422,
+  LimitExceeded: 422,
+  TooManyRenders: 429,
+  InternalError: 500,
+  RendererFailed: 500,
+  ServiceUnavailable: 503,
+} as const satisfies Record<string, number>;
+
+export type DeliveryErrorCode = keyof typeof ERRORS;
+
+/** The only error that delivery throws on purpose. The message is for the user of the URL and ASCII where it can be. */
+export class DeliveryError extends Error {
+  override readonly name: string = "DeliveryError";
+  readonly code: DeliveryErrorCode;
+  readonly headers: readonly string[];
+  constructor(code: DeliveryErrorCode, message: string, headers: readonly string[] = []) {
+    super(message);
+    this.code = code;
+    this.headers = headers;
+  }
+}

@@ -1,0 +1,48 @@
+/** Media types of what is delivered. */
+import type { Format } from "./transforms.ts";
+
+export const MEDIA_TYPES: Readonly<Record<Format, string>> = {
+  jpeg: "image/jpeg",
+  png: "image/png",
+  webp: "image/webp",
+  avif: "image/avif",
+};
+
+/** What uploads say that say nothing. */
+const UNTOLD: readonly string[] = ["", "binary/octet-stream", "application/octet-stream"];
+const BY_EXTENSION: Readonly<Record<string, string>> = {
+  jpg: "image/jpeg",
+  jpeg: "image/jpeg",
+  png: "image/png",
+  webp: "image/webp",
+  avif: "image/avif",
+  gif: "image/gif",
+  svg: "image/svg+xml",
+  tif: "image/tiff",
+  tiff: "image/tiff",
+  heic: "image/heic",
+  ico: "image/x-icon",
+  mp4: "video/mp4",
+  webm: "video/webm",
+  mov: "video/quicktime",
+};
+
+/** The type that the object was stored with; with none, what the name's extension says of pictures and video. */
+export function typeOf(stored: string | undefined, key: string): string {
+  if (stored !== undefined && !UNTOLD.includes(stored)) return stored;
+  const extension = /\.([A-Za-z0-9]{1,5})$/.exec(key)?.[1]?.toLowerCase() ?? "";
+  return (
+    (Object.hasOwn(BY_EXTENSION, extension) ? BY_EXTENSION[extension] : undefined) ??
+    "application/octet-stream"
+  );
+}
+
+/** Which of the formats that not every client knows an Accept header names. Wildcards promise nothing: all clients send them. */
+export function acceptedFormats(accept: string | undefined): Format[] {
+  const accepted = new Set<string>();
+  for (const item of accept?.split(",") ?? []) {
+    const [type = "", ...parameters] = item.split(";").map((part) => part.trim().toLowerCase());
+    if (!parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))) accepted.add(type);
+  }
+  return (["avif", "webp"] as const).filter((format) => accepted.has(MEDIA_TYPES[format]));
+}

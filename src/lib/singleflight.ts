@@ -1,0 +1,16 @@
+/** Work asked for by several callers at once is done once. */
+export class SingleFlight<T> {
+  readonly #running = new Map<string, Promise<T>>();
+
+  /** The running work of this key, or `work` started now. All callers get its value or its error; nothing is kept. */
+  run(key: string, work: () => Promise<T>): Promise<T> {
+    const running = this.#running.get(key);
+    if (running !== undefined) return running;
+    // Started in a microtask, so that even work which fails at once is removed after it was entered.
+    const started = Promise.resolve()
+      .then(work)
+      .finally(() => this.#running.delete(key));
+    this.#running.set(key, started);
+    return started;
+  }
+}

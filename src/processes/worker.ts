@@ -1,0 +1,79 @@
+/** A worker process: serves requests on the sockets that all workers share. Started by primary.ts. */
+import { processFamilies, type Family } from "../admin/measures.ts";
+import { createLogger } from "../lib/log.ts";
+import { ensureRoot } from "../root.ts";
+import { openServing, type Serving } from "../serving.ts";
+import { openStorage, type Storage } from "../storage.ts";
+import { obey, tell } from "./child.ts";
+import type { ToChild } from "./messages.ts";
+
+process.title = "windlass: worker";
+
+/** Between two looks at the store's health. */
+const FAILURE_MS = 500;
+
+let running: { serving: Serving; storage: Storage } | undefined;
+let readonly: string | undefined;
+let questions = 0;
+const waiting = new Map<number, (families: Family[][]) => void>();
+
+async function start(message: ToChild & { kind: "start" }): Promise<void> {
+  const { config, socket, number } = message;
+  const name = `worker ${number}`;
+  process.title = `windlass: ${name}`;
+  readonly ??= message.readonly;
+  const log = createLogger({ level: config.logLevel, fd: 2, name });
+  const storage = await openStorage(config, { writer: socket, log, readonly: () => readonly });
+  // Once for all of them.
+  const rootKey =
+    number === 1 && readonly === undefined ? await ensureRoot(storage.store, config) : undefined;
+  const serving = await openServing({
+    config,
+    storage,
+    log,
+    processName: name,
+    readonly: () => readonly,
+    families: () =>
+      new Promise((resolve) => {
+        const id = questions++;
+        waiting.set(id, resolve);
+        tell({ kind: "measureAll", id });
+      }),
+  });
+  running = { serving, storage };
+  setInterval(() => tellFailure(storage), FAILURE_MS).unref();
+  tell({ kind: "ready", urls: serving.urls, ...(rootKey === undefined ? {} : { rootKey }) });
+}
+
+/** What the writer does not know of, such as a failed sync of a blob, everybody has to know. */
+function tellFailure({ store, meta }: Storage): void {
+  const reason = meta.health() === undefined ? store.health() : undefined;
+  if (reason === undefined || readonly !== undefined) return;
+  readonly = reason;
+  tell({ kind: "broken", reason });
+}
+
+obey(async (message) => {
+  switch (message.kind) {
+    case "start":
+      return start(message);
+    case "drain":
+      await running?.serving.close();
+      await running?.storage.close();
+      process.exit(0);
+    case "reload":
+      return running?.serving.reload();
+    case "readonly":
+      readonly = message.reason;
+      return;
+    case "measure": {
+      const families = running?.serving.ownFamilies() ?? processFamilies("worker");
+      tell({ kind: "measured", id: message.id, families });
+      return;
+    }
+    case "measuredAll":
+      waiting.get(message.id)?.(message.families);
+      waiting.delete(message.id);
+      return;
+  }
+});

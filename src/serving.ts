@@ -1,0 +1,260 @@
+/** What one process serves: the listeners over an open store, what they count, and the jobs beside them. */
+import { createAdmin } from "./admin/admin.ts";
+import { family, Measures, processFamilies, type Family } from "./admin/measures.ts";
+import { ConfigError, DRAIN_MS, regionOf, type Config } from "./config.ts";
+import { dataPaths } from "./datadir.ts";
+import { createDelivery, type Delivery } from "./delivery/delivery.ts";
+import { startListener, type FinishedRequest, type Listener, type ListenerOptions } from "./lib/http.ts";
+import type { Logger } from "./lib/log.ts";
+import { loadCertificates, type Certificates } from "./lib/tls.ts";
+import { encodeKey } from "./meta/tuple.ts";
+import { parseAddress } from "./options.ts";
+import { createS3 } from "./s3/s3.ts";
+import type { Storage } from "./storage.ts";
+import { version } from "./version.ts";
+
+/** Between two sweeps; a lease lets one process at a time do the work. */
+const SWEEP_MS = 60_000;
+/** An answer to a probe that takes longer is none: whoever asks has a deadline too. */
+const PROBE_MS = 2000;
+
+/** Addresses by listener, those without TLS first. */
+export interface Urls {
+  s3: string[];
+  console: string[];
+  delivery: string[];
+}
+
+export interface ServingOptions {
+  readonly config: Config;
+  readonly storage: Storage;
+  readonly log: Logger;
+  /** `worker 1`; tells the processes apart in the metrics. */
+  readonly processName: string;
+  /** Why nothing can be written, where the store itself does not know it. */
+  readonly readonly: () => string | undefined;
+  /** The metrics of every process; this one's own when left out. */
+  readonly families?: () => Promise<Family[][]>;
+}
+
+export interface Serving {
+  readonly urls: Urls;
+  ownFamilies(): Family[];
+  /** Reads the certificates again; when they can't be used, the old ones stay and the log says so. */
+  reload(): Promise<void>;
+  /** Drains the listeners and ends the jobs. The store stays open. */
+  close(): Promise<void>;
+}
+
+type Service = Pick<ListenerOptions, "handle" | "onFailure">;
+
+/** @throws ConfigError for addresses that can't be listened on and certificates that can't be used */
+export async function openServing(options: ServingOptions): Promise<Serving> {
+  const { config, storage, log } = options;
+  const certificates = await certificatesOf(config);
+  const measures = new Measures();
+  const open: Listener[] = [];
+  const urls: Urls = { s3: [], console: [], delivery: [] };
+  const ownFamilies = (): Family[] => [
+    ...measures.families(),
+    inFlight(open),
+    ...processFamilies(options.processName),
+  ];
+  const admin = createAdmin({
+    version: version(),
+    urls: () => urls,
+    ready: () => readiness(storage, options.readonly),
+    families: options.families ?? (() => Promise.resolve([ownFamilies()])),
+  });
+  const delivery = deliveryService(options);
+  const services: Record<keyof Urls, Service> = { s3: s3Service(options), console: admin, delivery };
+  try {
+    // One after the other: workers that share sockets must ask for them in the same order.
+    for (const { name, addresses, tls } of listenersOf(config, certificates)) {
+      for (const address of addresses) {
+        const onFinish = (record: FinishedRequest) => finish(name, record, measures, log);
+        const listener = await listen({ ...services[name], address, tls, onFinish, log, config });
+        open.push(listener);
+        urls[name].push(listener.url);
+      }
+    }
+  } catch (error) {
+    await Promise.all(open.map((listener) => listener.close(0)));
+    await delivery.close();
+    throw error;
+  }
+  const jobs = startJobs(storage, log);
+  return {
+    urls,
+    ownFamilies,
+    reload: () => reload(certificates, log),
+    async close() {
+      await Promise.all(open.map((listener) => listener.close(DRAIN_MS)));
+      await delivery.close();
+      await jobs.stop();
+    },
+  };
+}
+
+function s3Service({ config, storage, log }: ServingOptions): Service {
+  const region = regionOf(config);
+  const locations = [...new Set([region, ...config.location.map((location) => location.split("=")[0]!)])];
+  return createS3({
+    store: storage.store,
+    settings: {
+      region,
+      locations,
+      compatibility: config.compatibility,
+      maxBucketsPerAccount: config.maxBuckets,
+    },
+    target: {
+      domains: config.domain,
+      trustedProxies: config.trustedProxy,
+      externalUrl: config.externalUrl,
+      compatibility: config.compatibility,
+    },
+    log,
+  });
+}
+
+function deliveryService({ config, storage, log }: ServingOptions): Delivery {
+  return createDelivery({
+    store: storage.store,
+    cacheDir: dataPaths(config).cache,
+    log,
+    limits: {
+      cacheBytes: config.deliveryCacheBytes,
+      memoryBytes: config.deliveryMemoryBytes,
+      renderers: config.deliveryRenderers,
+      renderSeconds: config.deliveryRenderTime,
+      sourceBytes: config.deliverySourceBytes,
+      sourcePixels: config.deliverySourcePixels,
+      resultPixels: config.deliveryResultPixels,
+    },
+  });
+}
+
+async function certificatesOf(config: Config): Promise<Certificates | undefined> {
+  if (config.tlsCert.length === 0) return undefined;
+  try {
+    return await loadCertificates(config.tlsCert.map((cert, n) => ({ cert, key: config.tlsKey[n]! })));
+  } catch (error) {
+    throw new ConfigError(`A ${(error as Error).message}`, { cause: error });
+  }
+}
+
+async function reload(certificates: Certificates | undefined, log: Logger): Promise<void> {
+  try {
+    await certificates?.reload();
+    if (certificates !== undefined) log.info("the certificates were read again");
+  } catch (error) {
+    log.error({ err: error }, "the certificates could not be read again; the old ones stay in use");
+  }
+}
+
+interface ListenerPlan {
+  name: keyof Urls;
+  addresses: readonly string[];
+  tls: Certificates | undefined;
+}
+
+function listenersOf(config: Config, tls: Certificates | undefined): ListenerPlan[] {
+  return [
+    { name: "s3", addresses: config.s3, tls: undefined },
+    { name: "s3", addresses: config.s3Tls, tls },
+    { name: "console", addresses: config.console, tls: undefined },
+    { name: "console", addresses: config.consoleTls, tls },
+    { name: "delivery", addresses: config.delivery, tls: undefined },
+    { name: "delivery", addresses: config.deliveryTls, tls },
+  ];
+}
+
+interface ListenOptions extends Omit<ListenerOptions, "host" | "port" | "limits"> {
+  address: string;
+  config: Config;
+}
+
+async function listen({ address, config, ...options }: ListenOptions): Promise<Listener> {
+  const limits = {
+    keepAliveMs: config.keepAlive * 1000,
+    bodyIdleMs: config.idleTimeout * 1000,
+    sendIdleMs: config.idleTimeout * 1000,
+    maxRequests: config.maxRequests,
+    maxConnections: config.maxConnections,
+  };
+  try {
+    return await startListener({ ...options, ...parseAddress(address), limits });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason =
+      code === "EADDRINUSE"
+        ? "another program listens there"
+        : code === "EACCES"
+          ? "that needs privileges"
+          : message;
+    throw new ConfigError(`${address} can't be listened on: ${reason}.`, { cause: error });
+  }
+}
+
+function finish(service: keyof Urls, record: FinishedRequest, measures: Measures, log: Logger): void {
+  const operation = record.log?.["operation"];
+  measures.record({
+    service,
+    operation: typeof operation === "string" ? operation : "Unknown",
+    status: record.status,
+    seconds: record.durationMs / 1000,
+    receivedBytes: record.bytesReceived,
+    sentBytes: record.bytesSent,
+  });
+  if (!log.isLevelEnabled("debug")) return;
+  // Without the query: a presigned one opens the object for whoever reads the log.
+  const { rawQuery: _, log: fields, ...line } = record;
+  log.debug({ service, ...line, ...fields }, "request");
+}
+
+function inFlight(listeners: readonly Listener[]): Family {
+  const requests = listeners.reduce((sum, listener) => sum + listener.counts().requests, 0);
+  const gauge = family("windlass_requests_in_flight", "gauge", "Requests in work.");
+  gauge.values.push({ value: requests, labels: {} });
+  return gauge;
+}
+
+/** A key that nothing stands under. */
+const PROBE = { writes: [{ key: encodeKey(["probe"]), delete: true as const }] };
+
+/** Why the store takes no writes; undefined when a commit that changes nothing went through. */
+async function readiness(storage: Storage, readonly: () => string | undefined): Promise<string | undefined> {
+  const known = readonly() ?? storage.store.health();
+  if (known !== undefined) return known;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve("the writer does not answer"), PROBE_MS);
+  });
+  const probe = storage.meta.commit(PROBE).then(
+    () => undefined,
+    (error: unknown) => (error as Error).message,
+  );
+  return Promise.race([probe, late]).finally(() => clearTimeout(timer));
+}
+
+function startJobs({ store }: Storage, log: Logger): { stop: () => Promise<void> } {
+  let running: Promise<void> = Promise.resolve();
+  const sweep = async () => {
+    try {
+      const { removed } = await store.sweep();
+      if (removed > 0) log.info({ removed }, "removed blobs that nothing refers to");
+    } catch (error) {
+      log.error({ err: error }, "the sweep failed");
+    }
+  };
+  const timer = setInterval(() => {
+    if (store.health() === undefined) running = running.then(sweep);
+  }, SWEEP_MS);
+  timer.unref();
+  return {
+    async stop() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}

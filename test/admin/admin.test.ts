@@ -1,0 +1,68 @@
+/** The console listener: health and metrics. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startServer, type TestServer } from "../server.ts";
+import { signedText } from "../signed.ts";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startServer({ buckets: ["measured"] });
+});
+afterAll(() => server.close());
+
+const get = async (path: string, method = "GET") => {
+  const answer = await fetch(`${server.consoleUrl}${path}`, { method });
+  return { status: answer.status, headers: answer.headers, text: await answer.text() };
+};
+
+test("live and ready say so in JSON that nobody keeps", async () => {
+  for (const [path, status] of [
+    ["/health/live", "live"],
+    ["/health/ready", "ready"],
+  ] as const) {
+    const answer = await get(path);
+    expect([answer.status, answer.text]).toEqual([200, JSON.stringify({ status })]);
+    expect(answer.headers.get("cache-control")).toBe("no-store");
+    expect((await get(path, "HEAD")).status).toBe(200);
+  }
+});
+
+test("the page says where the rest is", async () => {
+  const { status, headers, text } = await get("/");
+  expect([status, headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+  expect(text).toContain(server.url);
+  expect(text).toContain(server.deliveryUrl);
+});
+
+test("what is not there is 404, what is no reading is 405, what is no path is 400", async () => {
+  expect((await get("/admin")).status).toBe(404);
+  expect((await get("//health/live")).status).toBe(404);
+  expect((await get("/health/live", "DELETE")).status).toBe(405);
+  expect((await get("/%zz")).status).toBe(400);
+});
+
+test("requests are counted by operation and class of status, with their bytes and seconds", async () => {
+  const body = "x".repeat(1234);
+  expect((await signedText(server, { method: "PUT", target: "/measured/key", body })).status).toBe(200);
+  expect((await signedText(server, { method: "GET", target: "/measured/key" })).text).toBe(body);
+  expect((await signedText(server, { method: "GET", target: "/measured/none" })).status).toBe(404);
+  await fetch(`${server.deliveryUrl}/root/none.jpg`).then((answer) => answer.text());
+  await get("/no-label-of-a-client/0123456789");
+  const { text, headers } = await get("/metrics");
+  expect(headers.get("content-type")).toMatch(/^text\/plain; version=0\.0\.4/);
+  for (const line of [
+    'windlass_requests_total{service="s3",operation="PutObject",status="2xx"} 1',
+    'windlass_requests_total{service="s3",operation="GetObject",status="2xx"} 1',
+    'windlass_requests_total{service="s3",operation="GetObject",status="4xx"} 1',
+    'windlass_request_seconds_count{service="s3",operation="GetObject"} 2',
+    'windlass_received_bytes_total{service="s3",operation="PutObject"} 1234',
+  ]) {
+    expect(text.split("\n")).toContain(line);
+  }
+  expect(text).toMatch(/^windlass_requests_total\{service="delivery",operation="\w+",status="4xx"\} 1$/m);
+  expect(text).toMatch(/^windlass_requests_in_flight 1$/m);
+  expect(text).toMatch(/^process_resident_memory_bytes\{process="server"\} \d{7,}$/m);
+  expect(text).not.toContain("no-label-of-a-client");
+  // Every family is announced once, as Prometheus demands.
+  const types = [...text.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1]);
+  expect(new Set(types).size).toBe(types.length);
+});

@@ -1,0 +1,270 @@
+/** Who may read what under which URL, and the HTTP of it. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createEndpoint, createOrigin } from "../../src/delivery/origins.ts";
+import { ALL_USERS } from "../../src/store/types.ts";
+import { noise, openSite, privateTo, quadrants, sizeOf, type Site } from "./site.ts";
+
+const ALICE = "b".repeat(64);
+let site: Site;
+let photo: Buffer;
+
+beforeAll(async () => {
+  site = await openSite();
+  photo = await noise(300, 200);
+  await site.put("photo.jpg", photo, { meta: { contentType: "image/jpeg" } });
+  await site.store.accounts.create({ name: "alice", id: ALICE });
+  await createOrigin(site.store, { name: "borrowed", type: "bucket", bucket: "photos", owner: "alice" });
+});
+afterAll(() => site[Symbol.asyncDispose]());
+
+const status = async (path: string, init?: RequestInit): Promise<number> =>
+  (await site.get(path, init)).status;
+
+describe("the original", () => {
+  test("comes byte for byte under the account and under the alias", async () => {
+    for (const path of [
+      "/root/photo.jpg",
+      "/image/photos/photo.jpg",
+      "/file/photos/photo.jpg?w=1",
+      "/root/photo.jpg?v=2",
+    ]) {
+      const reply = await site.get(path);
+      expect([path, reply.body.equals(photo)]).toEqual([path, true]);
+      expect(reply.headers.get("content-type")).toBe("image/jpeg");
+      expect(reply.headers.get("content-length")).toBe(String(photo.length));
+    }
+  });
+
+  test("is answered to HEAD without a body", async () => {
+    const reply = await site.get("/root/photo.jpg", { method: "HEAD" });
+    expect([reply.status, reply.body.length, reply.headers.get("content-length")]).toEqual([
+      200,
+      0,
+      String(photo.length),
+    ]);
+  });
+
+  test.each([
+    ["bytes=0-9", 0, 10],
+    ["bytes=100-", 100, Infinity],
+    ["bytes=-7", -7, Infinity],
+  ])("%s", async (range, start, end) => {
+    const reply = await site.get("/root/photo.jpg", { headers: { range } });
+    expect(reply.status).toBe(206);
+    expect(reply.body.equals(photo.subarray(start, end))).toBe(true);
+    expect(reply.headers.get("content-range")).toMatch(new RegExp(`^bytes \\d+-\\d+/${photo.length}$`));
+  });
+
+  test("a range beyond the end is 416, and of another version the whole file", async () => {
+    const beyond = await site.get("/root/photo.jpg", { headers: { range: "bytes=99999999-" } });
+    expect([beyond.status, beyond.headers.get("content-range")]).toEqual([416, `bytes */${photo.length}`]);
+    expect(await status("/root/photo.jpg", { headers: { range: "bytes=0-9", "if-range": '"other"' } })).toBe(
+      200,
+    );
+  });
+
+  test("keeps the headers that were stored with it", async () => {
+    const meta = {
+      contentType: "text/css",
+      cacheControl: "no-cache",
+      contentDisposition: "inline",
+      contentLanguage: "de",
+    };
+    await site.put("style.css", Buffer.from("a{}"), { meta });
+    const { headers } = await site.get("/root/style.css");
+    expect(
+      ["content-type", "cache-control", "content-disposition", "content-language"].map((name) =>
+        headers.get(name),
+      ),
+    ).toEqual(["text/css", "no-cache", "inline", "de"]);
+  });
+
+  test("without a stored type has the type of its name", async () => {
+    await site.put("untyped.WEBP", photo);
+    await site.put("untyped.constructor", photo, { meta: { contentType: "binary/octet-stream" } });
+    expect((await site.get("/root/untyped.WEBP")).headers.get("content-type")).toBe("image/webp");
+    expect((await site.get("/root/untyped.constructor")).headers.get("content-type")).toBe(
+      "application/octet-stream",
+    );
+  });
+});
+
+describe.each(["/root/photo.jpg", "/root/tr:w-50/photo.jpg"])("conditions on %s", (path) => {
+  test("304 for who has it, 412 for who has another, 200 for all else", async () => {
+    const first = await site.get(path);
+    const etag = first.headers.get("etag")!;
+    const modified = first.headers.get("last-modified")!;
+    const again = await site.get(path, { headers: { "if-none-match": etag } });
+    expect([again.status, again.body.length, again.headers.get("etag")]).toEqual([304, 0, etag]);
+    expect(await status(path, { headers: { "if-none-match": `"x", W/${etag}` } })).toBe(304);
+    expect(await status(path, { headers: { "if-none-match": '"x"' } })).toBe(200);
+    expect(await status(path, { headers: { "if-modified-since": modified } })).toBe(304);
+    expect(await status(path, { headers: { "if-modified-since": "Thu, 01 Jan 1970 00:00:00 GMT" } })).toBe(
+      200,
+    );
+    expect(await status(path, { headers: { "if-match": '"x"' } })).toBe(412);
+    expect(await status(path, { headers: { "if-match": etag } })).toBe(200);
+  });
+
+  test("everything is public, cacheable, and inert", async () => {
+    const { headers } = await site.get(path);
+    expect(headers.get("cache-control")).toMatch(/^public, max-age=\d+$/);
+    expect(headers.get("access-control-allow-origin")).toBe("*");
+    expect(headers.get("content-security-policy")).toMatch(/default-src 'none';.*sandbox$/);
+    expect(headers.get("x-content-type-options")).toBe("nosniff");
+  });
+});
+
+test("a result is rendered once, and a range of it is a range of the same bytes", async () => {
+  const first = await site.get("/root/tr:w-77/photo.jpg");
+  const second = await site.get("/root/tr:w-77/photo.jpg", { headers: { range: "bytes=10-19" } });
+  expect([first.headers.get("x-cache"), second.headers.get("x-cache")]).toEqual(["MISS", "HIT"]);
+  expect(second.body.equals(first.body.subarray(10, 20))).toBe(true);
+});
+
+test("plans that mean the same share one result", async () => {
+  await site.get("/root/tr:w-66,h-66,f-webp/photo.jpg");
+  for (const same of [
+    "/root/tr:f-webp,h-66,q-80,w-66,c-maintain_ratio/photo.jpg",
+    "/image/photos/photo.jpg?f=webp&h=66&w=66",
+  ]) {
+    expect([same, (await site.get(same)).headers.get("x-cache")]).toEqual([same, "HIT"]);
+  }
+});
+
+test("a changed object is never served stale, and neither is a deleted one", async () => {
+  await site.put("changing.png", await quadrants(40, 40).png().toBuffer());
+  const before = await site.get("/root/tr:w-0.5/changing.png");
+  await site.put("changing.png", await quadrants(80, 40).png().toBuffer());
+  const after = await site.get("/root/tr:w-0.5/changing.png", {
+    headers: { "if-none-match": before.headers.get("etag")! },
+  });
+  expect([await sizeOf(before.body), await sizeOf(after.body)]).toEqual(["png 20x20", "png 40x20"]);
+  await site.store.deleteObject(site.bucket, "changing.png");
+  expect(await status("/root/tr:w-0.5/changing.png")).toBe(404);
+  expect(await status("/root/changing.png")).toBe(404);
+});
+
+test("keys with blanks, signs, letters of all scripts and odd slashes are found as they were written", async () => {
+  for (const key of [
+    "a b.txt",
+    "a+b.txt",
+    "100%.txt",
+    "a%2Bb.txt",
+    "grüße/日本.txt",
+    "a//b.txt",
+
+    "tr:w-1",
+    "x/tr:w-1/y",
+  ]) {
+    await site.put(key, Buffer.from(key));
+    const encoded = key.split("/").map(encodeURIComponent).join("/");
+    const reply = await site.get(`/file/photos/${encoded}`);
+    expect(reply.body.toString()).toBe(key);
+  }
+});
+
+describe("errors", () => {
+  test.each([
+    ["/", 404, "NotFound"],
+    ["/root", 404, "NotFound"],
+    ["/root/", 404, "NotFound"],
+    ["/root/missing.jpg", 404, "NotFound"],
+    ["/root/tr:w-10/missing.jpg", 404, "NotFound"],
+    ["/nobody/photo.jpg", 404, "NotFound"],
+    ["/image/nothing/photo.jpg", 404, "NotFound"],
+    ["/image/photos", 404, "NotFound"],
+    ["/root/%zz.jpg", 400, "InvalidPath"],
+    ["/root/%ff.jpg", 400, "InvalidPath"],
+    [`/root/${"a".repeat(1025)}`, 400, "InvalidPath"],
+    ["/root/tr:w-0/photo.jpg", 400, "InvalidParameter"],
+    ["/root/tr:w-99999/photo.jpg", 400, "InvalidParameter"],
+    ["/root/photo.jpg?tr=q-101", 400, "InvalidParameter"],
+    ["/root/photo.jpg?ik-t=1&ik-s=00", 400, "InvalidParameter"],
+    ["/image/photos/photo.jpg?blur=3", 400, "InvalidParameter"],
+    ["/video/photos/photo.jpg?w=3", 400, "InvalidParameter"],
+    ["/root/tr:w-16000,h-16000/photo.jpg", 422, "LimitExceeded"],
+  ])("%s is %i %s", async (path, code, name) => {
+    const reply = await site.get(path);
+    expect(reply.status).toBe(code);
+    expect(reply.headers.get("x-windlass-error")).toMatch(new RegExp(`^${name} - ..`));
+    expect(JSON.parse(reply.body.toString())).toMatchObject({ code: name });
+    expect(reply.headers.get("cache-control")).toBeNull();
+  });
+
+  test("a value from the URL can't add a header", async () => {
+    const reply = await site.get("/root/tr:w-%0d%0ax-evil:%201/photo.jpg");
+    expect([reply.status, reply.headers.get("x-evil")]).toEqual([400, null]);
+  });
+
+  test("only reading is offered", async () => {
+    for (const method of ["POST", "PUT", "DELETE", "PATCH"]) {
+      const reply = await site.get("/root/photo.jpg", { method });
+      expect([reply.status, reply.headers.get("allow")]).toEqual([405, "GET, HEAD, OPTIONS"]);
+    }
+    const preflight = await site.get("/root/photo.jpg", { method: "OPTIONS" });
+    expect([preflight.status, preflight.headers.get("access-control-allow-methods")]).toEqual([
+      204,
+      "GET, HEAD",
+    ]);
+  });
+});
+
+describe("the origin's owner must be able to read", () => {
+  test("what is another account's is 403 until its ACL says READ, and again when it no longer does", async () => {
+    const paths = ["/alice/photo.jpg", "/alice/tr:w-20/photo.jpg", "/image/borrowed/photo.jpg"];
+    const statuses = async (): Promise<number[]> => Promise.all(paths.map((path) => status(path)));
+    expect(await statuses()).toEqual([403, 403, 403]);
+    const open = {
+      grants: [
+        ...privateTo("a".repeat(64)).grants,
+        { grantee: { type: "Group" as const, uri: ALL_USERS }, permission: "READ" as const },
+      ],
+    };
+    await site.store.updateObject(site.bucket, "photo.jpg", undefined, { acl: open });
+    expect(await statuses()).toEqual([200, 200, 200]);
+    await site.store.updateObject(site.bucket, "photo.jpg", undefined, { acl: privateTo("a".repeat(64)) });
+    expect(await statuses()).toEqual([403, 403, 403]);
+  });
+
+  test("who may not list a bucket does not learn which keys it has", async () => {
+    expect(await status("/alice/missing.jpg")).toBe(403);
+  });
+
+  test("a suspended account's files are 403", async () => {
+    await site.store.accounts.update(ALICE, { status: "suspended" });
+    expect(await status("/alice/photo.jpg")).toBe(403);
+    await site.store.accounts.update(ALICE, { status: "active" });
+  });
+});
+
+test("an endpoint asks its origins in order, each with its folder", async () => {
+  const { store } = site;
+  const owner = "carol";
+  const { account } = await store.accounts.create({ name: owner });
+  const make = (name: string) =>
+    store.createBucket({
+      name,
+      ownerId: account.id,
+      location: "",
+      acl: privateTo(account.id),
+      maxBuckets: 9,
+    });
+  const [first, second] = [await make("first"), await make("second")];
+  await site.put("both.txt", Buffer.from("first"), { bucket: first, ownerId: account.id });
+  await site.put("both.txt", Buffer.from("root of second"), { bucket: second, ownerId: account.id });
+  await site.put("assets/both.txt", Buffer.from("second"), { bucket: second, ownerId: account.id });
+  await site.put("assets/only.txt", Buffer.from("only"), { bucket: second, ownerId: account.id });
+  await createOrigin(store, { name: "one", type: "bucket", bucket: "first", owner });
+  await createOrigin(store, { name: "two", type: "bucket", bucket: "second", owner, folder: "/assets" });
+  await createOrigin(store, { name: "gone", type: "bucket", bucket: "never-made", owner });
+  await createEndpoint(store, { name: "all", owner, prefix: "media", origins: ["gone", "one", "two"] });
+  await createEndpoint(store, { name: "turned", owner, origins: ["two", "one"] });
+  const texts = await Promise.all(
+    ["/carol/both.txt", "/carol/media/both.txt", "/carol/media/only.txt", "/carol/turned/both.txt"].map(
+      async (path) => (await site.get(path)).body.toString(),
+    ),
+  );
+  expect(texts).toEqual(["first", "first", "only", "second"]);
+  expect([await status("/carol/only.txt"), await status("/carol/all/both.txt")]).toEqual([404, 404]);
+});

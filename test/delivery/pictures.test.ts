@@ -1,0 +1,170 @@
+/** What the transformations do to pixels, over HTTP. */
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  colourAt,
+  openSite,
+  quadrants,
+  sizeOf,
+  stripes,
+  BLUE,
+  GREEN,
+  RED,
+  WHITE,
+  type Site,
+} from "./site.ts";
+
+let site: Site;
+
+beforeAll(async () => {
+  site = await openSite();
+  await site.put(
+    "wide.jpg",
+    await stripes(400, 200, [RED, GREEN, BLUE, WHITE]).jpeg({ quality: 95 }).toBuffer(),
+  );
+  await site.put("square.png", await quadrants(200, 200).png().toBuffer());
+  await site.put(
+    "turned.jpg",
+    await quadrants(200, 100).withMetadata({ orientation: 6 }).jpeg({ quality: 95 }).toBuffer(),
+  );
+  const clear = {
+    create: { width: 50, height: 50, channels: 4, background: { r: 255, g: 0, b: 0, alpha: 0 } },
+  } as const;
+  await site.put("clear.png", await sharp(clear).png().toBuffer());
+  const frames = await Promise.all([RED, BLUE].map((colour) => stripes(60, 40, [colour]).png().toBuffer()));
+  const moving = sharp(frames, { join: { animated: true } });
+  await site.put("moving.gif", await moving.gif().toBuffer());
+});
+afterAll(() => site[Symbol.asyncDispose]());
+
+/** The answer's picture; the request must have been served. */
+async function picture(path: string, accept = "*/*"): Promise<Buffer> {
+  const reply = await site.get(path, { headers: { accept } });
+  expect([path, reply.status, reply.headers.get("x-windlass-error")]).toEqual([path, 200, null]);
+  return reply.body;
+}
+
+test.each([
+  ["tr:w-100,h-100", "jpeg 100x100"],
+  ["tr:w-100", "jpeg 100x50"],
+  ["tr:h-50", "jpeg 100x50"],
+  ["tr:w-0.5", "jpeg 200x100"],
+  ["tr:w-.25,h-0.5", "jpeg 100x100"],
+  ["tr:w-800", "jpeg 800x400"],
+  ["tr:w-100,h-100,c-at_max", "jpeg 100x50"],
+  ["tr:w-1000,h-1000,c-at_max", "jpeg 400x200"],
+  ["tr:w-1000,c-at_max", "jpeg 400x200"],
+  ["tr:w-90,h-100,c-force", "jpeg 90x100"],
+  ["tr:w-100,c-force", "jpeg 100x50"],
+  ["tr:w-1,h-1", "jpeg 1x1"],
+  ["tr:h-1", "jpeg 2x1"],
+  ["tr:w-100,h-100,f-png", "png 100x100"],
+  ["tr:w-100,f-webp", "webp 100x50"],
+  ["tr:w-100,f-avif", "heif 100x50"],
+  ["tr:f-jpg", "jpeg 400x200"],
+  ["tr:q-30", "jpeg 400x200"],
+  ["tr:w-200,h-200:w-50", "jpeg 50x50"],
+  ["tr:w-200,h-200:w-0.5,h-30,c-force", "jpeg 100x30"],
+])("%s gives %s", async (transformation, expected) => {
+  expect(await sizeOf(await picture(`/root/${transformation}/wide.jpg`))).toBe(expected);
+  expect(await sizeOf(await picture(`/root/wide.jpg?tr=${transformation.slice(3)}`))).toBe(expected);
+});
+
+const across = (body: Buffer) => Promise.all([0.1, 0.4, 0.6, 0.9].map((x) => colourAt(body, x, 0.5)));
+
+describe("both sides given", () => {
+  test("maintain_ratio fills and crops from the centre", async () => {
+    const body = await picture("/root/tr:w-100,h-100,f-png/wide.jpg");
+    expect(await across(body)).toEqual(["green", "green", "blue", "blue"]);
+  });
+
+  test("force stretches all of it", async () => {
+    const body = await picture("/root/tr:w-100,h-100,c-force,f-png/wide.jpg");
+    expect(await across(body)).toEqual(["red", "green", "blue", "white"]);
+  });
+
+  test("at_max keeps all of it", async () => {
+    const body = await picture("/root/tr:w-100,h-100,c-at_max,f-png/wide.jpg");
+    expect(await across(body)).toEqual(["red", "green", "blue", "white"]);
+  });
+
+  test("each step of a chain works on the result of the one before", async () => {
+    const body = await picture("/root/tr:w-100,h-100:w-80,h-20,c-force,f-png/wide.jpg");
+    expect(await across(body)).toEqual(["green", "green", "blue", "blue"]);
+  });
+});
+
+test("a picture that was taken sideways is turned before it is measured, and says nothing of it any more", async () => {
+  const body = await picture("/root/tr:w-50,f-png/turned.jpg");
+  expect(await sizeOf(body)).toBe("png 50x100");
+  // Turned clockwise: what was below left is now above left.
+  const corners = await Promise.all([
+    colourAt(body, 0.2, 0.2),
+    colourAt(body, 0.8, 0.2),
+    colourAt(body, 0.2, 0.8),
+  ]);
+  expect(corners).toEqual(["blue", "red", "white"]);
+  const { orientation, exif, icc } = await sharp(await picture("/root/tr:w-50,f-jpg/turned.jpg")).metadata();
+  expect({ orientation, exif, icc }).toEqual({ orientation: undefined, exif: undefined, icc: undefined });
+});
+
+test("transparency stays where the format has it, and becomes white in a JPEG", async () => {
+  expect((await sharp(await picture("/root/tr:w-20,f-webp/clear.png")).metadata()).hasAlpha).toBe(true);
+  expect((await sharp(await picture("/root/tr:w-20/clear.png")).metadata()).hasAlpha).toBe(true);
+  expect(await colourAt(await picture("/root/tr:w-20,f-jpg/clear.png"), 0.5, 0.5)).toBe("white");
+});
+
+test("of an animation the first frame is delivered", async () => {
+  const body = await picture("/root/tr:w-30,f-png/moving.gif");
+  expect(await sizeOf(body)).toBe("png 30x20");
+  expect(await colourAt(body, 0.5, 0.5)).toBe("red");
+});
+
+test("a lower quality makes fewer bytes in each format that has one", async () => {
+  for (const format of ["jpg", "webp", "avif"]) {
+    const low = await picture(`/root/tr:w-200,q-10,f-${format}/square.png`);
+    const high = await picture(`/root/tr:w-200,q-100,f-${format}/square.png`);
+    expect(low.length).toBeLessThan(high.length);
+  }
+});
+
+describe("f-auto, which holds without f- too", () => {
+  const browser = "image/avif,image/webp,image/apng,image/*,*/*;q=0.8";
+  test.each([
+    [browser, "image/avif"],
+    ["image/webp,*/*", "image/webp"],
+    ["image/avif;q=0, image/webp", "image/webp"],
+    ["*/*", "image/jpeg"],
+    ["image/*", "image/jpeg"],
+    ["image/png", "image/jpeg"],
+  ])("Accept: %s gives %s, and says that it depends on it", async (accept, expected) => {
+    for (const path of ["/root/tr:w-64/wide.jpg", "/root/tr:w-64,f-auto/wide.jpg"]) {
+      const reply = await site.get(path, { headers: { accept } });
+      expect(reply.headers.get("content-type")).toBe(expected);
+      expect(reply.headers.get("vary")).toBe("Accept");
+    }
+  });
+
+  test("the results for different clients have different ETags", async () => {
+    const etags = await Promise.all(
+      [browser, "*/*"].map(async (accept) =>
+        (await site.get("/root/tr:w-64/wide.jpg", { headers: { accept } })).headers.get("etag"),
+      ),
+    );
+    expect(etags[0]).not.toBe(etags[1]);
+  });
+
+  test("a format asked for by name doesn't depend on Accept", async () => {
+    const reply = await site.get("/root/tr:w-64,f-webp/wide.jpg", { headers: { accept: browser } });
+    expect([reply.headers.get("content-type"), reply.headers.get("vary")]).toEqual(["image/webp", null]);
+  });
+});
+
+test("the query form of an alias does the same, and keeps the source's format", async () => {
+  expect(await sizeOf(await picture("/image/photos/wide.jpg?w=100&h=100"))).toBe("jpeg 100x100");
+  expect(await sizeOf(await picture("/image/photos/square.png?width=50&v=3", "image/avif"))).toBe(
+    "png 50x50",
+  );
+  const stretched = await picture("/image/photos/wide.jpg?w=100&h=100&fit=fill&f=png");
+  expect(await colourAt(stretched, 0.1, 0.5)).toBe("red");
+});
