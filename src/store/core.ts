@@ -1,6 +1,7 @@
 /** What all of the store's parts work with: the two engines below, the clock, and the way to change things safely. */
 import { randomBytes } from "node:crypto";
 import { BlobBroken, BlobFull, type BlobStore } from "../blob/blob.ts";
+import type { HashPool } from "../lib/hashespool.ts";
 import type { Logger } from "../lib/log.ts";
 import { MetaError, type Check, type Commit, type Key, type Meta, type Write } from "../meta/meta.ts";
 import { StoreError } from "./errors.ts";
@@ -17,6 +18,7 @@ export interface Core {
   readonly inlineBytes: number;
   /** How long removed blobs stay, so that readers finish. */
   readonly graceMs: number;
+  readonly hashes: HashPool;
   /** Queues of mutations by key; see `mutate`. */
   readonly queues: Map<string, Promise<unknown>>;
   /** What the blobs' disk had left when it was last looked at. */

@@ -26,10 +26,9 @@ export function* readHistory(
   bucketId: string,
   key: string,
 ): Generator<unknown, History, unknown> {
-  const [currentValue, markerValue] = yield* read.getMany([
-    KEYS.current(bucketId, key),
-    KEYS.marker(bucketId, key),
-  ]);
+  const currentValue = yield* read.get(KEYS.current(bucketId, key));
+  // A key has one head: where there is a current version, there is no marker.
+  const markerValue = currentValue === undefined ? yield* read.get(KEYS.marker(bucketId, key)) : undefined;
   const value = currentValue ?? markerValue;
   const head = value === undefined ? undefined : decode<VersionRecord>(value);
   const oldNullValue =

@@ -1,6 +1,6 @@
 /** Bytes on their way in: received onto stable storage before any name refers to them. */
 import { BlobBroken, type BlobWriter } from "../blob/blob.ts";
-import { createHasher, type ChecksumAlgorithm } from "../lib/hashes.ts";
+import type { ChecksumAlgorithm } from "../lib/hashes.ts";
 import { toStoreError, type Change, type Core } from "./core.ts";
 import { StoreError } from "./errors.ts";
 import { KEYS, type ReferenceOwner } from "./keys.ts";
@@ -20,7 +20,7 @@ export async function receive(
   options: { size?: number; maxSize: number; checksums: readonly ChecksumAlgorithm[] },
 ): Promise<Staged> {
   await requireSpace(core);
-  const hasher = createHasher({ md5: true, checksums: options.checksums });
+  const hasher = core.hashes.start({ md5: true, checksums: options.checksums }, options.size);
   const small: Buffer[] = [];
   let writer: BlobWriter | undefined;
   let size = 0;
@@ -30,9 +30,11 @@ export async function receive(
     for await (const chunk of source) {
       size += chunk.length;
       if (size > options.maxSize) throw new StoreError("EntityTooLarge");
-      hasher.update(chunk);
+      // Hashed and written at the same time; neither changes the chunk.
+      const hashing = hasher.update(chunk);
       if (writer !== undefined) await writer.write(chunk);
-      else {
+      if (hashing !== undefined) await hashing;
+      if (writer === undefined) {
         small.push(chunk);
         if (size > core.inlineBytes) {
           writer = await core.blobs.create();
@@ -40,14 +42,14 @@ export async function receive(
         }
       }
     }
-    const { md5, checksums } = hasher.finish();
-    await writer?.finish();
+    const [{ md5, checksums }] = await Promise.all([hasher.finish(), writer?.finish()]);
     const content: Staged["content"] =
       writer === undefined
         ? { kind: "inline", bytes: small.length === 1 ? small[0]! : Buffer.concat(small) }
         : { kind: "blob", blobId: writer.id };
     return track(core, { size, md5: md5!, checksums, content });
   } catch (error) {
+    hasher.abandon();
     await writer?.abort();
     if (error instanceof BlobBroken) core.blobFailure = error.message;
     throw toStoreError(error);

@@ -6,6 +6,7 @@
  */
 import type { BlobStore } from "../blob/blob.ts";
 import type { ChecksumAlgorithm } from "../lib/hashes.ts";
+import { createHashPool } from "../lib/hashespool.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Meta } from "../meta/meta.ts";
 import { AccountStore, createSettings } from "./accounts.ts";
@@ -252,6 +253,7 @@ export async function openStore(options: StoreOptions): Promise<ObjectStore> {
     now: options.now ?? Date.now,
     inlineBytes: options.inlineBytes ?? 32 * 1024,
     graceMs: options.graceMs ?? 60 * 60 * 1000,
+    hashes: createHashPool(),
     queues: new Map(),
     space: { freeBytes: Number.POSITIVE_INFINITY, lookedAt: Number.NEGATIVE_INFINITY },
     blobFailure: undefined,
@@ -295,6 +297,7 @@ export async function openStore(options: StoreOptions): Promise<ObjectStore> {
     check: () => checkStore(core),
     async close() {
       await incarnation?.close();
+      await core.hashes.close();
       await core.blobs.close();
       await core.meta.close();
     },
