@@ -37,14 +37,26 @@ function act(start: (callback: (error?: NodeJS.ErrnoException | null) => void) =
   });
 }
 
+/**
+ * In this thread: opening for reading and closing take a few microseconds where handing them to another takes ten
+ * times that, a third of what reading 64 KiB costs. What waits for the disk (reads, writes, syncs, new files) is handed
+ * over.
+ */
+async function attempt<T>(work: () => T): Promise<T> {
+  return work();
+}
+
 export const localDisk: Disk = {
-  open: (path, flags) => call((callback) => fs.open(path, flags, FILE_MODE, callback)),
+  open: (path, flags) =>
+    flags === fs.constants.O_RDONLY
+      ? attempt(() => fs.openSync(path, flags))
+      : call((callback) => fs.open(path, flags, FILE_MODE, callback)),
   read: (fd, buffer, offset, length, position) =>
     call((callback) => fs.read(fd, buffer, offset, length, position, callback)),
   writev: (fd, buffers, position) => call((callback) => fs.writev(fd, buffers, position, callback)),
   fdatasync: (fd) => act((callback) => fs.fdatasync(fd, callback)),
   fsync: (fd) => act((callback) => fs.fsync(fd, callback)),
-  close: (fd) => act((callback) => fs.close(fd, callback)),
+  close: (fd) => attempt(() => fs.closeSync(fd)),
   unlink: (path) => act((callback) => fs.unlink(path, callback)),
   mkdir: (path) => act((callback) => fs.mkdir(path, { recursive: true, mode: DIRECTORY_MODE }, callback)),
 };
