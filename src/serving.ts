@@ -13,8 +13,9 @@ import { createS3 } from "./s3/s3.ts";
 import type { Storage } from "./storage.ts";
 import { version } from "./version.ts";
 
-/** Between two sweeps; a lease lets one process at a time do the work. */
+/** Between two sweeps, where the grace period is not shorter; a lease lets one process at a time do the work. */
 const SWEEP_MS = 60_000;
+const SWEEP_MS_MIN = 1000;
 /** An answer to a probe that takes longer is none: whoever asks has a deadline too. */
 const PROBE_MS = 2000;
 
@@ -83,7 +84,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     await delivery.close();
     throw error;
   }
-  const jobs = startJobs(storage, log);
+  const jobs = startJobs(storage, config.grace * 1000, log);
   return {
     urls,
     ownFamilies,
@@ -237,7 +238,7 @@ async function readiness(storage: Storage, readonly: () => string | undefined): 
   return Promise.race([probe, late]).finally(() => clearTimeout(timer));
 }
 
-function startJobs({ store }: Storage, log: Logger): { stop: () => Promise<void> } {
+function startJobs({ store }: Storage, graceMs: number, log: Logger): { stop: () => Promise<void> } {
   let running: Promise<void> = Promise.resolve();
   const sweep = async () => {
     try {
@@ -247,9 +248,13 @@ function startJobs({ store }: Storage, log: Logger): { stop: () => Promise<void>
       log.error({ err: error }, "the sweep failed");
     }
   };
-  const timer = setInterval(() => {
-    if (store.health() === undefined) running = running.then(sweep);
-  }, SWEEP_MS);
+  // On a full disk too: that is what gives space back. After a failed write its lease is refused, and nothing goes.
+  const timer = setInterval(
+    () => {
+      running = running.then(sweep);
+    },
+    Math.min(SWEEP_MS, Math.max(SWEEP_MS_MIN, graceMs)),
+  );
   timer.unref();
   return {
     async stop() {

@@ -8,7 +8,7 @@ const port = ownPort();
 const tell = (message: ThreadMessage): void => port.postMessage(message);
 
 const { logLevel, ...options } = workerData as ThreadOptions;
-const log = createLogger({ level: logLevel, name: "writer" });
+const log = createLogger({ level: logLevel, name: "writer", fd: 2 });
 const writer = await startWriter({ ...options, log });
 
 void tellFailure();

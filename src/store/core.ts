@@ -69,6 +69,15 @@ export async function commit(core: Core, change: Commit): Promise<boolean> {
   }
 }
 
+/** See Meta.newBodyId. @throws SlowDown, ServiceUnavailable, … while there is no writer */
+export async function newBodyId(core: Core): Promise<number> {
+  try {
+    return await core.meta.newBodyId();
+  } catch (error) {
+    throw toStoreError(error);
+  }
+}
+
 /** One commit in the making: checks, writes and counter differences gathered by several functions. */
 export class Change {
   /** Set by what gives space back: it must go through when the disk is full (store rule 2.7). */

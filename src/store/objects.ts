@@ -1,5 +1,5 @@
 /** Objects and their versions: put, get, copy, update, delete. */
-import { Change, mutate, randomId, type Attempt, type Core } from "./core.ts";
+import { Change, mutate, newBodyId, randomId, type Attempt, type Core } from "./core.ts";
 import { StoreError } from "./errors.ts";
 import {
   drop,
@@ -48,7 +48,7 @@ export async function putObject(
   staged: Staged,
 ): Promise<ObjectVersion> {
   const small = staged.content.kind === "inline" && staged.size > 0;
-  const bodyId = small ? await core.meta.newBodyId() : undefined;
+  const bodyId = small ? await newBodyId(core) : undefined;
   return whileCommitting(staged, () =>
     write(core, bucket, input, { size: staged.size, etag: staged.md5 }, (change, record) =>
       placeStaged(core, change, record, staged, bodyId, {
@@ -187,7 +187,7 @@ export async function copyObject(
   if (content.kind === "inline") {
     const bytes = await core.meta.getBody(content.bodyId);
     if (bytes === undefined) throw new StoreError("ConditionalRequestConflict");
-    const bodyId = await core.meta.newBodyId();
+    const bodyId = await newBodyId(core);
     return write(core, bucket, input, what, (change, record) => {
       record.b = bodyId;
       change.putBody(bodyId, bytes);

@@ -25,7 +25,7 @@ import { startProcess, type ServerProcess } from "../process.ts";
 import { Ledger } from "./ledger.ts";
 
 const ROUNDS = Number(process.env["WINDLASS_CRASH_ROUNDS"] ?? 6);
-const VICTIMS = ["primary", "writer", "worker"] as const;
+const VICTIMS = ["primary", "writer", "worker", "tree"] as const;
 const BUCKETS = ["plain", "versioned"];
 const LOOPS = 8;
 /** Written until the server answers again; no part of the load. */
@@ -173,7 +173,7 @@ test(`nothing acknowledged is lost in ${ROUNDS} crashes`, { timeout: 60_000 + RO
       stopped = true;
       await Promise.all(loops);
       s3.destroy();
-      if (victim === "primary") server = await startProcess({ data, workers: 2 });
+      if (victim === "primary" || victim === "tree") server = await startProcess({ data, workers: 2 });
       s3 = clientOf(server);
       await eventually(s3);
       expect(await verify(s3, ledger), `round ${round}, killed the ${victim}`).toEqual([]);
