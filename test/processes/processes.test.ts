@@ -206,6 +206,7 @@ test("after an I/O error nothing more is written, reads go on, and readiness say
     expect((await put("first")).status).toBe(200);
     expect(await ready()).toEqual({ status: 200, text: '{"status":"ready"}' });
     await eventually("a refused write", async () => (await put("more", randomBytes(30_000))).status === 503);
+    expect((await put("more")).text).toContain("<Code>ServiceUnavailable</Code>");
     expect(await get("first")).toEqual({ status: 200, text: "body" });
     await eventually("the primary knows", () =>
       server.output().includes("nothing is written until the server is restarted"),
