@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { startServer } from "../server.ts";
 import { awsEnvironment, describeWithTool, md5OfFile, runOk, run, writeRandomFile } from "./tools.ts";
 
-describeWithTool("aws", (aws) => {
+describeWithTool("aws", ["--version"], (aws) => {
   let server: Awaited<ReturnType<typeof startServer>>;
   let folder: string;
   let env: Record<string, string>;

@@ -12,7 +12,7 @@ const JOBS = [
   "conditions_and_checksums",
 ];
 
-describeWithTool("python", (python) => {
+describeWithTool("python", ["-c", "import boto3"], (python) => {
   test("boto3 does a day's work", { timeout: 240_000 }, async () => {
     const server = await startServer();
     try {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { startServer } from "../server.ts";
 import { describeWithTool, md5OfFile, runOk, writeRandomFile } from "./tools.ts";
 
-describeWithTool("rclone", (rclone) => {
+describeWithTool("rclone", ["--version"], (rclone) => {
   let server: Awaited<ReturnType<typeof startServer>>;
   let folder: string;
   const clone = (...args: string[]) =>

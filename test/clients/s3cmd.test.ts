@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startServer } from "../server.ts";
 import { describeWithTool, md5OfFile, runOk, writeRandomFile } from "./tools.ts";
 
-describeWithTool("s3cmd", (s3cmd) => {
+describeWithTool("s3cmd", ["--version"], (s3cmd) => {
   let server: Awaited<ReturnType<typeof startServer>>;
   let folder: string;
 

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { accessSync, constants, createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
@@ -23,13 +23,16 @@ export function findTool(name: string): string | undefined {
  * A suite that needs a program which is no npm package. Where it is missing the suite is skipped, but fails
  * where WINDLASS_REQUIRE_CLIENTS is set (as .ci/run does), so that a gap can't hide.
  */
-export function describeWithTool(name: string, body: (path: string) => void): void {
-  const path = findTool(name);
-  if (path === undefined && process.env["WINDLASS_REQUIRE_CLIENTS"]) {
+export function describeWithTool(name: string, probe: readonly string[], body: (path: string) => void): void {
+  const found = findTool(name);
+  // Found is not enough: a launcher may have nothing to launch, a Python no library, an old curl no signatures.
+  const isUsable =
+    found !== undefined && spawnSync(found, probe, { env: cleanEnvironment(), stdio: "ignore" }).status === 0;
+  if (!isUsable && process.env["WINDLASS_REQUIRE_CLIENTS"]) {
     throw new Error(`${name} is not installed: run .ci/run, which installs it`);
   }
-  describe.skipIf(path === undefined)(`${name} as a client`, () => {
-    body(path ?? name);
+  describe.skipIf(!isUsable)(`${name} as a client`, () => {
+    body(found ?? name);
   });
 }
 
