@@ -40,6 +40,10 @@ const LIST_PARTS_MAX = 1000;
 /** POST `?uploads`: what the object will be is said here, its bytes come as parts. */
 export async function createMultipartUpload(context: ObjectContext): Promise<Answer> {
   const { store, bucket, key, request } = context;
+  if (context.identity.account === undefined) {
+    const message = "Anonymous users cannot initiate multipart uploads.  Please authenticate.";
+    throw new S3Error("AccessDenied", {}, { message });
+  }
   const checksum = readUploadChecksum(request.headers);
   const input = await readPutInput(context);
   const upload = await store.createUpload(bucket, input, {

@@ -74,7 +74,13 @@ describe("common elements", () => {
   });
 
   test("R92 HTTP/1.1 needs a Host, HTTP/1.0 does not", async () => {
-    const one = await exchange(server.port, { target: "/guide/k", headers: [["host", "a"], ["host", "b"]] });
+    const one = await exchange(server.port, {
+      target: "/guide/k",
+      headers: [
+        ["host", "a"],
+        ["host", "b"],
+      ],
+    });
     expect(one).toMatchObject(refused(400, "BadRequest"));
     expect(await signed({ target: "/guide/k", version: "1.0" })).toMatchObject({ status: 200, text: "body" });
   });
@@ -90,23 +96,28 @@ describe("common elements", () => {
   });
 });
 
-describe("a V2 signature in headers", () => {
-  const rfc850 = (date: Date) => {
-    const day = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"][date.getUTCDay()];
-    return date.toUTCString().replace(/^\w+, (\d+) (\w+) \d\d(\d\d)/, `${day}, $1-$2-$3`);
-  };
-  const asctime = (date: Date) => {
-    const [, weekday, day, month, year, time] = /^(\w+), (\d+) (\w+) (\d+) ([\d:]+)/.exec(date.toUTCString())!;
-    return `${weekday} ${month} ${String(Number(day)).padStart(2)} ${time} ${year}`;
-  };
+const rfc850 = (date: Date) => {
+  const day = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"][
+    date.getUTCDay()
+  ];
+  return date.toUTCString().replace(/^\w+, (\d+) (\w+) \d\d(\d\d)/, `${day}, $1-$2-$3`);
+};
+const asctime = (date: Date) => {
+  const [, weekday, day, month, year, time] = /^(\w+), (\d+) (\w+) (\d+) ([\d:]+)/.exec(date.toUTCString())!;
+  return `${weekday} ${month} ${String(Number(day)).padStart(2)} ${time} ${year}`;
+};
 
+describe("a V2 signature in headers", () => {
   test.each<[string, () => string]>([
     ["RFC 1123", () => minutesAgo(1).toUTCString()],
     ["RFC 1123 with +0000", () => minutesAgo(1).toUTCString().replace("GMT", "+0000")],
     ["RFC 850", () => rfc850(minutesAgo(1))],
     ["asctime", () => asctime(minutesAgo(1))],
   ])("R115 takes a Date in %s", async (_name, date) => {
-    expect(await signed({ target: "/guide/k" }, { date: date() })).toMatchObject({ status: 200, text: "body" });
+    expect(await signed({ target: "/guide/k" }, { date: date() })).toMatchObject({
+      status: 200,
+      text: "body",
+    });
   });
 
   test.each<[string, string | null, object]>([
@@ -197,11 +208,22 @@ describe("a V2 signature in headers", () => {
     ],
     [
       "R117 an unknown key",
-      (request) => ({ ...request, headers: [["Date", new Date().toUTCString()], ["Authorization", "AWS NOBODY:x="]] }),
+      (request) => ({
+        ...request,
+        headers: [
+          ["Date", new Date().toUTCString()],
+          ["Authorization", "AWS NOBODY:x="],
+        ],
+      }),
       403,
       /InvalidAccessKeyId/,
     ],
-    ["R118 half an Authorization", (request) => ({ ...request, headers: [["Authorization", "AWS a"]] }), 400, /InvalidArgument/],
+    [
+      "R118 half an Authorization",
+      (request) => ({ ...request, headers: [["Authorization", "AWS a"]] }),
+      400,
+      /InvalidArgument/,
+    ],
     ["R131 two signatures", (request) => ({ ...presignV2(request, key()) }), 400, /InvalidArgument/],
   ])("%s", async (_name, change, status, text) => {
     const answer = await send(change(signV2({ target: "/guide/k" }, key())));
@@ -224,7 +246,15 @@ describe("a V2 signature in the query", () => {
     ["R127 a stale Date", { target: "/guide/k", headers: [["Date", minutesAgo(99).toUTCString()]] }, {}, OK],
     [
       "R128 the type and MD5 that are sent",
-      { method: "PUT", target: "/guide/q", body: "x", headers: [["Content-Type", "a/b"], ["Content-MD5", md5]] },
+      {
+        method: "PUT",
+        target: "/guide/q",
+        body: "x",
+        headers: [
+          ["Content-Type", "a/b"],
+          ["Content-MD5", md5],
+        ],
+      },
       {},
       OK,
     ],
@@ -252,10 +282,9 @@ describe("a V2 signature in the query", () => {
   });
 });
 
-describe("virtual hosting", () => {
-  const at = (host: string, target: string): Promise<WireAnswer> =>
-    send({ target, headers: [["Host", host]] });
+const at = (host: string, target: string): Promise<WireAnswer> => send({ target, headers: [["Host", host]] });
 
+describe("virtual hosting", () => {
   beforeAll(async () => {
     const headers = [["x-amz-acl", "public-read"]] as const;
     for (const target of ["/guide", "/guide/%2Fx", "/guide/robots.txt", "/guide/favicon.ico"]) {
@@ -270,7 +299,12 @@ describe("virtual hosting", () => {
     ["R140 favicon.ico is the bucket's", `guide.${BASE}`, "/favicon.ico", { status: 200 }],
     ["R140 robots.txt is the bucket's", `guide.${BASE}:8080`, "/robots.txt", { status: 200 }],
     ["R136 a bucket that there is not", `nothing-here.${BASE}`, "/k", refused(404, "NoSuchBucket")],
-    ["R140 crossdomain.xml is the bucket's too", `guide.${BASE}`, "/crossdomain.xml", refused(404, "NoSuchKey")],
+    [
+      "R140 crossdomain.xml is the bucket's too",
+      `guide.${BASE}`,
+      "/crossdomain.xml",
+      refused(404, "NoSuchKey"),
+    ],
     ["R133 an address is path style", "192.0.2.7:9000", "/guide/robots.txt", { status: 200 }],
   ])("%s", async (_name, host, target, expected) => {
     expect(await at(host, target)).toMatchObject(expected);

@@ -26,7 +26,7 @@ export interface WireAnswer {
 
 function parseAnswer(all: string): WireAnswer {
   let start = 0;
-  while (/^HTTP\/1\.1 100 /.test(all.slice(start))) start = all.indexOf("\r\n\r\n", start) + 4;
+  while (all.startsWith("HTTP/1.1 100 ", start)) start = all.indexOf("\r\n\r\n", start) + 4;
   const end = all.indexOf("\r\n\r\n", start);
   const lines = all.slice(start, end).split("\r\n").slice(1);
   const headers: Record<string, string> = {};
