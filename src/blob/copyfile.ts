@@ -1,15 +1,19 @@
 import { constants } from "node:fs";
-import { copyFile, mkdir, open } from "node:fs/promises";
+import { copyFile, mkdir, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { BlobMissing } from "./blob.ts";
 import { blobPath } from "./folders.ts";
 
 /**
  * Copies a blob's file from one root into another, as a clone that shares the disk's blocks where the file system can.
- * The bytes are on stable storage when this resolves; `syncFolders` does the directories. Gives the folder.
+ * The bytes are on stable storage when this resolves; `syncFolders` does the directories. Gives the bytes it has.
  * @throws BlobMissing
  */
-export async function copyBlobFile(fromRoot: string, toRoot: string, id: string): Promise<string> {
+export async function copyBlobFile(
+  fromRoot: string,
+  toRoot: string,
+  id: string,
+): Promise<{ folder: string; size: number }> {
   const [from, to] = [blobPath(fromRoot, id), blobPath(toRoot, id)];
   if (from === undefined || to === undefined) throw new BlobMissing(`${id} is no blob id`);
   const folder = dirname(to);
@@ -22,7 +26,7 @@ export async function copyBlobFile(fromRoot: string, toRoot: string, id: string)
     throw error;
   }
   await syncPath(to);
-  return folder;
+  return { folder, size: (await stat(to)).size };
 }
 
 /** Makes the entries of the folders, and of those above them up to the root, durable. */

@@ -5,7 +5,7 @@ import { programUrl } from "../lib/program.ts";
 import type { Writer, WriterOptions } from "./writer.ts";
 
 export interface ThreadOptions extends Omit<WriterOptions, "log"> {
-  /** The thread has a log of its own, on standard output. */
+  /** The thread has a log of its own, on standard error. */
   logLevel: (typeof LOG_LEVELS)[number];
 }
 

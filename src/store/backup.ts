@@ -3,13 +3,14 @@
  * the removal of blobs, the database as it is at one moment, the files which that snapshot names, the manifest last.
  */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { BlobMissing } from "../blob/blob.ts";
+import { dirname, join } from "node:path";
+import { BlobDamaged, BlobMissing } from "../blob/blob.ts";
 import { copyBlobFile, syncFolders, syncPath } from "../blob/copyfile.ts";
 import { copyDatabase } from "../meta/copydatabase.ts";
-import type { Key, Meta } from "../meta/meta.ts";
+import type { Key, Meta, Write } from "../meta/meta.ts";
 import { openSqlite } from "../meta/sqlite.ts";
 import { decodeKey, keyAfter } from "../meta/tuple.ts";
+import { randomId } from "./core.ts";
 import { KEYS } from "./keys.ts";
 import { decode, encode, FORMAT, type BlobRecord, type LeaseRecord } from "./records.ts";
 import { BACKUP_LEASE } from "./sweep.ts";
@@ -88,6 +89,7 @@ export async function restore(directory: string, paths: StorePaths): Promise<Bac
   }
   // Last: a target without a database is no store.
   await copyDatabase(join(directory, DATABASE), paths.database);
+  await syncPath(dirname(paths.database));
   return manifest;
 }
 
@@ -98,12 +100,15 @@ async function requireEmpty(directory: string): Promise<void> {
 
 /** Keeps every blob where it is until it is released, or for some minutes when this process dies. */
 async function holdLease(meta: Meta): Promise<{ release(): Promise<void> }> {
-  const key = KEYS.lease(BACKUP_LEASE);
-  const take = async () => {
-    const record: LeaseRecord = { r: 1, holder: `backup-${process.pid}`, until: Date.now() + LEASE_MS };
-    await meta.commit({ writes: [{ key, value: encode(record) }] });
+  const holder = `${BACKUP_LEASE}-${randomId()}`;
+  const key = KEYS.lease(holder);
+  const take = async (writes: Write[] = []) => {
+    const record: LeaseRecord = { r: 1, holder, until: Date.now() + LEASE_MS };
+    await meta.commit({ reclaims: true, writes: [{ key, value: encode(record) }, ...writes] });
   };
-  await take();
+  const others = await meta.scan(KEYS.leases(BACKUP_LEASE), { limit: PAGE });
+  const dead = others.filter(({ value }) => decode<LeaseRecord>(value).until < Date.now());
+  await take(dead.map((entry) => ({ key: entry.key, delete: true })));
   const timer = setInterval(() => {
     // A renewal that fails leaves four minutes for the next ones.
     take().catch(() => undefined);
@@ -129,7 +134,9 @@ async function copyBlobs(
   const copyOne = async (id: string, size: number): Promise<void> => {
     const isReferred = (await snapshot.scan(KEYS.references(id), { limit: 1 })).length > 0;
     if (!isReferred) return;
-    folders.add(await copyBlobFile(from, to, id));
+    const copied = await copyBlobFile(from, to, id);
+    if (copied.size !== size) throw new BlobDamaged(`Blob ${id} has ${copied.size} bytes instead of ${size}`);
+    folders.add(copied.folder);
     total.blobs++;
     total.bytes += size;
   };
@@ -147,7 +154,7 @@ async function copyBlobs(
       start = keyAfter(entries.at(-1)!.key);
     }
   } catch (error) {
-    if (error instanceof BlobMissing)
+    if (error instanceof BlobMissing || error instanceof BlobDamaged)
       throw new Error(`The copy is not whole: ${error.message}`, { cause: error });
     throw error;
   } finally {

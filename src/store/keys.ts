@@ -109,6 +109,7 @@ export const KEYS = {
   swept: (incarnation: string): Key => encodeKey(["swept", incarnation]),
   /** ["lease", name] → LeaseRecord */
   lease: (name: string): Key => encodeKey(["lease", name]),
+  leases: (prefix: string): KeyRange => stringRange(["lease"], prefix),
 } as const;
 
 /** Objects and bytes of current versions; noncurrent versions and their bytes. Delete markers are not counted. */

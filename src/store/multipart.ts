@@ -14,7 +14,7 @@ import { StoreError } from "./errors.ts";
 import { readHistory } from "./history.ts";
 import { KEYS } from "./keys.ts";
 import { toUpload } from "./listing.ts";
-import { buildVersion, checkConditions, read, segmentsOf } from "./objects.ts";
+import { buildVersion, checkConditions, read, receiveCopy, segmentsOf, whileHeld } from "./objects.ts";
 import {
   decode,
   encode,
@@ -25,7 +25,7 @@ import {
   type Segment,
   type UploadRecord,
 } from "./records.ts";
-import { asBlob, nameBlob, receive, whileCommitting } from "./staging.ts";
+import { asBlob, nameBlob, whileCommitting } from "./staging.ts";
 import type {
   Bucket,
   Checksum,
@@ -174,28 +174,28 @@ export async function copyPart(
 ): Promise<Part> {
   const algorithm = upload.checksumAlgorithm ?? DEFAULT_ALGORITHM;
   const shared = await stretches(core, source, start, end);
-  if (shared === undefined) {
-    const copied = copyChunks(read(core, source, start, end));
-    const staged = await receive(core, copied, {
-      size: end - start,
-      maxSize: end - start,
-      checksums: [algorithm],
-    });
-    try {
-      return await putPart(core, upload, partNumber, staged);
-    } catch (error) {
-      await staged.discard();
-      throw error;
-    }
-  }
-  const record = partRecord(core, upload, await hashRange(core, source, start, end, algorithm));
-  return storePart(core, upload, partNumber, (change) => {
-    // What is shared must still be held by the source, so that its references never were none (store rule 3.2).
+  if (shared !== undefined) {
     const owner = { bucketId: source.bucketId, key: source.key, sequence: shared.sequence };
-    change.checks.push({ key: KEYS.reference(shared.id, owner), present: true });
-    for (const [blobId] of shared.segments) change.refer(blobId, { uploadId: upload.uploadId, partNumber });
-    return { ...record, segments: shared.segments };
-  });
+    const held = KEYS.reference(shared.id, owner);
+    const part = await whileHeld(core, held, async () => {
+      const record = partRecord(core, upload, await hashRange(core, source, start, end, algorithm));
+      return storePart(core, upload, partNumber, (change) => {
+        // What is shared must still be held by the source, so that its references never were none (store rule 3.2).
+        change.checks.push({ key: held, present: true });
+        for (const [blobId] of shared.segments)
+          change.refer(blobId, { uploadId: upload.uploadId, partNumber });
+        return { ...record, segments: shared.segments };
+      });
+    });
+    if (part !== undefined) return part;
+  }
+  const staged = await receiveCopy(core, source, start, end, [algorithm]);
+  try {
+    return await putPart(core, upload, partNumber, staged);
+  } catch (error) {
+    await staged.discard();
+    throw error;
+  }
 }
 
 /** The range as stretches of blobs; undefined when its bytes must be copied. */
@@ -249,11 +249,6 @@ async function hashRange(
   for await (const chunk of read(core, source, start, end)) hasher.update(chunk);
   const { md5, checksums } = hasher.finish();
   return { size, md5: md5!, checksums };
-}
-
-/** A reader's chunks are its own memory (see BlobReader); a writer keeps what it is given. */
-async function* copyChunks(source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-  for await (const chunk of source) yield Buffer.from(chunk);
 }
 
 export async function listParts(

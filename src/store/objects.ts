@@ -1,4 +1,7 @@
 /** Objects and their versions: put, get, copy, update, delete. */
+import { BlobMissing } from "../blob/blob.ts";
+import type { ChecksumAlgorithm } from "../lib/hashes.ts";
+import type { Key } from "../meta/meta.ts";
 import { Change, mutate, newBodyId, randomId, type Attempt, type Core } from "./core.ts";
 import { StoreError } from "./errors.ts";
 import {
@@ -25,7 +28,7 @@ import {
   type Segment,
   type VersionRecord,
 } from "./records.ts";
-import { placeStaged, whileCommitting } from "./staging.ts";
+import { placeStaged, receive, whileCommitting } from "./staging.ts";
 import type {
   Acl,
   Bucket,
@@ -186,7 +189,8 @@ export async function copyObject(
   if (content.kind === "none") return write(core, bucket, input, what, () => undefined);
   if (content.kind === "inline") {
     const bytes = await core.meta.getBody(content.bodyId);
-    if (bytes === undefined) throw new StoreError("ConditionalRequestConflict");
+    // Replaced since it was looked up: whoever tries again copies its successor.
+    if (bytes === undefined) throw new StoreError("SlowDown");
     const bodyId = await newBodyId(core);
     return write(core, bucket, input, what, (change, record) => {
       record.b = bodyId;
@@ -199,24 +203,85 @@ export async function copyObject(
     key: source.key,
     sequence: content.sequence,
   });
-  const version = await write(core, bucket, input, what, (change, record) => {
-    // A range of references that was once empty stays empty (store rule 3.2).
-    change.checks.push({ key: held, present: true });
-    change.refer(shared, { bucketId: bucket.id, key: input.key, sequence: record.s });
-    if (content.kind === "blob") record.f = shared;
-    else record.m = shared;
-  }).catch(async (error: unknown) => {
-    // The source went while we tried: that is what the sixteen failures were.
-    if (
-      error instanceof StoreError &&
-      error.code === "SlowDown" &&
-      (await core.meta.get(held)) === undefined
-    ) {
-      throw new StoreError("NoSuchKey", { Key: source.key });
-    }
+  const share = () =>
+    write(core, bucket, input, what, (change, record) => {
+      // A range of references that was once empty stays empty (store rule 3.2).
+      change.checks.push({ key: held, present: true });
+      change.refer(shared, { bucketId: bucket.id, key: input.key, sequence: record.s });
+      if (content.kind === "blob") record.f = shared;
+      else record.m = shared;
+    });
+  return (await whileHeld(core, held, share)) ?? copyBytes(core, source, bucket, input);
+}
+
+/**
+ * What `share` gives, whose commits check that the reference `held` is there; undefined when the source has let go of it.
+ * A key that is overwritten all the time would else look as if it were missing.
+ */
+export async function whileHeld<T>(core: Core, held: Key, share: () => Promise<T>): Promise<T | undefined> {
+  const isHeld = async () => (await core.meta.get(held)) !== undefined;
+  if (!(await isHeld())) return undefined;
+  try {
+    return await share();
+  } catch (error) {
+    // It went while we tried: that is what the sixteen failures were.
+    if (error instanceof StoreError && error.code === "SlowDown" && !(await isHeld())) return undefined;
     throw error;
-  });
-  return version;
+  }
+}
+
+/** The bytes of a version that nothing holds any more; its blobs stay for the grace period. */
+async function copyBytes(
+  core: Core,
+  source: ObjectVersion,
+  bucket: Bucket,
+  input: PutInput,
+): Promise<ObjectVersion> {
+  if ((await core.meta.get(KEYS.current(source.bucketId, source.key))) === undefined)
+    throw new StoreError("NoSuchKey", { Key: source.key });
+  const staged = await receiveCopy(core, source, 0, source.size, []);
+  try {
+    const bodyId = staged.content.kind === "inline" ? await newBodyId(core) : undefined;
+    return await whileCommitting(staged, () =>
+      write(core, bucket, input, { size: source.size, etag: source.etag }, (change, record) =>
+        placeStaged(core, change, record, staged, bodyId, {
+          bucketId: bucket.id,
+          key: input.key,
+          sequence: record.s,
+        }),
+      ),
+    );
+  } catch (error) {
+    await staged.discard();
+    throw error;
+  }
+}
+
+/** A range of a version as bytes of its own. @throws SlowDown when they went while they were read */
+export async function receiveCopy(
+  core: Core,
+  source: ObjectVersion,
+  start: number,
+  end: number,
+  checksums: readonly ChecksumAlgorithm[],
+): Promise<Staged> {
+  const size = end - start;
+  try {
+    return await receive(core, copyChunks(read(core, source, start, end)), {
+      size,
+      maxSize: size,
+      checksums,
+    });
+  } catch (error) {
+    const isGone =
+      error instanceof BlobMissing || (error instanceof StoreError && error.code === "NoSuchKey");
+    throw isGone ? new StoreError("SlowDown") : error;
+  }
+}
+
+/** A reader's chunks are its own memory (see BlobReader); a writer keeps what it is given. */
+async function* copyChunks(source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  for await (const chunk of source) yield Buffer.from(chunk);
 }
 
 export async function updateObject(
@@ -352,7 +417,7 @@ export function read(core: Core, version: ObjectVersion, start: number, end: num
   if (content.kind === "none") return nothing();
   if (content.kind === "inline") return readInline(core, version, content.bodyId, start, end);
   if (content.kind === "blob") return core.blobs.read(content.blobId, start, end);
-  return readManifest(core, content.manifestId, start, end);
+  return readManifest(core, version, content.manifestId, start, end);
 }
 
 // eslint-disable-next-line no-empty-function
@@ -366,13 +431,16 @@ async function* readInline(
   end: number,
 ): AsyncIterable<Buffer> {
   const body = await core.meta.getBody(bodyId);
-  if (body === undefined)
-    throw new StoreError("NoSuchKey", { Key: version.key }, "The object was replaced while it was read.");
+  if (body === undefined) throw replaced(version);
   yield body.subarray(start, end);
 }
 
+const replaced = (version: ObjectVersion): StoreError =>
+  new StoreError("NoSuchKey", { Key: version.key }, "The object was replaced while it was read.");
+
 async function* readManifest(
   core: Core,
+  version: ObjectVersion,
   manifestId: string,
   start: number,
   end: number,
@@ -385,6 +453,8 @@ async function* readManifest(
     at += length;
     if (at >= end) return;
   }
+  // Swept: the grace period was over before the read began. Ending here would make a copy of fewer bytes.
+  if (at < end) throw replaced(version);
 }
 
 /** All segments of a manifest, in the object's order. */

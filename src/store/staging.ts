@@ -19,7 +19,7 @@ export async function receive(
   source: AsyncIterable<Buffer>,
   options: { size?: number; maxSize: number; checksums: readonly ChecksumAlgorithm[] },
 ): Promise<Staged> {
-  await requireSpace(core);
+  await requireSpace(core, Math.min(options.size ?? 0, options.maxSize));
   const hasher = core.hashes.start({ md5: true, checksums: options.checksums }, options.size);
   const small: Buffer[] = [];
   let writer: BlobWriter | undefined;
@@ -51,9 +51,14 @@ export async function receive(
   } catch (error) {
     hasher.abandon();
     await writer?.abort();
-    if (error instanceof BlobBroken) core.blobFailure = error.message;
-    throw toStoreError(error);
+    throw blobError(core, error);
   }
+}
+
+/** After a failed sync nobody may write any more; `health` tells those who have to know. */
+function blobError(core: Core, error: unknown): unknown {
+  if (error instanceof BlobBroken) core.blobFailure ??= error.message;
+  return toStoreError(error);
 }
 
 /** Bytes that uploads leave free on the disk, so that deletes, clean-up and the log always have room (store rule 2.7). */
@@ -61,15 +66,15 @@ const FREE_BYTES_MIN = 64 << 20;
 /** How old the last look at the disk may be. */
 const SPACE_MS = 1000;
 
-/** @throws InsufficientStorage */
-async function requireSpace(core: Core): Promise<void> {
+/** Whether so many bytes more leave enough free. @throws InsufficientStorage */
+async function requireSpace(core: Core, size: number): Promise<void> {
   const { space } = core;
   const now = core.now();
   if (now < space.lookedAt || now - space.lookedAt > SPACE_MS) {
     space.lookedAt = now;
     space.freeBytes = await core.blobs.free();
   }
-  if (space.freeBytes < FREE_BYTES_MIN) throw new StoreError("InsufficientStorage");
+  if (space.freeBytes - size < FREE_BYTES_MIN) throw new StoreError("InsufficientStorage");
 }
 
 function track(core: Core, staged: Omit<Staged, "discard">): Staged {
@@ -154,6 +159,6 @@ export async function asBlob(core: Core, staged: Staged): Promise<Staged> {
     }
     return track(core, { ...staged, content: { kind: "blob", blobId: writer.id } });
   } catch (error) {
-    throw toStoreError(error);
+    throw blobError(core, error);
   }
 }

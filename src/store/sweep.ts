@@ -1,19 +1,25 @@
 /** The sweeper: removes what nothing refers to any more, in bounded commits, in one process at a time. */
-import type { Check, Entry, Write } from "../meta/meta.ts";
+import type { Check, Entry, Key, Write } from "../meta/meta.ts";
 import { decodeKey, keyAfter } from "../meta/tuple.ts";
 import { commit, NOTHING, type Core } from "./core.ts";
 import { mayLive } from "./incarnation.ts";
 import { KEYS, type GarbageKind } from "./keys.ts";
 import { decode, encode, type LeaseRecord, type ManifestRecord, type PartRecord } from "./records.ts";
 
-/** Queue entries and files of one pass, so that a pass takes seconds. */
+/** Queue entries that are read at once, and how often in one pass: overwrites make garbage by the hundreds a second. */
 const ENTRIES_MAX = 1000;
+const ROUNDS_MAX = 20;
+/** Files of dead processes looked at in one pass, so that a pass takes seconds. */
 const FILES_MAX = 20_000;
 /** Parts or files judged by one read and one commit. */
 const BATCH = 500;
+/** Blobs removed under one commit. */
+const BLOBS = 100;
 const LEASE_MS = 60_000;
-/** Held by a backup: no blob may go while its files are copied. */
+/** How the leases of backups begin, each of which has its own: no blob may go while its files are copied. */
 export const BACKUP_LEASE = "backup";
+/** Backups that are looked at; those that died are removed by the next. */
+const BACKUPS_MAX = 100;
 const SWEEP_LEASE = "sweep";
 
 export interface Sweeper {
@@ -25,10 +31,17 @@ export function createSweeper(core: Core): Sweeper {
   const positions = new Map<string, AsyncIterator<string>>();
   return {
     async sweep() {
-      const lease = await acquireLease(core);
-      if (lease === undefined) return { removed: 0 };
-      const removed = await sweepQueue(core, lease);
-      return { removed: removed + (await sweepIncarnations(core, lease, positions)) };
+      let removed = 0;
+      let start: Key | undefined;
+      for (let round = 1; ; round++) {
+        const lease = await acquireLease(core);
+        if (lease === undefined) return { removed };
+        const done = await sweepQueue(core, lease, start);
+        removed += done.removed;
+        start = done.next;
+        if (start === undefined || round === ROUNDS_MAX)
+          return { removed: removed + (await sweepIncarnations(core, lease, positions)) };
+      }
     },
   };
 }
@@ -37,8 +50,8 @@ export function createSweeper(core: Core): Sweeper {
 async function acquireLease(core: Core): Promise<Check | undefined> {
   const now = core.now();
   const key = KEYS.lease(SWEEP_LEASE);
-  const [value, backup] = await core.meta.getMany([key, KEYS.lease(BACKUP_LEASE)]);
-  if (backup !== undefined && decode<LeaseRecord>(backup).until > now) return undefined;
+  if (await backupRuns(core)) return undefined;
+  const value = await core.meta.get(key);
   const current = value === undefined ? undefined : decode<LeaseRecord>(value);
   const holder = core.blobs.incarnation;
   if (current !== undefined && current.holder !== holder && current.until > now) return undefined;
@@ -58,16 +71,22 @@ function fenced(core: Core, lease: Check, writes: Write[], checks: Check[] = [])
 }
 
 async function backupRuns(core: Core): Promise<boolean> {
-  const value = await core.meta.get(KEYS.lease(BACKUP_LEASE));
-  return value !== undefined && decode<LeaseRecord>(value).until > core.now();
+  const leases = await core.meta.scan(KEYS.leases(BACKUP_LEASE), { limit: BACKUPS_MAX });
+  return leases.some(({ value }) => decode<LeaseRecord>(value).until > core.now());
 }
 
-async function sweepQueue(core: Core, lease: Check): Promise<number> {
-  let removed = 0;
-  const entries = await core.meta.scan(KEYS.garbageUntil(core.now()), { limit: ENTRIES_MAX });
+/** One stretch of the queue; `next`: where the rest of what is due begins. */
+async function sweepQueue(
+  core: Core,
+  lease: Check,
+  from: Key | undefined,
+): Promise<{ removed: number; next: Key | undefined }> {
+  const { start, end } = KEYS.garbageUntil(core.now());
+  const entries = await core.meta.scan({ start: from ?? start, end }, { limit: ENTRIES_MAX });
+  const blobs: Garbage[] = [];
   for (const entry of entries) {
     const [, , kind, id] = decodeKey(entry.key) as [string, number, GarbageKind, string];
-    if (kind === "blob") removed += await sweepBlob(core, lease, entry, id);
+    if (kind === "blob") blobs.push({ entry, id });
     else if (kind === "manifest") await sweepManifest(core, lease, entry, id);
     else if (kind === "parts") await sweepParts(core, lease, entry, id);
     else {
@@ -77,41 +96,70 @@ async function sweepQueue(core: Core, lease: Check): Promise<number> {
       ]);
     }
   }
-  return removed;
+  let removed = 0;
+  for (let at = 0; at < blobs.length; at += BLOBS) {
+    const count = await sweepBlobs(core, lease, blobs.slice(at, at + BLOBS));
+    if (count === undefined) return { removed, next: undefined };
+    removed += count;
+  }
+  return { removed, next: entries.length < ENTRIES_MAX ? undefined : keyAfter(entries.at(-1)!.key) };
 }
 
-/** The file goes first, the queue entry second (store rule 3.2). A range of references once empty stays empty. */
-async function sweepBlob(core: Core, lease: Check, entry: Entry, id: string): Promise<number> {
-  const references = KEYS.references(id);
-  const referred = (await core.meta.scan(references, { limit: 1 })).length > 0;
-  if (!referred) {
-    if (await backupRuns(core)) return 0;
-    await core.blobs.remove(id);
+interface Garbage {
+  entry: Entry;
+  id: string;
+}
+
+/**
+ * The files go first, the queue entries second (store rule 3.2). A range of references once empty stays empty.
+ * Undefined: a backup has begun, or the lease is lost.
+ */
+async function sweepBlobs(core: Core, lease: Check, some: readonly Garbage[]): Promise<number | undefined> {
+  if (await backupRuns(core)) return undefined;
+  const free: Garbage[] = [];
+  for (const garbage of some) {
+    const [reference] = await core.meta.scan(KEYS.references(garbage.id), { limit: 1 });
+    if (reference === undefined) free.push(garbage);
+    else await keep(core, lease, garbage.entry, reference.key);
   }
-  const writes: Write[] = [{ key: entry.key, delete: true }];
-  if (!referred) writes.push({ key: KEYS.blob(id), delete: true });
-  await fenced(core, lease, writes, referred ? [] : [{ empty: references }]);
-  return referred ? 0 : 1;
+  if (free.length === 0) return 0;
+  for (const { id } of free) await core.blobs.remove(id);
+  const done = await fenced(
+    core,
+    lease,
+    free.flatMap(({ entry, id }): Write[] => [
+      { key: entry.key, delete: true },
+      { key: KEYS.blob(id), delete: true },
+    ]),
+    free.map(({ id }) => ({ empty: KEYS.references(id) })),
+  );
+  return done ? free.length : undefined;
+}
+
+/**
+ * Takes an entry out of the queue because of a reference, if that still stands: whoever released it in the meantime
+ * may have put an entry of the same name there, which must stay.
+ */
+async function keep(core: Core, lease: Check, entry: Entry, reference: Key): Promise<void> {
+  await fenced(core, lease, [{ key: entry.key, delete: true }], [{ key: reference, present: true }]);
 }
 
 /** Takes a dead manifest's references to its blobs away, chunk by chunk, and then its entry. */
 async function sweepManifest(core: Core, lease: Check, entry: Entry, id: string): Promise<void> {
   const references = KEYS.references(id);
-  if ((await core.meta.scan(references, { limit: 1 })).length === 0) {
-    const due = core.now() + core.graceMs;
-    for (;;) {
-      const [chunk] = await core.meta.scan(KEYS.manifests(id), { limit: 1 });
-      if (chunk === undefined) break;
-      const { segments } = decode<ManifestRecord>(chunk.value);
-      const writes = segments.flatMap(([blobId, , , partNumber]): Write[] => [
-        { key: KEYS.reference(blobId, { uploadId: id, partNumber }), delete: true },
-        { key: KEYS.garbage(due, "blob", blobId), value: NOTHING },
-      ]);
-      if (
-        !(await fenced(core, lease, [...writes, { key: chunk.key, delete: true }], [{ empty: references }]))
-      )
-        return;
-    }
+  const [reference] = await core.meta.scan(references, { limit: 1 });
+  if (reference !== undefined) return keep(core, lease, entry, reference.key);
+  const due = core.now() + core.graceMs;
+  for (;;) {
+    const [chunk] = await core.meta.scan(KEYS.manifests(id), { limit: 1 });
+    if (chunk === undefined) break;
+    const { segments } = decode<ManifestRecord>(chunk.value);
+    const writes = segments.flatMap(([blobId, , , partNumber]): Write[] => [
+      { key: KEYS.reference(blobId, { uploadId: id, partNumber }), delete: true },
+      { key: KEYS.garbage(due, "blob", blobId), value: NOTHING },
+    ]);
+    if (!(await fenced(core, lease, [...writes, { key: chunk.key, delete: true }], [{ empty: references }])))
+      return;
   }
   await fenced(core, lease, [{ key: entry.key, delete: true }]);
 }

@@ -1,7 +1,7 @@
 /** windlass check, backup and restore, beside a running server. */
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -119,6 +119,9 @@ test("check tells of a blob whose bytes changed, and of one that is gone", async
   const changed = await windlass(damaged, "check");
   expect(changed.code).toBe(1);
   expect(changed.stdout).toMatch(/^1 problems\.$/m);
+  await truncate(path, 1000);
+  const cut = await windlass(damaged, "backup", join(folder, "of damaged"));
+  expect([cut.code, cut.stderr]).toEqual([1, expect.stringMatching(/not whole: .* has 1000 bytes/)]);
   await rm(path);
   const gone = await windlass(damaged, "check", "--json");
   expect(gone.code).toBe(1);

@@ -7,7 +7,8 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, open, rm, unlink, type FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -87,3 +88,75 @@ test("a full disk refuses uploads and nothing else", { timeout: 120_000 }, async
     await rm(data, { recursive: true, force: true });
   }
 });
+
+test(
+  "where another program fills the disk to the last byte, deletes still work",
+  { timeout: 120_000 },
+  async (context) => {
+    const data = await mkdtemp(join(tmpdir(), "windlass-stuffed-"));
+    const mounted = await run("mount", ["-t", "tmpfs", "-o", `size=${DISK_MIB}m`, "tmpfs", data]);
+    if (mounted.code !== 0) {
+      await rm(data, { recursive: true });
+      context.skip("file systems can't be mounted here");
+    }
+    const filler = join(data, "filler");
+    try {
+      const server = await startProcess({
+        data,
+        workers: 2,
+        env: { WINDLASS_BUCKETS: Bucket, WINDLASS_GRACE: "1" },
+      });
+      const s3 = new S3Client({
+        endpoint: server.url,
+        region: "us-east-1",
+        forcePathStyle: true,
+        maxAttempts: 1,
+        credentials: server.rootKey,
+      });
+      const put = (Key: string, bytes: number) =>
+        s3.send(new PutObjectCommand({ Bucket, Key, Body: randomBytes(bytes) }));
+      const statusOfPut = (bytes: number) =>
+        put("late", bytes).then(
+          () => 200,
+          (error: { $metadata: { httpStatusCode: number } }) => error.$metadata.httpStatusCode,
+        );
+      try {
+        for (let n = 0; n < 20; n++) await put(`kept-${n}`, n % 2 === 0 ? 20_000 : 200_000);
+        // The writer keeps its reserve in the background.
+        await eventually("the reserve is there", () => existsSync(join(data, "meta.db.reserve")));
+        const file = await open(filler, "w");
+        for (const size of [1 << 20, 4096, 1]) await fill(file, size);
+        await file.close();
+        const statuses = [];
+        for (const bytes of [100, 20_000, 200_000, 100]) statuses.push(await statusOfPut(bytes));
+        expect(statuses.filter((status) => status !== 200 && status !== 507)).toEqual([]);
+        await eventually("uploads are refused", async () => (await statusOfPut(20_000)) === 507);
+        for (let n = 0; n < 20; n++) {
+          const address = { Bucket, Key: `kept-${n}` };
+          const { Body } = await s3.send(new GetObjectCommand(address));
+          expect((await Body!.transformToByteArray()).length).toBe(n % 2 === 0 ? 20_000 : 200_000);
+          await s3.send(new DeleteObjectCommand(address));
+        }
+        await unlink(filler);
+        await eventually("uploads work again", async () => (await statusOfPut(200_000)) === 200, 30_000);
+        await runOk(process.execPath, ["dist/main.js", "check", "--data", data]);
+      } finally {
+        s3.destroy();
+        await server.stop();
+      }
+    } finally {
+      await runOk("umount", [data]);
+      await rm(data, { recursive: true, force: true });
+    }
+  },
+);
+
+/** Appends pieces of one size until no more fits. */
+async function fill(file: FileHandle, size: number): Promise<void> {
+  const piece = Buffer.alloc(size, 1);
+  try {
+    for (;;) if ((await file.write(piece)).bytesWritten < size) return;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+  }
+}
