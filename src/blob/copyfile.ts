@@ -6,7 +6,8 @@ import { blobPath } from "./folders.ts";
 
 /**
  * Copies a blob's file from one root into another, as a clone that shares the disk's blocks where the file system can.
- * The bytes are on stable storage when this resolves; `syncFolders` does the directories. Gives the bytes it has.
+ * The bytes are on stable storage when this resolves; `syncFolders` does the directories. `size` is what the
+ * copy has, which is the caller's to compare.
  * @throws BlobMissing
  */
 export async function copyBlobFile(

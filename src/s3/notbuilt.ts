@@ -47,6 +47,16 @@ export const NOT_BUILT = {
     log: "REST.POST.BUCKET",
     run: "NotImplemented",
   },
+  // The guide's endpoint; a bucket of that name keeps all that is asked of it with a query.
+  Soap: {
+    on: "bucketName",
+    method: "POST",
+    when: ["/soap"],
+    action: "s3:*",
+    who: "anybody",
+    log: "SOAP",
+    run: "NotImplemented",
+  },
   // ---- settings of buckets
   GetBucketAbac: setting("GET", ["?abac"], "s3:GetBucketAbac", "ABAC"),
   PutBucketAbac: setting("PUT", ["?abac"], "s3:PutBucketAbac", "ABAC"),

@@ -67,7 +67,7 @@ interface Row {
   readonly method: "GET" | "PUT" | "POST" | "DELETE" | "HEAD" | "OPTIONS";
   /**
    * What must be there for the row to match: `?name` a query parameter, `?name=value` with that value, `name` a
-   * header. The matching row with the most demands wins; two that tie fail at load.
+   * header, `/name` that path, without a query. The matching row with the most demands wins; two that tie fail at load.
    */
   readonly when?: readonly string[];
   /** Of IAM and bucket policies. */

@@ -12,8 +12,9 @@ const PATHS: Readonly<Record<Operation["on"], string>> = {
 
 function requestLine({ method, on, when = [] }: Operation): string {
   const query = when.filter((demand) => demand.startsWith("?")).map((demand) => demand.slice(1));
-  const headers = when.filter((demand) => !demand.startsWith("?"));
-  const target = PATHS[on] + (query.length === 0 ? "" : `?${query.join("&")}`);
+  const headers = when.filter((demand) => !/^[?/]/.test(demand));
+  const path = when.find((demand) => demand.startsWith("/")) ?? PATHS[on];
+  const target = path + (query.length === 0 ? "" : `?${query.join("&")}`);
   return [`\`${method} ${target}\``, ...headers.map((name) => `with \`${name}\``)].join(" ");
 }
 

@@ -12,7 +12,7 @@ export interface Route {
 type Target = "service" | "bucket" | "object";
 
 interface Demand {
-  readonly kind: "query" | "header";
+  readonly kind: "query" | "header" | "path";
   readonly name: string;
   readonly value: string | undefined;
 }
@@ -54,6 +54,7 @@ const RESOURCE_TYPES: Readonly<Record<Target, string>> = {
 };
 
 function demandOf(text: string): Demand {
+  if (text.startsWith("/")) return { kind: "path", name: text, value: undefined };
   if (!text.startsWith("?")) return { kind: "header", name: text, value: undefined };
   const [name = "", value] = text.slice(1).split("=", 2);
   return { kind: "query", name, value };
@@ -73,9 +74,16 @@ function requestTarget({ bucket, key }: S3Request): Target {
   return bucket === undefined ? "service" : key === undefined ? "bucket" : "object";
 }
 
-function matches({ demands }: Candidate, { query, headers }: S3Request): boolean {
-  for (const { kind, name, value } of demands) {
-    if (kind === "header" ? headers[name] === undefined : !query.has(name)) return false;
+function holds({ kind, name }: Demand, { query, headers, http }: S3Request): boolean {
+  if (kind === "query") return query.has(name);
+  return kind === "header" ? headers[name] !== undefined : http.path === name && query.size === 0;
+}
+
+function matches({ demands }: Candidate, request: S3Request): boolean {
+  const { query } = request;
+  for (const demand of demands) {
+    const { name, value } = demand;
+    if (!holds(demand, request)) return false;
     if (value !== undefined && query.get(name) !== value) return false;
   }
   return true;

@@ -10,7 +10,7 @@ import {
   PutBucketVersioningCommand,
   PutObjectAclCommand,
   PutObjectCommand,
-  S3Client,
+  type S3Client,
 } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
@@ -21,24 +21,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sdk } from "../s3/client.ts";
 import { startServer, type TestServer } from "../server.ts";
 import { writeRandomFile } from "./tools.ts";
 
 const Bucket = "sdk";
 let server: TestServer;
 let s3: S3Client;
-const clientFor = (credentials: { accessKeyId: string; secretAccessKey: string }) =>
-  new S3Client({
-    endpoint: server.url,
-    region: "us-east-1",
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials,
-  });
 
 beforeAll(async () => {
   server = await startServer();
-  s3 = clientFor(server.rootKey);
+  s3 = sdk(server);
   await s3.send(new CreateBucketCommand({ Bucket }));
 });
 afterAll(async () => {
@@ -138,7 +131,7 @@ describe("the AWS SDK for JavaScript", () => {
 
   test("shares an object with another account and takes it back", async () => {
     const { account, key } = await server.store.accounts.create({ name: "friend" });
-    const friend = clientFor(key);
+    const friend = sdk(server, key);
     const object = { Bucket, Key: "shared" };
     await s3.send(new PutObjectCommand({ ...object, Body: "between us" }));
     await expect(textOf(friend, "shared")).rejects.toMatchObject({ name: "AccessDenied" });

@@ -301,9 +301,12 @@ describe("what is not an operation here", () => {
     async (name, { method, on, when = [] }) => {
       const query = when.filter((demand) => demand.startsWith("?")).map((demand) => demand.slice(1));
       const headers = Object.fromEntries(
-        when.filter((demand) => !demand.startsWith("?")).map((demand) => [demand, "x"]),
+        when.filter((demand) => !/^[?/]/.test(demand)).map((demand) => [demand, "x"]),
       );
-      const target = `${{ service: "/", bucket: "/plain", bucketName: "/plain", object: "/plain/key" }[on]}?${query.join("&")}`;
+      const path =
+        when.find((demand) => demand.startsWith("/")) ??
+        { service: "/", bucket: "/plain", bucketName: "/plain", object: "/plain/key" }[on];
+      const target = `${path}?${query.join("&")}`;
       const answer = await send({
         method,
         target,

@@ -19,7 +19,7 @@ export interface RawAnswer {
 }
 
 /** The AWS SDK, against a server under test. */
-export function sdk(server: Server, key: TestKey = server.rootKey): S3Client {
+export function sdk(server: Pick<Server, "url" | "rootKey">, key: TestKey = server.rootKey): S3Client {
   return new S3Client({
     endpoint: server.url,
     region: "us-east-1",

@@ -6,8 +6,8 @@ import {
   HeadBucketCommand,
   ListBucketsCommand,
   ListObjectsV2Command,
-  S3Client,
   UploadPartCommand,
+  type S3Client,
 } from "@aws-sdk/client-s3";
 import { createHash, randomBytes } from "node:crypto";
 import { copyFile, mkdtemp, rm, stat, unlink } from "node:fs/promises";
@@ -15,19 +15,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { run, runOk } from "../clients/tools.ts";
+import { sdk } from "../s3/client.ts";
 import { sign } from "../signer.ts";
 import { startProcess, type ServerProcess } from "../process.ts";
 
 const BUCKET = "kept";
 const windlass = (...args: string[]) => run(process.execPath, ["dist/main.js", ...args]);
-const clientOf = (server: ServerProcess, credentials = server.rootKey) =>
-  new S3Client({
-    endpoint: server.url,
-    region: "us-east-1",
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials,
-  });
 
 /** Overwrites and deletes a few keys, so that blobs become garbage while they are copied. */
 async function churn(server: ServerProcess, loop: number, stopped: () => boolean): Promise<void> {
@@ -79,7 +72,7 @@ test("a backup of a busy server is whole", { timeout: 180_000 }, async () => {
     workers: 2,
     env: { WINDLASS_BUCKETS: BUCKET, WINDLASS_GRACE: "1" },
   });
-  const uploader = clientOf(server);
+  const uploader = sdk(server);
   const account = ["account", "create", "someone", "--data", data!, "--json"];
   const created = await runOk(process.execPath, ["dist/main.js", ...account]);
   const someone = JSON.parse(created) as ServerProcess["rootKey"];
@@ -113,7 +106,7 @@ test("a backup of a busy server is whole", { timeout: 180_000 }, async () => {
   await runOk(process.execPath, ["dist/main.js", "check", "--data", target!]);
 
   const restored = await startProcess({ data: target! });
-  const s3 = clientOf(restored);
+  const s3 = sdk(restored);
   try {
     await s3.send(new HeadBucketCommand({ Bucket: BUCKET }));
     const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: BUCKET }));
@@ -123,7 +116,7 @@ test("a backup of a busy server is whole", { timeout: 180_000 }, async () => {
       expect(etagOf(await Body!.transformToByteArray(), ETag!)).toBe(ETag);
     }
     expect(Contents.filter(({ ETag }) => ETag!.endsWith('-2"'))).toHaveLength(3);
-    const theirs = clientOf(restored, someone);
+    const theirs = sdk(restored, someone);
     expect((await theirs.send(new ListBucketsCommand({}))).Buckets ?? []).toEqual([]);
     theirs.destroy();
   } finally {

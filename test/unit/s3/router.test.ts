@@ -20,7 +20,7 @@ function request(line: string): S3Request {
   );
   const key = rest.join("/");
   return {
-    http: { method },
+    http: { method, path },
     bucket: bucket === "" ? undefined : bucket,
     key: key === "" ? undefined : key,
     query,
@@ -65,6 +65,10 @@ const LINES: Record<string, keyof typeof OPERATIONS> = {
   "PUT /b?acl x-amz-acl": "PutBucketAcl",
   "POST /b?delete": "DeleteObjects",
   "POST /b": "PostObject",
+  "POST /soap": "Soap",
+  "POST /soap?delete": "DeleteObjects",
+  "GET /soap": "ListObjects",
+  "POST /soap/k?uploads": "CreateMultipartUpload",
   "OPTIONS /b": "PreflightBucket",
   "GET /b?torrent": "GetBucketTorrent",
   "PUT /b/k": "PutObject",
