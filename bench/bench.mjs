@@ -47,7 +47,6 @@ function remote(name, url, accessKeyId, secretAccessKey) {
 
 let offset = Date.now() % 1_000_000;
 function measure(target, name, more = {}) {
-  const shape = CASES[name];
   const before = target.pid === undefined ? undefined : usage(target.pid);
   return new Promise((resolve, reject) => {
     const child = fork(new URL("./client.mjs", import.meta.url));
@@ -70,7 +69,6 @@ function measure(target, name, more = {}) {
       host: target.host,
       port: target.port,
       key: target.key,
-      connections: shape.connections,
       seconds,
       keys,
       offset: offset++,

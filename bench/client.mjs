@@ -5,25 +5,26 @@
 import { connect } from "node:net";
 import { performance } from "node:perf_hooks";
 import { CASES } from "./cases.mjs";
+import { DELIVERY_CASES } from "./deliverycases.mjs";
 import { signer } from "./sign.mjs";
 
 const LATENCIES_MAX = 4_000_000;
 
 /**
- * @typedef {{ case: string, host: string, port: number, key?: import("./sign.mjs").Key, connections: number,
+ * @typedef {{ case: string, host: string, port: number, key?: import("./sign.mjs").Key,
  *   seconds: number, offset: number, keys: number }} Job
  * @param {Job} job
  */
 async function run(job) {
-  const shape = CASES[job.case];
+  const shape = CASES[job.case] ?? DELIVERY_CASES[job.case];
   const sign = signer({ host: `${job.host}:${job.port}`, key: job.key });
   const { requests, body } = shape.prepare(sign, job);
   const latencies = new Float64Array(LATENCIES_MAX);
-  const state = { next: 0, done: 0, bytes: 0, failed: 0, stop: false, once: shape.once === true };
+  const state = { next: 0, done: 0, bytes: 0, failed: 0, misses: 0, stop: false, once: shape.once === true };
   const started = performance.now();
   const timer = setTimeout(() => (state.stop = true), job.seconds * 1000);
   await Promise.all(
-    Array.from({ length: job.connections }, () => connection(job, shape, requests, body, state, latencies)),
+    Array.from({ length: shape.connections }, () => connection(job, shape, requests, body, state, latencies)),
   );
   clearTimeout(timer);
   const seconds = (performance.now() - started) / 1000;
@@ -33,6 +34,7 @@ async function run(job) {
   return {
     requests: state.done,
     failed: state.failed,
+    misses: state.misses,
     seconds,
     bytes: state.bytes,
     p50: at(0.5),
@@ -71,7 +73,8 @@ function connection(job, shape, requests, body, state, latencies) {
       if (state.done < LATENCIES_MAX) latencies[state.done] = performance.now() - sentAt;
       state.done++;
       if (body !== undefined) state.bytes += body.length;
-      send();
+      if (shape.pauseMs === undefined) send();
+      else setTimeout(send, shape.pauseMs);
     };
     socket.on("connect", send);
     socket.on("data", (received) => {
@@ -92,6 +95,7 @@ function connection(job, shape, requests, body, state, latencies) {
           if (state.failed === 1)
             process.stderr.write(`${job.case}: ${chunk.toString("latin1").slice(0, 600)}\n`);
         }
+        if (text.includes("\r\nX-Cache: MISS")) state.misses++;
         const length = /\r\ncontent-length: *(\d+)/i.exec(text);
         left = shape.method === "HEAD" || status === 204 || length === null ? 0 : Number(length[1]);
         chunk = chunk.subarray(end + 4);
@@ -107,11 +111,12 @@ function connection(job, shape, requests, body, state, latencies) {
   });
 }
 
-process.once("message", async (job) => {
+async function obey(job) {
   try {
     process.send(await run(job));
   } catch (error) {
     process.send({ error: String(error) });
   }
   process.disconnect();
-});
+}
+process.once("message", (job) => void obey(job));

@@ -1,5 +1,5 @@
 /** Starts what is measured, and tells what its processes have used. */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -60,8 +60,29 @@ export function usage(pid) {
   return { cpuMs: (ticks * 1000) / TICKS, peakMiB: Math.round(kib / 1024) };
 }
 
-async function ready(port) {
+/**
+ * MiB resident now, a process and its descendants together: `rss` counts pages that they share once for each,
+ * `pss` once. `pss` is undefined where the system does not tell.
+ */
+export function memory(pid) {
+  const sum = (file, line) => {
+    let kib = 0;
+    for (const each of familyOf(pid)) {
+      try {
+        kib += Number(line.exec(readFileSync(`/proc/${each}/${file}`, "latin1"))?.[1] ?? 0);
+      } catch {
+        // Gone between the two reads.
+      }
+    }
+    return kib === 0 ? undefined : Math.round(kib / 1024);
+  };
+  return { rss: sum("status", /VmRSS:\s+(\d+)/), pss: sum("smaps_rollup", /^Pss:\s+(\d+)/m) };
+}
+
+async function ready(port, child) {
   for (let attempt = 0; attempt < 100; attempt++) {
+    // Somebody else may have taken the port.
+    if (child.exitCode !== null) throw new Error("the server ended at its start");
     try {
       await fetch(`http://127.0.0.1:${port}/`);
       return;
@@ -112,10 +133,14 @@ export async function startWindlass(args) {
         WINDLASS_BUCKETS: "bench,bench-list",
         WINDLASS_LOG_LEVEL: "warn",
       },
-      stdio: ["ignore", "ignore", "inherit"],
+      stdio: ["ignore", "pipe", "inherit"],
     },
   );
-  await ready(s3);
+  // Printed once all workers listen.
+  await new Promise((resolve, reject) => {
+    child.stdout.once("data", resolve);
+    child.once("exit", () => reject(new Error("Windlass ended at its start")));
+  });
   const idle = usage(child.pid).peakMiB;
   return {
     name: "Windlass",
@@ -123,7 +148,13 @@ export async function startWindlass(args) {
     port: s3,
     key: { ...key, region: "us-east-1" },
     pid: child.pid,
+    deliveryPort: delivery,
     idle,
+    /** A command of the command line against this server's data. */
+    command: (...words) =>
+      execFileSync(process.execPath, ["dist/main.js", ...words, "--data", folder], {
+        stdio: ["ignore", "ignore", "inherit"],
+      }),
     stop: () => stop(child, folder),
   };
 }
@@ -152,7 +183,7 @@ http {
   const child = spawn(program, ["-p", folder, "-c", join(folder, "nginx.conf")], {
     stdio: ["ignore", "ignore", "inherit"],
   });
-  await ready(port);
+  await ready(port, child);
   return {
     name: "nginx",
     host: "127.0.0.1",

@@ -182,6 +182,43 @@ const OPTIONS = {
     50_000_000,
     "Width times height of a picture that is made. Stops giants.",
   ),
+  ffmpeg: option(
+    text("FILE"),
+    "ffmpeg",
+    "The ffmpeg program. Without one, films are served as they are and everything else of them is 501.",
+  ),
+  ffprobe: option(text("FILE"), "ffprobe", "The ffprobe program."),
+  deliveryModels: option(
+    optional(url),
+    undefined,
+    "Service that does the work of trained models (`e-bgremove`, `e-upscale` …). Without one they are 501.",
+    { fallbackDoc: "none" },
+  ),
+  deliveryModelsToken: option(optional(text("TOKEN")), undefined, "Sent to it as a bearer token.", {
+    secret: true,
+    fallbackDoc: "none",
+  }),
+  deliveryDetector: option(
+    optional(url),
+    undefined,
+    "Service that finds faces and objects (`fo-face`, `fo-dog`). Without one what catches the eye is taken.",
+    { fallbackDoc: "none" },
+  ),
+  deliveryDetectorToken: option(optional(text("TOKEN")), undefined, "Sent to it as a bearer token.", {
+    secret: true,
+    fallbackDoc: "none",
+  }),
+  deliveryPrompts: option(
+    optional(url),
+    undefined,
+    "OpenAI-compatible service for prompts (`?ai=`) that the rules don't understand, such as https://llm.example.com/v1.",
+    { fallbackDoc: "none" },
+  ),
+  deliveryPromptsModel: option(text("MODEL"), "gpt-4o-mini", "The model that it is asked for."),
+  deliveryPromptsToken: option(optional(text("TOKEN")), undefined, "Sent to it as a bearer token.", {
+    secret: true,
+    fallbackDoc: "none",
+  }),
   logLevel: option(
     choice("debug", "info", "warn", "error", "silent"),
     "info",

@@ -3,11 +3,14 @@
 import { Command } from "commander";
 import { accountCommands } from "./commands/account.ts";
 import { bucketCommands } from "./commands/bucket.ts";
+import { cacheCommands } from "./commands/cache.ts";
 import { endpointCommands } from "./commands/endpoint.ts";
 import { keyCommands } from "./commands/key.ts";
 import { originCommands } from "./commands/origin.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { complain } from "./commands/shared.ts";
+import { transformationCommands } from "./commands/transformation.ts";
+import { urlCommands } from "./commands/url.ts";
 import { backupCommand, checkCommand, restoreCommand } from "./commands/upkeep.ts";
 import { version } from "./version.ts";
 
@@ -24,6 +27,9 @@ const program = new Command("windlass")
   .addCommand(bucketCommands())
   .addCommand(originCommands())
   .addCommand(endpointCommands())
+  .addCommand(transformationCommands())
+  .addCommand(urlCommands())
+  .addCommand(cacheCommands())
   .addCommand(checkCommand())
   .addCommand(backupCommand())
   .addCommand(restoreCommand());

@@ -3,7 +3,8 @@ import { createAdmin } from "./admin/admin.ts";
 import { family, Measures, processFamilies, type Family } from "./admin/measures.ts";
 import { ConfigError, DRAIN_MS, regionOf, type Config } from "./config.ts";
 import { dataPaths } from "./datadir.ts";
-import { createDelivery, type Delivery } from "./delivery/delivery.ts";
+import { createDelivery, type Delivery, type Services } from "./delivery/delivery.ts";
+import type { Service as Helper } from "./delivery/image/job.ts";
 import { startListener, type FinishedRequest, type Listener, type ListenerOptions } from "./lib/http.ts";
 import type { Logger } from "./lib/log.ts";
 import { loadCertificates, type Certificates } from "./lib/tls.ts";
@@ -62,6 +63,9 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     ...processFamilies(options.processName),
   ];
   const admin = createAdmin({
+    store: storage.store,
+    log,
+    trustedProxies: config.trustedProxy,
     version: version(),
     urls: () => urls,
     ready: () => readiness(storage, options.readonly),
@@ -123,6 +127,9 @@ function deliveryService({ config, storage, log }: ServingOptions): Delivery {
     store: storage.store,
     cacheDir: dataPaths(config).cache,
     log,
+    ffmpeg: config.ffmpeg,
+    ffprobe: config.ffprobe,
+    services: servicesOf(config),
     limits: {
       cacheBytes: config.deliveryCacheBytes,
       memoryBytes: config.deliveryMemoryBytes,
@@ -133,6 +140,18 @@ function deliveryService({ config, storage, log }: ServingOptions): Delivery {
       resultPixels: config.deliveryResultPixels,
     },
   });
+}
+
+const helper = (url: string | undefined, token: string | undefined): Helper | undefined =>
+  url === undefined ? undefined : { url, token };
+
+function servicesOf(config: Config): Services {
+  const prompts = helper(config.deliveryPrompts, config.deliveryPromptsToken);
+  return {
+    models: helper(config.deliveryModels, config.deliveryModelsToken),
+    detector: helper(config.deliveryDetector, config.deliveryDetectorToken),
+    prompts: prompts && { ...prompts, model: config.deliveryPromptsModel },
+  };
 }
 
 async function certificatesOf(config: Config): Promise<Certificates | undefined> {

@@ -3,7 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { configMarkdown, optionDocs } from "../src/config.ts";
-import { transformationsMarkdown } from "../src/delivery/transforms.ts";
+import { CHAIN_MAX } from "../src/delivery/limits.ts";
+import { transformationsMarkdown } from "../src/delivery/plan/transforms.ts";
 import { ERRORS } from "../src/s3/errors.ts";
 import { OPERATIONS } from "../src/s3/operations.ts";
 import { errorsMarkdown, operationsMarkdown } from "../src/s3/reference.ts";
@@ -15,7 +16,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "config.md": configMarkdown,
   "operations.md": operationsMarkdown,
   "errors.md": errorsMarkdown,
-  "transformations.md": transformationsMarkdown,
+  "transformations.md": () => transformationsMarkdown(CHAIN_MAX),
 };
 
 describe("docs/reference", () => {

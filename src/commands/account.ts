@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { ConfigError } from "../config.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { Account, Bucket, Credential } from "../store/types.ts";
+import { SECRET_HELP, secretOf } from "./secrets.ts";
 import {
   dataCommand,
   findAccount,
@@ -23,15 +24,16 @@ interface CreateFlags extends DataFlags {
 }
 
 /** The pair that two options give. @throws ConfigError for half a pair */
-export function pairOf(flags: {
+export async function pairOf(flags: {
   accessKey?: string;
   secretKey?: string;
-}): { accessKeyId: string; secretAccessKey: string } | undefined {
+}): Promise<{ accessKeyId: string; secretAccessKey: string } | undefined> {
   const { accessKey, secretKey } = flags;
   if ((accessKey === undefined) !== (secretKey === undefined)) {
     throw new ConfigError("--access-key and --secret-key belong together: give both.");
   }
-  return accessKey === undefined ? undefined : { accessKeyId: accessKey, secretAccessKey: secretKey! };
+  if (accessKey === undefined || secretKey === undefined) return undefined;
+  return { accessKeyId: accessKey, secretAccessKey: await secretOf("--secret-key", secretKey) };
 }
 
 /** The one moment at which a secret is shown. */
@@ -48,7 +50,7 @@ const publicAccount = ({ id, name, email, status, createdAt }: Account) => ({
 });
 
 async function create(name: string, flags: CreateFlags): Promise<void> {
-  const pair = pairOf(flags);
+  const pair = await pairOf(flags);
   await withStore(flags, async (store) => {
     const { account, key } = await store.accounts.create({
       name,
@@ -151,7 +153,7 @@ export function accountCommands(): Command {
       .option("--email <ADDRESS>", "by which others can name the account in a grant")
       .option("--id <ID>", "canonical user id, 64 hexadecimal characters")
       .option("--access-key <KEY>", "access key, instead of a generated one")
-      .option("--secret-key <SECRET>", "its secret")
+      .option("--secret-key <SECRET>", `its secret; ${SECRET_HELP}`)
       .option("--json", "print JSON")
       .action(create),
   );

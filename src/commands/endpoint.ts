@@ -1,114 +1,143 @@
 /** windlass endpoint …: the URL-endpoints under which an account's origins are reached. */
-import { Command } from "commander";
-import { ConfigError } from "../config.ts";
-import type { EndpointView } from "../delivery/origins.ts";
-import { dataCommand, print, printJson, table, when, withStore, type DataFlags } from "./shared.ts";
+import { InvalidArgumentError, type Command } from "commander";
+import type { EndpointChange, EndpointView } from "../delivery/origins/endpoints.ts";
+import {
+  collect,
+  listCommand,
+  namedCommand,
+  printDocument,
+  printDocuments,
+  type OwnedFlags,
+} from "./owned.ts";
+import { group, print, printJson, withStore } from "./shared.ts";
 
-interface Flags extends DataFlags {
-  owner?: string;
-  json?: true;
+type ChangeFlags = OwnedFlags &
+  Omit<EndpointChange, "origins" | "formats" | "cacheSeconds"> & {
+    origin?: string[];
+    format?: string[];
+    cacheSeconds?: number | "";
+  };
+
+/** What the flags change. */
+function changeOf({ origin, format, ...flags }: ChangeFlags): EndpointChange {
+  return {
+    prefix: flags.prefix,
+    origins: origin,
+    domain: flags.domain,
+    signedOnly: flags.signedOnly,
+    namedOnly: flags.namedOnly,
+    allowPrompts: flags.allowPrompts,
+    privateFiles: flags.privateFiles,
+    defaultImage: flags.defaultImage,
+    cacheSeconds: flags.cacheSeconds === "" ? null : flags.cacheSeconds,
+    // One empty --format takes the restriction away.
+    formats: format?.flatMap((one) => one.split(",")).filter((one) => one !== ""),
+    rewriter: flags.rewriter,
+  };
 }
-interface ChangeFlags extends Flags {
-  prefix?: string;
-  origin?: string[];
-}
 
-/** Options of the contract that are refused, by commander's name, until what they promise is there. */
-const TO_COME: Readonly<Record<string, readonly [flag: string, doc: string]>> = {
-  domain: ["--domain <HOST>", "host name of its own"],
-  signedOnly: ["--signed-only", "signed URLs only"],
-  namedOnly: ["--named-only", "named transformations only"],
-  allowPrompts: ["--allow-prompts", "transformations by prompt"],
-  defaultImage: ["--default-image <PATH>", "answered for what is missing"],
-};
+const address = ({ owner, prefix, domain }: EndpointView): string =>
+  [`/${[owner, prefix].join("/")}`, ...(domain === undefined ? [] : [`http://${domain}/`])].join(" and ");
 
-const publicEndpoint = (endpoint: EndpointView) => ({ ...endpoint, createdAt: when(endpoint.createdAt) });
-
-function show(endpoint: EndpointView, json: true | undefined): void {
-  if (json) return printJson(publicEndpoint(endpoint));
-  print(table(Object.entries(publicEndpoint(endpoint)).map(([name, value]) => [name, String(value)])));
-}
-
-async function create(name: string, flags: ChangeFlags & Record<string, unknown>): Promise<void> {
-  for (const [option, [flag]] of Object.entries(TO_COME)) {
-    if (flags[option] !== undefined) throw new ConfigError(`${flag.split(" ")[0]} is not built yet.`);
-  }
+async function create(name: string, flags: ChangeFlags): Promise<void> {
   await withStore(flags, async (store) => {
-    const { createEndpoint } = await import("../delivery/origins.ts");
-    const { owner, prefix, origin: origins = [] } = flags;
-    const endpoint = await createEndpoint(store, { name, owner, prefix, origins });
-    if (flags.json) return printJson(publicEndpoint(endpoint));
-    print(`Endpoint ${endpoint.name} is reached under /${[endpoint.owner, endpoint.prefix].join("/")}`);
+    const { createEndpoint } = await import("../delivery/origins/endpoints.ts");
+    const { origins = [], ...change } = changeOf(flags);
+    const endpoint = await createEndpoint(store, { ...change, name, owner: flags.owner, origins });
+    if (flags.json) printDocument(endpoint, true);
+    else print(`Endpoint ${endpoint.name} is reached under ${address(endpoint)}`);
   });
 }
 
-async function list(flags: Flags): Promise<void> {
+async function list(flags: OwnedFlags): Promise<void> {
   await withStore(flags, async (store) => {
-    const { listEndpoints } = await import("../delivery/origins.ts");
+    const { listEndpoints } = await import("../delivery/origins/endpoints.ts");
     const endpoints = await listEndpoints(store, { owner: flags.owner });
-    if (flags.json) return printJson(endpoints.map(publicEndpoint));
-    const rows = endpoints.map((one) => [one.owner, one.name, `/${one.prefix}`, one.origins.join(",")]);
-    if (rows.length > 0) print(table(rows));
+    printDocuments(endpoints, flags.json, ({ owner, name, prefix, origins, domain = "" }) => [
+      owner,
+      name,
+      `/${prefix}`,
+      origins.join(","),
+      domain,
+    ]);
   });
 }
 
-async function showOne(name: string, flags: Flags): Promise<void> {
+async function show(name: string, flags: OwnedFlags): Promise<void> {
   await withStore(flags, async (store) => {
-    const { showEndpoint } = await import("../delivery/origins.ts");
-    show(await showEndpoint(store, { name, owner: flags.owner }), flags.json);
+    const { showEndpoint } = await import("../delivery/origins/endpoints.ts");
+    printDocument(await showEndpoint(store, { name, owner: flags.owner }), flags.json);
   });
 }
 
 async function update(name: string, flags: ChangeFlags): Promise<void> {
   await withStore(flags, async (store) => {
-    const { updateEndpoint } = await import("../delivery/origins.ts");
-    const { owner, prefix, origin: origins } = flags;
-    show(await updateEndpoint(store, { name, owner }, { prefix, origins }), flags.json);
+    const { updateEndpoint } = await import("../delivery/origins/endpoints.ts");
+    const reference = { name, owner: flags.owner };
+    printDocument(await updateEndpoint(store, reference, changeOf(flags)), flags.json);
   });
 }
 
-async function remove(name: string, flags: Flags): Promise<void> {
+async function remove(name: string, flags: OwnedFlags): Promise<void> {
   await withStore(flags, async (store) => {
-    const { deleteEndpoint } = await import("../delivery/origins.ts");
+    const { deleteEndpoint } = await import("../delivery/origins/endpoints.ts");
     await deleteEndpoint(store, { name, owner: flags.owner });
-    print(`Endpoint ${name} is deleted.`);
+    if (flags.json) printJson({ deleted: name });
+    else print(`Endpoint ${name} is deleted.`);
   });
 }
 
-const named = (name: string, description: string): Command =>
-  dataCommand(name, description)
-    .argument("<NAME>")
-    .option("--owner <ACCOUNT>", "account that the endpoint belongs to")
-    .option("--json", "print JSON");
+/** "": the endpoint sets no lifetime. */
+function secondsOrNone(text: string): number | "" {
+  if (text === "") return "";
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It is a whole number of seconds.");
+}
 
-const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+const SWITCHES = [
+  ["signed-only", "serve signed URLs only"],
+  ["named-only", "serve named transformations only, unless the URL is signed"],
+  ["allow-prompts", "let unsigned URLs ask the language model that the server is configured with"],
+  ["private-files", "files are private: only signed URLs and named transformations have them"],
+] as const;
 
-export function endpointCommands(): Command {
-  const group = new Command("endpoint").description(
-    "URL-endpoints of accounts: create, list, show, update, delete",
-  );
-  const creating = named("create", "add an endpoint over one or more origins")
-    .option("--prefix <PREFIX>", "in its URLs: /ACCOUNT/PREFIX/…; the endpoint's name when not given")
+const withChanges = (command: Command): Command => {
+  command
     .option(
       "--origin <ORIGIN>",
       "origin to read, repeatable: the next is asked for what the one before lacks",
       collect,
-    );
-  for (const [flag, doc] of Object.values(TO_COME)) creating.option(flag, `${doc} (not built yet)`);
-  group.addCommand(creating.action(create));
-  group.addCommand(
-    dataCommand("list", "all endpoints, or one account's")
-      .option("--owner <ACCOUNT>", "account")
-      .option("--json", "print JSON")
-      .action(list),
-  );
-  group.addCommand(named("show", "what an endpoint is").action(showOne));
-  group.addCommand(
-    named("update", "change an endpoint")
-      .option("--prefix <PREFIX>", "new prefix")
-      .option("--origin <ORIGIN>", "new origins, repeatable", collect)
-      .action(update),
-  );
-  group.addCommand(named("delete", "delete an endpoint").action(remove));
-  return group;
+    )
+    .option("--domain <HOST>", "host name of its own, without account and prefix in its URLs");
+  for (const [flag, doc] of SWITCHES) command.option(`--${flag}`, doc).option(`--no-${flag}`, "the opposite");
+  return command
+    .option("--default-image <PATH>", "served where no origin has the file")
+    .option("--cache-seconds <N>", "how long answers may be kept", secondsOrNone)
+    .option(
+      "--format <FORMAT>",
+      "format that may be answered, repeatable: jpeg, png, webp, avif, gif, tiff",
+      collect,
+    )
+    .option("--rewriter <NAME>", "understand URLs of cloudinary, imgix or akamai, too");
+};
+
+export function endpointCommands(): Command {
+  const what = "endpoint";
+  return group("endpoint", "URL-endpoints of accounts: create, list, show, update, delete", [
+    withChanges(
+      namedCommand("create", "add an endpoint over one or more origins", what).option(
+        "--prefix <PREFIX>",
+        "in its URLs: /ACCOUNT/PREFIX/…; the endpoint's name when not given",
+      ),
+    ).action(create),
+    listCommand("all endpoints, or one account's").action(list),
+    namedCommand("show", "what an endpoint is", what).action(show),
+    withChanges(
+      namedCommand("update", "change what is given; an empty value takes away", what).option(
+        "--prefix <PREFIX>",
+        "new prefix",
+      ),
+    ).action(update),
+    namedCommand("delete", "delete an endpoint", what).action(remove),
+  ]);
 }

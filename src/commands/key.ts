@@ -1,6 +1,7 @@
 /** windlass key …: the access keys of an account. */
 import { Command } from "commander";
 import { pairOf, printCredential } from "./account.ts";
+import { SECRET_HELP } from "./secrets.ts";
 import {
   dataCommand,
   findAccount,
@@ -19,7 +20,7 @@ interface CreateFlags extends DataFlags {
 }
 
 async function create(name: string, flags: CreateFlags): Promise<void> {
-  const pair = pairOf(flags);
+  const pair = await pairOf(flags);
   await withStore(flags, async (store) => {
     const account = await findAccount(store, name);
     const key = await store.accounts.createKey(account.id, pair);
@@ -71,7 +72,7 @@ export function keyCommands(): Command {
     dataCommand("create", "give an account a further access key")
       .argument("<ACCOUNT>")
       .option("--access-key <KEY>", "access key, instead of a generated one")
-      .option("--secret-key <SECRET>", "its secret")
+      .option("--secret-key <SECRET>", `its secret; ${SECRET_HELP}`)
       .option("--json", "print JSON")
       .action(create),
   );

@@ -1,128 +1,105 @@
 /** windlass origin …: where delivered files come from. */
-import { Command } from "commander";
-import type { OriginView } from "../delivery/origins.ts";
-import { dataCommand, print, printJson, table, when, withStore, type DataFlags } from "./shared.ts";
+import { InvalidArgumentError, type Command } from "commander";
+import { ConfigError } from "../config.ts";
+import type { OriginFields, OriginView } from "../delivery/origins/origins.ts";
+import {
+  collect,
+  listCommand,
+  namedCommand,
+  printDocument,
+  printDocuments,
+  type OwnedFlags,
+} from "./owned.ts";
+import { SECRET_HELP, secretFile, secretOf } from "./secrets.ts";
+import { group, print, printJson, withStore } from "./shared.ts";
 
-interface Flags extends DataFlags {
-  owner?: string;
-  json?: true;
+type ChangeFlags = OwnedFlags &
+  Omit<OriginFields, "allowHosts" | "credentials"> & { allowHost?: string[]; credentialsFile?: string };
+
+/** Options whose values may stand elsewhere, by commander's name. */
+const SECRETS = { secretKey: "--secret-key", sasToken: "--sas-token", accountKey: "--account-key" } as const;
+
+/** What the flags say, with secrets fetched from where they stand. @throws ConfigError */
+async function changeOf(flags: ChangeFlags): Promise<OriginFields> {
+  const { data: _data, keyFile: _keyFile, config: _config, owner: _owner, json: _json, ...rest } = flags;
+  const { allowHost, credentialsFile, ...fields } = rest;
+  const fromInput = [...Object.keys(SECRETS), "credentialsFile"].filter(
+    (name) => flags[name as keyof ChangeFlags] === "-",
+  );
+  if (fromInput.length > 1) throw new ConfigError("Only one secret can be read from standard input.");
+  const change: { -readonly [Name in keyof OriginFields]: OriginFields[Name] } = { ...fields };
+  for (const [name, option] of Object.entries(SECRETS) as [keyof typeof SECRETS, string][]) {
+    const value = flags[name];
+    if (value !== undefined) change[name] = await secretOf(option, value);
+  }
+  if (credentialsFile !== undefined) {
+    change.credentials = await secretFile("--credentials-file", credentialsFile);
+  }
+  // One empty --allow-host takes all away.
+  if (allowHost !== undefined) change.allowHosts = allowHost.filter((host) => host !== "");
+  return change;
 }
-interface ChangeFlags extends Flags {
-  alias?: string;
-  folder?: string;
-  bucket?: string;
+
+/** Where an origin's files are, in a few words. */
+function placeOf({ type, folder, bucket, ...origin }: OriginView): string {
+  if (type === "web") return `${origin.baseUrl}${folder}`;
+  if (type === "web-proxy") return origin.allowHosts?.join(", ") ?? "";
+  return type === "azure" ? `${origin.azureAccount}/${origin.container}/${folder}` : `${bucket}/${folder}`;
 }
 
-/** Options of `create` that only other types of origin have, as the flag is written, by commander's name for it. */
-const FOREIGN: Readonly<Record<string, readonly [flag: string, doc: string]>> = {
-  region: ["--region <NAME>", "s3: region of the bucket"],
-  endpointUrl: ["--endpoint-url <URL>", "s3-compatible: address of the server"],
-  pathStyle: ["--path-style", "s3-compatible: bucket in the path"],
-  accessKey: ["--access-key <KEY>", "s3, s3-compatible, gcs: access key"],
-  secretKey: ["--secret-key <SECRET>", "its secret"],
-  azureAccount: ["--azure-account <NAME>", "azure: storage account"],
-  container: ["--container <NAME>", "azure: container"],
-  sasToken: ["--sas-token <TOKEN>", "azure: shared access signature"],
-  accountKey: ["--account-key <KEY>", "azure: account key"],
-  azureEndpoint: ["--azure-endpoint <URL>", "azure: address of the service"],
-  credentialsFile: ["--credentials-file <FILE>", "gcs: service account"],
-  baseUrl: ["--base-url <URL>", "web: what a path is added to"],
-  allowHost: ["--allow-host <HOST...>", "web, web-proxy: hosts that may be asked"],
-  canonicalBase: ["--canonical-base <URL>", "web: address named in Link headers"],
-  encodeKeys: ["--encode-keys", "web: keys are sent percent-encoded"],
-};
-
-const publicOrigin = (origin: OriginView) => ({ ...origin, createdAt: when(origin.createdAt) });
-
-function show(origin: OriginView, json: true | undefined): void {
-  if (json) printJson(publicOrigin(origin));
-  else print(table(Object.entries(publicOrigin(origin)).map(([name, value]) => [name, value])));
-}
-
-async function create(
-  name: string,
-  flags: ChangeFlags & { type: string } & Record<string, unknown>,
-): Promise<void> {
-  const foreign = Object.keys(FOREIGN).filter((option) => flags[option] !== undefined);
+async function create(name: string, flags: ChangeFlags & { type: string }): Promise<void> {
+  const { type, ...others } = flags;
+  const change = await changeOf(others);
   await withStore(flags, async (store) => {
-    const { createOrigin } = await import("../delivery/origins.ts");
-    const { type, owner, bucket, folder, alias } = flags;
-    const flagNames = foreign.map((option) => FOREIGN[option]![0].split(" ")[0]!);
-    const origin = await createOrigin(store, {
-      name,
-      type,
-      owner,
-      bucket,
-      folder,
-      alias,
-      foreign: flagNames,
-    });
-    if (flags.json) return printJson(publicOrigin(origin));
-    print(`Origin ${origin.name} of account ${origin.owner} reads bucket ${origin.bucket}.`);
+    const { createOrigin } = await import("../delivery/origins/origins.ts");
+    const origin = await createOrigin(store, { ...change, name, owner: flags.owner, type });
+    if (flags.json) return printDocument(origin, true);
+    print(`Origin ${origin.name} of account ${origin.owner} reads ${origin.type} ${placeOf(origin)}`);
+    print(`To see whether it can: windlass origin test ${origin.name}`);
   });
 }
 
-async function list(flags: Flags): Promise<void> {
+async function list(flags: OwnedFlags): Promise<void> {
   await withStore(flags, async (store) => {
-    const { listOrigins } = await import("../delivery/origins.ts");
+    const { listOrigins } = await import("../delivery/origins/origins.ts");
     const origins = await listOrigins(store, { owner: flags.owner });
-    if (flags.json) return printJson(origins.map(publicOrigin));
-    const rows = origins.map((one) => [
+    printDocuments(origins, flags.json, (one) => [
       one.owner,
       one.name,
       one.type,
-      `${one.bucket}/${one.folder}`,
+      placeOf(one),
       one.alias ?? "",
     ]);
-    if (rows.length > 0) print(table(rows));
   });
 }
 
-async function showOne(name: string, flags: Flags): Promise<void> {
+async function show(name: string, flags: OwnedFlags): Promise<void> {
   await withStore(flags, async (store) => {
-    const { showOrigin } = await import("../delivery/origins.ts");
-    show(await showOrigin(store, { name, owner: flags.owner }), flags.json);
+    const { showOrigin } = await import("../delivery/origins/origins.ts");
+    printDocument(await showOrigin(store, { name, owner: flags.owner }), flags.json);
   });
 }
 
 async function update(name: string, flags: ChangeFlags): Promise<void> {
+  const change = await changeOf(flags);
   await withStore(flags, async (store) => {
-    const { updateOrigin } = await import("../delivery/origins.ts");
-    const { owner, bucket, folder, alias } = flags;
-    show(await updateOrigin(store, { name, owner }, { bucket, folder, alias }), flags.json);
+    const { updateOrigin } = await import("../delivery/origins/origins.ts");
+    printDocument(await updateOrigin(store, { name, owner: flags.owner }, change), flags.json);
   });
 }
 
-async function remove(name: string, flags: Flags): Promise<void> {
+async function remove(name: string, flags: OwnedFlags): Promise<void> {
   await withStore(flags, async (store) => {
-    const { deleteOrigin } = await import("../delivery/origins.ts");
+    const { deleteOrigin } = await import("../delivery/origins/origins.ts");
     await deleteOrigin(store, { name, owner: flags.owner });
-    print(`Origin ${name} is deleted.`);
+    if (flags.json) printJson({ deleted: name });
+    else print(`Origin ${name} is deleted.`);
   });
 }
 
-const named = (name: string, description: string): Command =>
-  dataCommand(name, description)
-    .argument("<NAME>")
-    .option("--owner <ACCOUNT>", "account that the origin belongs to")
-    .option("--json", "print JSON");
-
-function createCommand(): Command {
-  const command = named("create", "add an origin; an account's first is reached through its default endpoint")
-    .requiredOption(
-      "--type <TYPE>",
-      "bucket (s3, s3-compatible, azure, gcs, web and web-proxy are not built yet)",
-    )
-    .option("--alias <ALIAS>", "name in /image/ALIAS/… URLs; the origin's own name when that is free")
-    .option("--folder <PATH>", "put before the path of a URL")
-    .option("--bucket <BUCKET>", "bucket to read");
-  for (const [flag, doc] of Object.values(FOREIGN)) command.option(flag, doc);
-  return command.action(create);
-}
-
-async function test(name: string, flags: Flags): Promise<void> {
+async function test(name: string, flags: OwnedFlags): Promise<void> {
   await withStore(flags, async (store) => {
-    const { testOrigin } = await import("../delivery/origins.ts");
+    const { testOrigin } = await import("../delivery/origins/origins.ts");
     const { ok, findings } = await testOrigin(store, { name, owner: flags.owner });
     if (flags.json) printJson({ ok, findings });
     else for (const finding of findings) print(finding);
@@ -130,28 +107,64 @@ async function test(name: string, flags: Flags): Promise<void> {
   });
 }
 
+function secondsOf(text: string): number {
+  if (/^\d{1,4}(\.\d{1,3})?$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It is a number of seconds.");
+}
+
+const FIELDS: readonly (readonly [flag: string, doc: string])[] = [
+  ["--folder <PATH>", "put before the path of a URL; Weekerp's BasePath"],
+  ["--bucket <BUCKET>", "bucket, s3, s3-compatible, gcs: bucket to read"],
+  ["--region <NAME>", "s3: region of the bucket; learned from the bucket when not given"],
+  ["--endpoint-url <URL>", "s3-compatible, gcs: address of the service"],
+  ["--access-key <KEY>", "s3, s3-compatible: access key id"],
+  ["--secret-key <SECRET>", `its secret; ${SECRET_HELP}`],
+  ["--azure-account <NAME>", "azure: storage account"],
+  ["--container <NAME>", "azure: container"],
+  ["--sas-token <TOKEN>", `azure: shared access signature, beginning with ?; ${SECRET_HELP}`],
+  ["--account-key <KEY>", `azure: account key; ${SECRET_HELP}`],
+  ["--azure-endpoint <URL>", "azure: address of the service"],
+  ["--credentials-file <FILE>", "gcs: a service account's JSON; - reads standard input"],
+  ["--base-url <URL>", "web: what a path is added to"],
+  ["--canonical-base <URL>", 'answers name their source below this: Link: <…>; rel="canonical"'],
+];
+const SWITCHES: readonly (readonly [flag: string, doc: string])[] = [
+  ["path-style", "s3-compatible: the bucket stands in the path and not in the host name"],
+  ["forward-host", "web: the server gets the client's Host header"],
+  ["encode-keys", "look for keys in their percent-encoded form first"],
+];
+
+function withChanges(command: Command): Command {
+  for (const [flag, doc] of FIELDS) command.option(flag, doc);
+  for (const [flag, doc] of SWITCHES) command.option(`--${flag}`, doc).option(`--no-${flag}`, "the opposite");
+  return command
+    .option(
+      "--allow-host <HOST>",
+      "host that may be asked although its address is private, and for web-proxy: that may be asked; repeatable",
+      collect,
+    )
+    .option("--timeout <SECONDS>", "how long the origin may take to answer", secondsOf);
+}
+
 export function originCommands(): Command {
-  const group = new Command("origin").description(
-    "origins of delivered files: create, list, show, update, delete, test",
+  const what = "origin";
+  const creating = namedCommand("create", "add an origin; an account's first is reached at once", what)
+    .requiredOption("--type <TYPE>", "bucket, s3, s3-compatible, azure, gcs, web or web-proxy")
+    .option("--alias <ALIAS>", "name in /image/ALIAS/… URLs; the origin's own name when that is free");
+  const updating = namedCommand("update", "change what is given; an empty value takes away", what).option(
+    "--alias <ALIAS>",
+    "new alias; an empty one takes it away",
   );
-  group.addCommand(createCommand());
-  group.addCommand(
-    dataCommand("list", "all origins, or one account's")
-      .option("--owner <ACCOUNT>", "account")
-      .option("--json", "print JSON")
-      .action(list),
-  );
-  group.addCommand(named("show", "what an origin is").action(showOne));
-  group.addCommand(
-    named("update", "change an origin")
-      .option("--alias <ALIAS>", "new alias; an empty one takes it away")
-      .option("--folder <PATH>", "new folder")
-      .option("--bucket <BUCKET>", "new bucket")
-      .action(update),
-  );
-  group.addCommand(named("delete", "delete an origin").action(remove));
-  group.addCommand(
-    named("test", "say whether an origin's files can be read; ends with 1 when not").action(test),
-  );
-  return group;
+  return group("origin", "origins of delivered files: create, list, show, update, delete, test", [
+    withChanges(creating).action(create),
+    listCommand("all origins, or one account's").action(list),
+    namedCommand("show", "what an origin is; secrets are never shown", what).action(show),
+    withChanges(updating).action(update),
+    namedCommand("delete", "delete an origin", what).action(remove),
+    namedCommand(
+      "test",
+      "say whether its files can be read, and else what is wrong; ends with 1",
+      what,
+    ).action(test),
+  ]);
 }

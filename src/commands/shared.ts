@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { ConfigError, readConfig, type Config } from "../config.ts";
 import { dataPaths, requireStore } from "../datadir.ts";
+import { DeliveryError } from "../delivery/errors.ts";
 import { StoreError } from "../store/errors.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { Account } from "../store/types.ts";
@@ -23,6 +24,12 @@ export function dataCommand(name: string, description: string): Command {
     .option("--data <DIR>", "data directory (WINDLASS_DATA)")
     .option("--key-file <FILE>", "key file (WINDLASS_KEY_FILE)")
     .option("--config <FILE>", "configuration file (WINDLASS_CONFIG)");
+}
+
+export function group(name: string, description: string, commands: readonly Command[]): Command {
+  const parent = new Command(name).description(description);
+  for (const command of commands) parent.addCommand(command);
+  return parent;
 }
 
 /** @throws ConfigError */
@@ -89,7 +96,7 @@ export const when = (ms: number): string => new Date(ms).toISOString();
  * defects, where whoever repairs them needs it.
  */
 export function complain(error: unknown): number {
-  if (error instanceof ConfigError) warn(error.message);
+  if (error instanceof ConfigError || error instanceof DeliveryError) warn(error.message);
   else if (error instanceof StoreError) {
     const details = Object.entries(error.detail).map(([name, value]) => `${name}: ${value}`);
     warn([error.message, ...details].join("; "));

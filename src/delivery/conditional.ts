@@ -3,8 +3,8 @@
 export interface Validators {
   /** Without quotes. */
   readonly etag: string;
-  /** Milliseconds since 1970. */
-  readonly lastModified: number;
+  /** Milliseconds since 1970; undefined where nobody knows. */
+  readonly lastModified: number | undefined;
 }
 type Headers = Readonly<Record<string, string>>;
 
@@ -31,11 +31,18 @@ export function judge(
   const unmodifiedSince = dateOf(headers["if-unmodified-since"]);
   if (ifMatch !== undefined) {
     if (!names(ifMatch, etag)) return "failed";
-  } else if (unmodifiedSince !== undefined && seconds(lastModified) > unmodifiedSince) return "failed";
+  } else if (
+    unmodifiedSince !== undefined &&
+    (lastModified === undefined || seconds(lastModified) > unmodifiedSince)
+  ) {
+    return "failed";
+  }
   const ifNoneMatch = headers["if-none-match"];
   if (ifNoneMatch !== undefined) return names(ifNoneMatch, etag) ? "notModified" : "proceed";
   const modifiedSince = dateOf(headers["if-modified-since"]);
-  return modifiedSince !== undefined && seconds(lastModified) <= modifiedSince ? "notModified" : "proceed";
+  return modifiedSince !== undefined && lastModified !== undefined && seconds(lastModified) <= modifiedSince
+    ? "notModified"
+    : "proceed";
 }
 
 /** Bytes start (inclusive) to end (exclusive). */
@@ -71,5 +78,5 @@ export function rangeOf(
 function ifRangeHolds(value: string | undefined, { etag, lastModified }: Validators): boolean {
   if (value === undefined) return true;
   if (value.startsWith('"')) return value === `"${etag}"`;
-  return dateOf(value) === seconds(lastModified);
+  return lastModified !== undefined && dateOf(value) === seconds(lastModified);
 }

@@ -4,7 +4,17 @@
 export const ERRORS = {
   InvalidPath: 400,
   InvalidParameter: 400,
+  /** The endpoint takes named transformations only. */
+  UnnamedTransformation: 400,
+  InvalidSignature: 401,
+  ExpiredUrl: 401,
+  /** The endpoint, or the file, is for signed URLs only. */
+  SignatureRequired: 401,
   AccessDenied: 403,
+  /** The origin refuses the credentials that it was set up with. */
+  OriginDenied: 403,
+  /** The origin's address is not one that the operator allowed. */
+  OriginRefused: 403,
   NotFound: 404,
   MethodNotAllowed: 405,
   PreconditionFailed: 412,
@@ -13,10 +23,16 @@ export const ERRORS = {
   InvalidRange: 416,
   DamagedSource: 422,
   LimitExceeded: 422,
+  /** The message says what of the prompt was understood. */
+  PromptNotUnderstood: 422,
   TooManyRenders: 429,
   InternalError: 500,
   RendererFailed: 500,
+  /** Needs something that this server doesn't have: ffmpeg, a model. The message says what. */
+  NotAvailable: 501,
+  OriginFailed: 502,
   ServiceUnavailable: 503,
+  OriginTimeout: 504,
 } as const satisfies Record<string, number>;
 
 export type DeliveryErrorCode = keyof typeof ERRORS;

@@ -12,6 +12,8 @@ export interface DeliveryLimits {
   readonly resultPixels: number;
   /** Longest side of a result, in pixels: what WebP can hold. Stops strips of 1 × 50,000,000. */
   readonly resultSide: number;
+  /** Frames decoded of an animation, further ones are left out; their pixels together obey `sourcePixels`. Stops endless GIFs. */
+  readonly frames: number;
   /** Bytes of an encoded result. Stops noise as PNG from filling memory, cache and network. */
   readonly resultBytes: number;
   /** Seconds from the first byte of the source to the last of the result; then the renderer is killed. Stops slow codecs. */
@@ -22,6 +24,8 @@ export interface DeliveryLimits {
   readonly renderers: number;
   /** Renders after which a renderer is replaced. Stops leaks in codecs. */
   readonly rendersPerProcess: number;
+  /** Resident bytes at which a renderer is killed at its work (Linux). Stops codecs that take gigabytes for kilobytes. */
+  readonly renderBytes: number;
   /** Resident bytes above which a renderer is replaced after its render. Stops heap fragmentation from growing for ever. */
   readonly rendererBytes: number;
   /** Seconds without work after which a renderer ends, so that an idle server holds no codec in memory. */
@@ -37,11 +41,13 @@ export const DEFAULT_LIMITS: DeliveryLimits = {
   sourcePixels: 50_000_000,
   resultPixels: 50_000_000,
   resultSide: 16_383,
+  frames: 200,
   resultBytes: 40 * MIB,
   renderSeconds: 10,
   queueLength: 100,
   renderers: Math.max(1, Math.floor(availableParallelism() / 2)),
   rendersPerProcess: 1000,
+  renderBytes: 1024 * MIB,
   rendererBytes: 384 * MIB,
   idleSeconds: 60,
   cacheBytes: 1024 * MIB,
@@ -50,8 +56,15 @@ export const DEFAULT_LIMITS: DeliveryLimits = {
 
 /** Steps of one chain. Stops a URL of a thousand resizes. */
 export const CHAIN_MAX = 8;
-/** Frames decoded of an animation: the first. Stops a GIF of a million frames. */
-export const FRAMES_MAX = 1;
+/** Layers of one URL, nested ones included. Stops a URL that opens a thousand pictures. */
+export const LAYERS_MAX = 16;
+/** Layers within layers. */
+export const NESTING_MAX = 3;
+/** Operators of one expression, conditions of one `if`. Stops sums without end. */
+export const OPERATORS_MAX = 32;
+/** Characters of one text layer, written plainly and in Base64. */
+export const TEXT_MAX = 2000;
+export const TEXT_BASE64_MAX = 2500;
 /** Bytes of a path after decoding: no key is longer. */
 export const PATH_BYTES_MAX = 1024;
 /** Pixels up to which `f-auto` encodes AVIF, which costs a core about 0.14 µs each at effort 0. */

@@ -1,11 +1,13 @@
 /** Media types of what is delivered. */
-import type { Format } from "./transforms.ts";
+import type { Format } from "./plan/plan.ts";
 
 export const MEDIA_TYPES: Readonly<Record<Format, string>> = {
   jpeg: "image/jpeg",
   png: "image/png",
   webp: "image/webp",
   avif: "image/avif",
+  gif: "image/gif",
+  tiff: "image/tiff",
 };
 
 /** What uploads say that say nothing. */
@@ -21,10 +23,19 @@ const BY_EXTENSION: Readonly<Record<string, string>> = {
   tif: "image/tiff",
   tiff: "image/tiff",
   heic: "image/heic",
+  jxl: "image/jxl",
   ico: "image/x-icon",
   mp4: "video/mp4",
   webm: "video/webm",
   mov: "video/quicktime",
+  m4v: "video/x-m4v",
+  mkv: "video/x-matroska",
+  avi: "video/x-msvideo",
+  mpeg: "video/mpeg",
+  mpg: "video/mpeg",
+  "3gp": "video/3gpp",
+  ogv: "video/ogg",
+  mts: "video/mp2t",
 };
 
 /** The type that the object was stored with; with none, what the name's extension says of pictures and video. */

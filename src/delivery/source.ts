@@ -1,96 +1,167 @@
-/** From the name in a URL to the object behind it, by way of endpoint and origins. */
+/** From a path to the file behind it, by way of a place's origins. */
 import { decide } from "../access/access.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { Account, Bucket, ObjectVersion } from "../store/types.ts";
+import type { Epochs } from "./cache/purge.ts";
 import { DeliveryError } from "./errors.ts";
-import {
-  DEFAULT_ENDPOINT,
-  type AliasDocument,
-  type EndpointDocument,
-  type OriginDocument,
-  type PrefixDocument,
-} from "./origins.ts";
-import { parseFile, type Url } from "./url.ts";
-import type { Plan } from "./transforms.ts";
+import type { ForeignFiles } from "./foreign.ts";
+import type { FileInfo } from "./origins/client.ts";
+import type { OriginDocument } from "./origins/documents.ts";
+import type { ForeignDocument } from "./origins/open.ts";
+import { canonicalLink, type OriginClients } from "./origins/origins.ts";
+import type { Place } from "./site.ts";
 
 /** The file that a request is about. */
 export interface Source {
   /** `account/origin`, for the log. */
   readonly origin: string;
-  readonly version: ObjectVersion;
-  /** Of small objects. */
-  readonly body: Buffer | undefined;
-}
-
-/** What a URL asks for: a path in origins that are tried in order. */
-export interface Target {
-  readonly owner: Account;
-  /** Names of the owner's origins. */
-  readonly origins: readonly string[];
+  /** `owner id/origin`, for purges. */
+  readonly originId: string;
   readonly path: string;
-  readonly plan: Plan | undefined;
+  readonly info: FileInfo;
+  /** Names this version of this file; changes with every purge of it. */
+  readonly identity: string;
+  /** When a foreign origin last confirmed it, milliseconds since 1970; undefined for our own buckets. */
+  readonly checkedAt: number | undefined;
+  /** The origin can't be asked now. */
+  readonly stale: boolean;
+  /** Value of a Link header. */
+  readonly link: string | undefined;
+  read(start: number, end: number): AsyncIterable<Buffer>;
 }
 
-/** @throws DeliveryError NotFound, AccessDenied, and those of url.ts */
-export async function locate(store: ObjectStore, url: Url): Promise<Target> {
-  if (url.family !== "account") {
-    const alias = await store.settings.get<AliasDocument>("alias", url.alias);
-    if (alias === undefined) throw new DeliveryError("NotFound", "There is no such alias.");
-    const owner = active(await store.accounts.byId(alias.ownerId));
-    return { owner, origins: [alias.origin], path: url.path, plan: url.plan };
-  }
-  const owner = active(await store.accounts.byName(url.account));
-  const prefix = url.segments.length > 1 ? url.segments[0]! : "";
-  const named =
-    prefix === "" ? undefined : await store.settings.get<PrefixDocument>("prefix", `${owner.id}/${prefix}`);
-  const name = named?.endpoint ?? DEFAULT_ENDPOINT;
-  const { path, plan } = parseFile(named === undefined ? url.segments : url.segments.slice(1), url.query);
-  const endpoint = await store.settings.get<EndpointDocument>("endpoint", `${owner.id}/${name}`);
-  return { owner, origins: endpoint?.origins ?? [], path, plan };
+export interface SourceContext {
+  readonly store: ObjectStore;
+  readonly clients: OriginClients;
+  readonly foreign: ForeignFiles;
+  readonly epochs: Epochs;
 }
 
-function active(account: Account | undefined): Account {
-  if (account === undefined) throw new DeliveryError("NotFound", "There is no such account.");
-  if (account.status !== "active") throw new DeliveryError("AccessDenied", "The account is suspended.");
-  return account;
+/** What is looked for. */
+export interface Wanted {
+  readonly path: string;
+  /** Of the client's URL without our parameters; web servers get it. */
+  readonly query: string;
 }
-
-const mayRead = (owner: Account, { ownerId, acl }: Pick<Bucket, "ownerId" | "acl">): boolean =>
-  decide({ account: owner, ownerId, acl, permission: "READ" });
 
 /**
- * The first origin's file of that name. Only what an origin doesn't have is looked for in the next; the origins' owner
- * must be allowed to read the object now, whatever was allowed when the origin was made.
- * @throws DeliveryError NotFound, AccessDenied
+ * The first origin's file of that name. Only what an origin doesn't have is looked for in the next.
+ * @throws DeliveryError NotFound, AccessDenied, and those of OriginClient
  */
-export async function openSource(store: ObjectStore, { owner, origins, path }: Target): Promise<Source> {
+export async function openSource(
+  context: SourceContext,
+  { owner, origins, rules, host }: Pick<Place, "owner" | "origins" | "rules" | "host">,
+  wanted: Wanted,
+): Promise<Source> {
   let listable = true;
   for (const name of origins) {
-    const origin = await store.settings.get<OriginDocument>("origin", `${owner.id}/${name}`);
-    const bucket = origin === undefined ? undefined : await store.bucket(origin.bucket);
-    if (origin === undefined || bucket === undefined) continue;
-    const found = await store.getObject(bucket, origin.folder + path, { withBody: true });
-    if (found === undefined || found.version.deleteMarker) {
-      listable &&= mayRead(owner, bucket);
-      continue;
+    const document = await context.store.settings.get<OriginDocument>("origin", `${owner.id}/${name}`);
+    if (document === undefined) continue;
+    const named = { owner, name };
+    if (document.type === "bucket") {
+      const found = await ownFile(context, named, document, wanted);
+      if (found === "hidden") listable = false;
+      else if (found !== undefined) return found;
+    } else {
+      const found = await foreignFile(context, named, document, {
+        ...wanted,
+        host,
+        seconds: rules.cacheSeconds,
+      });
+      if (found !== undefined) return found;
     }
-    if (!mayRead(owner, found.version)) {
-      throw new DeliveryError("AccessDenied", "The origin's owner may not read this object.");
-    }
-    return { origin: `${owner.name}/${name}`, version: found.version, body: found.body };
   }
   // As in S3: who may not list a bucket does not learn which keys it has.
   if (!listable) throw new DeliveryError("AccessDenied", "The origin's owner may not read this object.");
   throw new DeliveryError("NotFound", "No origin has this file.");
 }
 
-/** Bytes of a source; small ones are there already. */
-export async function* readSource(
-  store: ObjectStore,
-  { version, body }: Source,
-  start: number,
-  end: number,
-): AsyncGenerator<Buffer> {
-  if (body === undefined) yield* store.read(version, start, end);
-  else yield body.subarray(start, end);
+interface Named {
+  readonly owner: Account;
+  readonly name: string;
+}
+
+const mayRead = (owner: Account, { ownerId, acl }: Pick<Bucket, "ownerId" | "acl">): boolean =>
+  decide({ account: owner, ownerId, acl, permission: "READ" });
+
+/**
+ * `hidden`: not there, and the owner may not know. The origins' owner must be allowed to read the object now, whatever
+ * was allowed when the origin was made. @throws DeliveryError AccessDenied
+ */
+async function ownFile(
+  { store, epochs }: SourceContext,
+  { owner, name }: Named,
+  document: OriginDocument & { type: "bucket" },
+  { path }: Wanted,
+): Promise<Source | "hidden" | undefined> {
+  const bucket = await store.bucket(document.bucket);
+  if (bucket === undefined) return undefined;
+  const found = await store.getObject(bucket, document.folder + path, { withBody: true });
+  if (found === undefined || found.version.deleteMarker) return mayRead(owner, bucket) ? undefined : "hidden";
+  const { version, body } = found;
+  if (!mayRead(owner, version)) {
+    throw new DeliveryError("AccessDenied", "The origin's owner may not read this object.");
+  }
+  const originId = `${owner.id}/${name}`;
+  return {
+    origin: `${owner.name}/${name}`,
+    originId,
+    path,
+    info: infoOf(version),
+    identity: identityOf(version, epochs.of(originId, path)),
+    checkedAt: undefined,
+    stale: false,
+    link: canonicalLink(document, path),
+    read: (start, end) =>
+      body === undefined ? store.read(version, start, end) : once(body.subarray(start, end)),
+  };
+}
+
+async function* once(chunk: Buffer): AsyncGenerator<Buffer> {
+  yield chunk;
+}
+
+function infoOf({ etag, lastModified, size, meta }: ObjectVersion): FileInfo {
+  const { contentType, contentEncoding, contentLanguage, contentDisposition, cacheControl, user } = meta;
+  return {
+    etag,
+    lastModified,
+    size,
+    contentType,
+    contentEncoding,
+    contentLanguage,
+    contentDisposition,
+    cacheControl,
+    private: user?.["isprivatefile"] === "true",
+    customCoordinates: user?.["customcoordinates"],
+  };
+}
+
+function identityOf(
+  { bucketId, key, versionId, etag, size, lastModified }: ObjectVersion,
+  epoch: string,
+): string {
+  return JSON.stringify([bucketId, key, versionId, etag, size, lastModified, epoch]);
+}
+
+async function foreignFile(
+  { store, clients, foreign, epochs }: SourceContext,
+  { owner, name }: Named,
+  document: ForeignDocument,
+  { path, query, host, seconds }: Wanted & { host: string | undefined; seconds: number | undefined },
+): Promise<Source | undefined> {
+  const originId = `${owner.id}/${name}`;
+  const file = await foreign.open({
+    client: clients.get(store, { ownerId: owner.id, name, document }),
+    origin: `${originId}/${document.createdAt}/${document.updatedAt ?? ""}`,
+    originId,
+    path,
+    query: document.type === "web" || document.type === "web-proxy" ? query : "",
+    host: document.type === "web" && document.forwardHost === true ? host : undefined,
+    epoch: epochs.of(originId, path),
+    lifetimeMs: seconds === undefined ? undefined : seconds * 1000,
+  });
+  if (file === undefined) return undefined;
+  const link = canonicalLink(document, path);
+  return { origin: `${owner.name}/${name}`, originId, path, link, ...file };
 }

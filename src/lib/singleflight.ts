@@ -2,6 +2,11 @@
 export class SingleFlight<T> {
   readonly #running = new Map<string, Promise<T>>();
 
+  /** Whether work of this key is running. */
+  has(key: string): boolean {
+    return this.#running.has(key);
+  }
+
   /** The running work of this key, or `work` started now. All callers get its value or its error; nothing is kept. */
   run(key: string, work: () => Promise<T>): Promise<T> {
     const running = this.#running.get(key);

@@ -1,6 +1,6 @@
 /** Accounts, their access keys, and small settings documents of the modules above. */
 import { randomBytes } from "node:crypto";
-import type { Entry, Key, KeyRange, Write } from "../meta/meta.ts";
+import type { Check, Entry, Key, KeyRange, Write } from "../meta/meta.ts";
 import { decodeKey, keyAfter } from "../meta/tuple.ts";
 import type { Cache } from "./cache.ts";
 import { commit, NOTHING, type Core } from "./core.ts";
@@ -303,32 +303,37 @@ export class AccountStore implements Accounts {
   }
 }
 
-export function createSettings(core: Core, cache: Cache): Settings {
+/** A document that was read and is written again has the same bytes: JSON keeps the order of names. */
+const encodeDocument = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+
+export function createSettings(core: Core, cache: Cache, secrets: Secrets): Settings {
+  const list = async <T>(kind: string): Promise<{ name: string; value: T }[]> => {
+    const entries = await scanAll(core, KEYS.settings(kind));
+    return entries.map(({ key, value }) => ({ name: decodeKey(key)[2] as string, value: decode<T>(value) }));
+  };
   return {
+    seal: (secret, context) => secrets.seal(secret, context),
+    unseal: (sealed, context) => secrets.unseal(sealed, context),
+    derive: (purpose) => secrets.derive(purpose),
     get: <T>(kind: string, name: string) =>
       cache.get("setting", `${kind}/${name}`, async () => {
         if (name.length > NAME_LENGTH_MAX) return undefined;
         const value = await core.meta.get(KEYS.setting(kind, name));
         return value === undefined ? undefined : decode<T>(value);
       }),
-    async list<T>(kind: string) {
-      const entries = await scanAll(core, KEYS.settings(kind));
-      return entries.map(({ key, value }) => ({
-        name: decodeKey(key)[2] as string,
-        value: decode<T>(value),
-      }));
-    },
+    list,
+    all: <T>(kind: string) => cache.get("settings", kind, () => list<T>(kind)),
     change: (changes) =>
       commit(core, {
-        checks: changes
-          .filter(({ ifAbsent }) => ifAbsent === true)
-          .map(({ kind, name }) => ({ key: KEYS.setting(kind, name), absent: true as const })),
+        checks: changes.flatMap(({ kind, name, ifAbsent, was }): Check[] => {
+          const key = KEYS.setting(kind, name);
+          if (ifAbsent === true) return [{ key, absent: true }];
+          return was === undefined ? [] : [{ key, value: encodeDocument(was) }];
+        }),
         writes: [
           ...changes.map(({ kind, name, value }): Write => {
             const key = KEYS.setting(kind, name);
-            return value === undefined
-              ? { key, delete: true }
-              : { key, value: Buffer.from(JSON.stringify(value)) };
+            return value === undefined ? { key, delete: true } : { key, value: encodeDocument(value) };
           }),
           { key: KEYS.epoch(), add: 1 },
         ],

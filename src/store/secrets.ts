@@ -1,5 +1,5 @@
 /** Secrets at rest: AES-256-GCM under the key file, so that a copy of the database gives no secret away. */
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 
 const KEY_BYTES = 32;
@@ -11,6 +11,8 @@ export interface Secrets {
   seal(secret: string, context: string): string;
   /** @throws Error when the key file is another one, or the text was changed */
   unseal(sealed: string, context: string): string;
+  /** A secret of its own for each purpose, the same whenever it is asked for: 64 hex digits. */
+  derive(purpose: string): string;
 }
 
 /**
@@ -29,6 +31,7 @@ export async function openSecrets(path: string): Promise<Secrets> {
 
 function secretsOf(key: Buffer): Secrets {
   return {
+    derive: (purpose) => createHmac("sha256", key).update(`derive ${purpose}`).digest("hex"),
     seal(secret, context) {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv("aes-256-gcm", key, nonce).setAAD(Buffer.from(context));

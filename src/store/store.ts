@@ -218,11 +218,31 @@ export interface Accounts {
 }
 
 /** Small named JSON documents (origins, URL-endpoints, aliases …) of modules above; a change moves `epoch`. */
+export interface SettingChange {
+  kind: string;
+  name: string;
+  value: unknown;
+  ifAbsent?: boolean;
+  /** As `get` or `list` gave it. */
+  was?: unknown;
+}
+
 export interface Settings {
   get<T>(kind: string, name: string): Promise<T | undefined>;
   list<T>(kind: string): Promise<{ name: string; value: T }[]>;
-  /** All or nothing; `value: undefined` deletes; `ifAbsent` makes the whole change fail (false) when it exists. */
-  change(changes: { kind: string; name: string; value: unknown; ifAbsent?: boolean }[]): Promise<boolean>;
+  /** As `list`, from the cache that `refresh` keeps honest: the same array while nothing changes. */
+  all<T>(kind: string): Promise<readonly { name: string; value: T }[]>;
+  /**
+   * All or nothing; `value: undefined` deletes. The whole change fails (false) when a document exists that has
+   * `ifAbsent`, or is no longer what `was` says that it read.
+   */
+  change(changes: SettingChange[]): Promise<boolean>;
+  /** For secrets within documents. `context` says whose it is; what was sealed for another does not open. */
+  seal(secret: string, context: string): string;
+  /** @throws Error when the key file is another one, or the text was changed */
+  unseal(sealed: string, context: string): string;
+  /** A secret of its own for each purpose, the same on every node and at every start: 64 hex digits. */
+  derive(purpose: string): string;
 }
 
 export interface StoreOptions {
@@ -266,7 +286,7 @@ export async function openStore(options: StoreOptions): Promise<ObjectStore> {
   return {
     refresh: () => cache.refresh(),
     accounts: new AccountStore(core, cache, secrets),
-    settings: createSettings(core, cache),
+    settings: createSettings(core, cache, secrets),
     createBucket: (input) => createBucket(core, input),
     bucket: (name) => getBucket(core, cache, name),
     listBuckets: (ownerId, query) => listBuckets(core, ownerId, query),

@@ -1,8 +1,12 @@
 /** Origins and URL-endpoints by the command line, beside a running server. */
+import { writeFile } from "node:fs/promises";
+import { request, type IncomingMessage } from "node:http";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startServer, type TestServer } from "../server.ts";
 import { signedText } from "../signed.ts";
-import { windlass, windlassJson, windlassOk } from "./windlass.ts";
+import { windlass, windlassJson, windlassOk, windlassWith } from "./windlass.ts";
 
 let server: TestServer;
 let data: string;
@@ -14,9 +18,13 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-const delivered = async (path: string) => {
-  const answer = await fetch(`${server.deliveryUrl}${path}`);
-  return answer.status === 200 ? await answer.text() : answer.status;
+const delivered = async (path: string, host?: string) => {
+  const headers = host === undefined ? {} : { host };
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    request(`${server.deliveryUrl}${path}`, { headers }, resolve).on("error", reject).end();
+  });
+  const body = await text(answer);
+  return answer.statusCode === 200 ? body : answer.statusCode;
 };
 
 test("an account's first origin is reached through its default endpoint, with the next request", async () => {
@@ -106,17 +114,128 @@ test("origins are listed, shown, changed, tested and deleted", async () => {
   expect(await windlassOk(data, "origin", "list")).not.toContain("brief");
 });
 
+test("the default endpoint's origins can be put in another order", async () => {
+  await windlassOk(data, "endpoint", "update", "default", "--origin", "more", "--origin", "photos");
+  expect(await windlassJson(data, "endpoint", "show", "default")).toMatchObject({
+    origins: ["more", "photos"],
+  });
+  expect(await delivered("/root/only.txt")).toBe("only");
+  await windlassOk(data, "endpoint", "update", "default", "--origin", "photos");
+  expect(await delivered("/root/only.txt")).toBe(404);
+});
+
+test("an endpoint's rules are switched on and off, in force with the next request", async () => {
+  const rules = [
+    "--domain",
+    "files.example.com",
+    "--signed-only",
+    "--cache-seconds",
+    "60",
+    "--format",
+    "webp",
+  ];
+  const made = await windlassJson(data, "endpoint", "create", "ruled", "--origin", "photos", ...rules);
+  expect(made).toMatchObject({
+    domain: "files.example.com",
+    signedOnly: true,
+    cacheSeconds: 60,
+    formats: ["webp"],
+  });
+  expect(await delivered("/root/ruled/hello.txt")).toBe(401);
+  expect(await delivered("/hello.txt", "files.example.com:9002")).toBe(401);
+  const cleared = ["--no-signed-only", "--cache-seconds", "", "--format", ""];
+  const changed = await windlassJson(data, "endpoint", "update", "ruled", ...cleared);
+  expect(Object.keys(changed as object).toSorted()).toEqual(
+    ["createdAt", "domain", "name", "origins", "owner", "ownerId", "prefix"].toSorted(),
+  );
+  expect(await delivered("/root/ruled/hello.txt")).toBe("hello");
+  expect(await delivered("/hello.txt", "files.example.com:9002")).toBe("hello");
+  await windlassOk(data, "endpoint", "update", "ruled", "--domain", "");
+  expect(await delivered("/hello.txt", "files.example.com:9002")).toBe(404);
+  await windlassOk(data, "endpoint", "delete", "ruled");
+});
+
+test("secrets come from standard input, variables and files, and are never shown", async () => {
+  const s3 = ["--type", "s3-compatible", "--bucket", "far", "--endpoint-url", "https://s3.example.com"];
+  const key = ["--access-key", "AKIDEXAMPLE0000", "--secret-key"];
+  const file = join(data, "secret.txt");
+  await writeFile(file, "secret-of-a-file\n");
+  const shown = [
+    await windlassWith(
+      data,
+      { input: "secret-of-input\n" },
+      "origin",
+      "create",
+      "one",
+      ...s3,
+      ...key,
+      "-",
+      "--json",
+    ),
+    await windlassWith(
+      data,
+      { env: { AZURE_SAS: "?sv=1&sig=secret-of-variable" } },
+      "origin",
+      "create",
+      "two",
+      "--type",
+      "azure",
+      "--azure-account",
+      "account",
+      "--container",
+      "files",
+      "--sas-token",
+      "env:AZURE_SAS",
+    ),
+    await windlassOk(data, "origin", "create", "three", ...s3, ...key, `file:${file}`),
+    await windlassOk(data, "origin", "create", "four", ...s3, ...key, "secret-of-command"),
+    await windlassOk(data, "origin", "update", "four", "--secret-key", "secret-of-update", "--json"),
+    await windlassOk(data, "origin", "show", "one"),
+    await windlassOk(data, "origin", "list", "--json"),
+  ];
+  expect(shown.join("\n")).not.toMatch(/secret-of-|sealed/);
+  const { settings } = server.store;
+  await server.store.refresh();
+  const origins = await settings.list<{ sealed: string }>("origin");
+  const opened = origins
+    .filter(({ value }) => value.sealed !== undefined)
+    .map(({ name, value }) => settings.unseal(value.sealed, `origin/${name}`));
+  const secrets = ["secret-of-input", "?sv=1&sig=secret-of-variable", "secret-of-a-file", "secret-of-update"];
+  for (const secret of secrets)
+    expect(opened.filter((one) => one.includes(JSON.stringify(secret)))).toHaveLength(1);
+  expect(opened).toHaveLength(secrets.length);
+  for (const name of ["one", "two", "three", "four"]) await windlassOk(data, "origin", "delete", name);
+});
+
 const mistakes: [args: string[], message: RegExp][] = [
   [["origin", "create", "x", "--type", "bucket"], /needs --bucket/],
   [["origin", "create", "x", "--bucket", "photos"], /required option '--type <TYPE>' not specified/],
-  [["origin", "create", "x", "--type", "azure", "--container", "c"], /azure are not built yet/],
+  [["origin", "create", "x", "--type", "azure", "--container", "files"], /needs --azure-account/],
+  [["origin", "create", "x", "--type", "web-proxy"], /needs --allow-host/],
+  [["origin", "create", "x", "--type", "ftp"], /"ftp" is no type of origin/],
+  [
+    ["origin", "create", "x", "--type", "s3", "--bucket", "photos", "--secret-key", "env:NO_SUCH"],
+    /no variable NO_SUCH/,
+  ],
+  [
+    ["origin", "create", "x", "--type", "gcs", "--bucket", "b-b", "--credentials-file", "/no/file"],
+    /can't be read/,
+  ],
+  [
+    ["origin", "create", "photos", "--type", "bucket", "--bucket", "photos"],
+    /already has an origin "photos"/,
+  ],
   [
     ["origin", "create", "x", "--type", "bucket", "--bucket", "photos", "--sas-token", "?sv=1"],
     /has no option --sas-token/,
   ],
   [["origin", "show", "nothing"], /There is no origin "nothing"/],
   [["endpoint", "create", "x"], /at least one --origin/],
-  [["endpoint", "create", "x", "--origin", "photos", "--signed-only"], /--signed-only is not built yet/],
+  [["endpoint", "create", "x", "--origin", "nothing"], /has no origin "nothing"/],
+  [["endpoint", "create", "image", "--origin", "photos"], /can't be a prefix/],
+  [["endpoint", "update", "default", "--cache-seconds", "long"], /whole number of seconds/],
+  [["endpoint", "update", "default", "--rewriter", "other"], /Allowed: cloudinary, imgix, akamai/],
+  [["endpoint", "delete", "default"], /default endpoint can't be deleted/],
 ];
 test.each(mistakes)("windlass %j is refused in a sentence", async (args, message) => {
   const { code, stderr } = await windlass(data, ...args);

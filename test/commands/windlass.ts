@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { run, type Ran } from "../clients/tools.ts";
 
 /** Runs `windlass` from dist/ on a data directory, as an operator would. */
@@ -15,4 +16,25 @@ export async function windlassOk(data: string, ...args: string[]): Promise<strin
 /** What a command prints with --json. */
 export async function windlassJson<T>(data: string, ...args: string[]): Promise<T> {
   return JSON.parse(await windlassOk(data, ...args, "--json")) as T;
+}
+
+/** As `windlassOk`, with text on standard input and variables of its own. */
+export async function windlassWith(
+  data: string,
+  given: { input?: string; env?: Record<string, string> },
+  ...args: string[]
+): Promise<string> {
+  const child = spawn(process.execPath, ["dist/main.js", ...args], {
+    env: { ...process.env, ...given.env, WINDLASS_DATA: data },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8");
+    stream.on("data", (text: string) => (output += text));
+  }
+  child.stdin.end(given.input ?? "");
+  const code = await new Promise((resolve) => void child.on("close", resolve));
+  if (code !== 0) throw new Error(`windlass ${args.join(" ")} ended with ${String(code)}\n${output}`);
+  return output;
 }

@@ -1,6 +1,7 @@
 /** Who may read what under which URL, and the HTTP of it. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createEndpoint, createOrigin } from "../../src/delivery/origins.ts";
+import { createEndpoint } from "../../src/delivery/origins/endpoints.ts";
+import { createOrigin } from "../../src/delivery/origins/origins.ts";
 import { ALL_USERS } from "../../src/store/types.ts";
 import { noise, openSite, privateTo, quadrants, sizeOf, type Site } from "./site.ts";
 
@@ -178,11 +179,12 @@ describe("errors", () => {
     ["/root/%ff.jpg", 400, "InvalidPath"],
     [`/root/${"a".repeat(1025)}`, 400, "InvalidPath"],
     ["/root/tr:w-0/photo.jpg", 400, "InvalidParameter"],
-    ["/root/tr:w-99999/photo.jpg", 400, "InvalidParameter"],
+    ["/root/tr:w-20000/photo.jpg", 422, "LimitExceeded"],
     ["/root/photo.jpg?tr=q-101", 400, "InvalidParameter"],
-    ["/root/photo.jpg?ik-t=1&ik-s=00", 400, "InvalidParameter"],
-    ["/image/photos/photo.jpg?blur=3", 400, "InvalidParameter"],
-    ["/video/photos/photo.jpg?w=3", 400, "InvalidParameter"],
+    ["/root/photo.jpg?ik-t=1&ik-s=00", 401, "InvalidSignature"],
+    ["/image/photos/photo.jpg?blur=30", 400, "InvalidParameter"],
+    ["/image/photos/photo.jpg?ai=make it pop", 422, "PromptNotUnderstood"],
+    ["/video/photos/photo.jpg?blur=3", 400, "InvalidParameter"],
     ["/root/tr:w-16000,h-16000/photo.jpg", 422, "LimitExceeded"],
   ])("%s is %i %s", async (path, code, name) => {
     const reply = await site.get(path);

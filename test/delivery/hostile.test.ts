@@ -51,8 +51,6 @@ describe("hostile files", () => {
     const gif = await quadrants(20, 20).gif().toBuffer();
     const frame = gif.indexOf(0x2c, 13 + 3 * 2 ** ((gif[10]! & 7) + 1));
     for (const at of [6, 8, frame + 5, frame + 7]) gif.writeUInt16LE(20_000, at);
-    const svg =
-      '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>';
     const files: [name: string, body: Buffer, expected: RegExp][] = [
       ["bomb.png", pngClaiming(50_000, 50_000), / 422 LimitExceeded/],
       ["bomb.jpg", jpegClaiming(jpeg, 65_000, 65_000), / 422 LimitExceeded/],
@@ -76,7 +74,6 @@ describe("hostile files", () => {
       ["text.jpg", Buffer.from("this is no picture"), / 415 UnsupportedSource/],
       ["nothing.jpg", Buffer.alloc(0), / 415 UnsupportedSource/],
       ["one-byte.png", Buffer.from([0x89]), / 415 UnsupportedSource/],
-      ["vector.jpg", Buffer.from(svg), / 415 UnsupportedSource/],
       ["page.png", Buffer.from("<!doctype html><script>alert(1)</script>"), / 415 UnsupportedSource/],
       ["postscript.jpg", Buffer.from("%!PS-Adobe-3.0\n%%BoundingBox: 0 0 9 9\n"), / 415 UnsupportedSource/],
       ["netpbm.png", Buffer.from("P6 60000 60000 255\n"), / 415 UnsupportedSource/],
@@ -144,10 +141,11 @@ describe("limits", () => {
     await using site = await openSite({ renderers: 1, queueLength: 2 });
     await site.put("photo.jpg", await noise(300, 300));
     const replies = await Promise.all(
-      [1, 2, 3, 4, 5, 6].map((n) => site.get(`/root/tr:w-100${n}/photo.jpg`)),
+      [1, 2, 3, 4, 5, 6, 7].map((n) => site.get(`/root/tr:w-100${n}/photo.jpg`)),
     );
     const refused = replies.filter(({ status }) => status === 429);
-    expect(replies.filter(({ status }) => status === 200)).toHaveLength(3);
+    // One is rendered, one is on its way into the renderer, two wait.
+    expect(replies.filter(({ status }) => status === 200)).toHaveLength(4);
     expect(refused).toHaveLength(3);
     for (const { headers } of refused) expect(Number(headers.get("retry-after"))).toBeGreaterThan(0);
   });
@@ -222,8 +220,6 @@ describe("renderers", () => {
       .map((line) => line.split("=")[0]!);
     expect(names.filter((name) => name !== "").toSorted()).toEqual([
       "MALLOC_ARENA_MAX",
-      "NODE_CHANNEL_FD",
-      "NODE_CHANNEL_SERIALIZATION_MODE",
       "UV_THREADPOOL_SIZE",
       "VIPS_WARNING",
     ]);

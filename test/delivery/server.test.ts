@@ -1,6 +1,6 @@
 /** From an upload over S3 to a picture over the delivery listener, through the whole server. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createOrigin } from "../../src/delivery/origins.ts";
+import { createOrigin } from "../../src/delivery/origins/origins.ts";
 import { startServer, type TestServer } from "../server.ts";
 import { signedFetch } from "../signed.ts";
 import { colourAt, noise, quadrants, sizeOf } from "./site.ts";

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { pino } from "pino";
 import sharp, { type Sharp } from "sharp";
 import { openMemory as openMemoryBlobs } from "../../src/blob/memory.ts";
-import { createDelivery, type Delivery } from "../../src/delivery/delivery.ts";
+import { createDelivery, type Delivery, type DeliveryOptions } from "../../src/delivery/delivery.ts";
 import type { DeliveryLimits } from "../../src/delivery/limits.ts";
-import { createOrigin } from "../../src/delivery/origins.ts";
+import { createOrigin } from "../../src/delivery/origins/origins.ts";
 import { startListener } from "../../src/lib/http.ts";
 import { openMemory as openMemoryMeta } from "../../src/meta/memory.ts";
 import { openStore, type ObjectStore } from "../../src/store/store.ts";
@@ -21,6 +21,8 @@ export const privateTo = (id: string): Acl => ({
 
 export interface Site extends AsyncDisposable {
   readonly url: string;
+  /** Of its own: the derived cache and the films' work lie below it. */
+  readonly folder: string;
   readonly store: ObjectStore;
   readonly delivery: Delivery;
   /** Of root; the origin `photos` reads it. */
@@ -40,9 +42,12 @@ export interface Reply {
   readonly body: Buffer;
 }
 
-export async function openSite(limits: Partial<DeliveryLimits> = {}): Promise<Site> {
+export async function openSite(
+  limits: Partial<DeliveryLimits> = {},
+  more: Partial<Pick<DeliveryOptions, "ffmpeg" | "ffprobe" | "services" | "log">> = {},
+): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), "windlass-delivery-"));
-  const log = pino({ level: "silent" });
+  const { log = pino({ level: "silent" }) } = more;
   await writeFile(join(folder, "key"), "5".repeat(64));
   const inner = await openStore({
     meta: openMemoryMeta(),
@@ -72,6 +77,7 @@ export async function openSite(limits: Partial<DeliveryLimits> = {}): Promise<Si
     cacheDir: join(folder, "cache"),
     log,
     limits: { renderers: 2, ...limits },
+    ...more,
   });
   const listener = await startListener({
     host: "127.0.0.1",
@@ -82,6 +88,7 @@ export async function openSite(limits: Partial<DeliveryLimits> = {}): Promise<Si
   });
   return {
     url: listener.url,
+    folder,
     store,
     delivery,
     bucket,

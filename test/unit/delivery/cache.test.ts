@@ -2,9 +2,9 @@ import { mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { DerivedCache } from "../../../src/delivery/cache.ts";
-import type { Picture } from "../../../src/delivery/image.ts";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { claim } from "../../../src/delivery/cache/claims.ts";
+import { DerivedCache, type Entry, type Facts } from "../../../src/delivery/cache/cache.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -14,12 +14,28 @@ afterEach(() => rm(folder, { recursive: true }));
 
 const open = (maxBytes = 1_000_000, memoryBytes = 0): DerivedCache =>
   new DerivedCache({ folder, maxBytes, memoryBytes, log: pino({ level: "silent" }) });
-const picture = (fill: number, size = 1000): Picture => ({
-  data: Buffer.alloc(size, fill),
-  format: "webp",
+const FACTS: Facts = {
+  type: "image/webp",
   width: 3,
   height: 4,
-});
+  headers: ["Content-DPR", "2"],
+  origin: "owner/photos",
+  path: "a/b.jpg",
+  variant: "w-3",
+};
+const picture = (fill: number, size = 1000): Buffer => Buffer.alloc(size, fill);
+const put = (cache: DerivedCache, n: number, data: Buffer): Promise<void> => cache.put(keyOf(n), FACTS, data);
+
+/** What an entry holds; undefined when there is none. */
+async function content(entry: Entry | undefined): Promise<Buffer | undefined> {
+  if (entry === undefined) return undefined;
+  expect(entry.facts).toEqual(FACTS);
+  const chunks: Buffer[] = [];
+  for await (const chunk of entry.read(0, entry.size)) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks);
+}
+const get = async (cache: DerivedCache, n: number): Promise<Buffer | undefined> =>
+  content(await cache.get(keyOf(n)));
 const keyOf = (n: number): string => n.toString(16).padStart(2, "0").repeat(32);
 const pathOf = (n: number): string => join(folder, keyOf(n).slice(0, 2), keyOf(n).slice(2));
 
@@ -31,37 +47,37 @@ async function bytes(): Promise<number> {
 }
 
 test("what was put is there, for other processes and after a restart too", async () => {
-  await open().put(keyOf(1), picture(1));
-  expect(await open().get(keyOf(1))).toEqual(picture(1));
-  expect(await open().get(keyOf(2))).toBeUndefined();
+  await put(open(), 1, picture(1));
+  expect(await get(open(), 1)).toEqual(picture(1));
+  expect(await get(open(), 2)).toBeUndefined();
 });
 
 test("the folder stays within its budget, and the least recently used entries go", async () => {
   const cache = open(20_000);
   for (let n = 1; n <= 15; n++) {
-    await cache.put(keyOf(n), picture(n));
+    await put(cache, n, picture(n));
     await cache.settled();
     // The clock of the file system is coarse: what was used when is said here.
     await utimes(pathOf(n), 1000 + n, 1000 + n);
   }
   // Using the oldest makes it the youngest.
-  expect(await cache.get(keyOf(1))).toEqual(picture(1));
+  expect(await get(cache, 1)).toEqual(picture(1));
   for (let n = 16; n <= 24; n++) {
-    await cache.put(keyOf(n), picture(n));
+    await put(cache, n, picture(n));
     await cache.settled();
   }
   expect(await bytes()).toBeLessThanOrEqual(20_000);
-  expect(await cache.get(keyOf(2))).toBeUndefined();
-  expect(await cache.get(keyOf(3))).toBeUndefined();
-  expect(await cache.get(keyOf(1))).toEqual(picture(1));
-  expect(await cache.get(keyOf(24))).toEqual(picture(24));
+  expect(await get(cache, 2)).toBeUndefined();
+  expect(await get(cache, 3)).toBeUndefined();
+  expect(await get(cache, 1)).toEqual(picture(1));
+  expect(await get(cache, 24)).toEqual(picture(24));
 });
 
 test("what others wrote counts too", async () => {
   const [one, two] = [open(20_000), open(20_000)];
   for (let n = 1; n <= 60; n++) {
     const cache = n % 2 === 0 ? one : two;
-    await cache.put(keyOf(n), picture(n));
+    await put(cache, n, picture(n));
     await cache.settled();
   }
   // Each may write a sixteenth of the budget before it counts again, and sees the entry that makes it too much.
@@ -70,8 +86,8 @@ test("what others wrote counts too", async () => {
 
 test("what is larger than the budget is not kept on disk", async () => {
   const cache = open(5000);
-  await cache.put(keyOf(1), picture(1, 6000));
-  expect(await cache.get(keyOf(1))).toBeUndefined();
+  await put(cache, 1, picture(1, 6000));
+  expect(await get(cache, 1)).toBeUndefined();
 });
 
 test.each([
@@ -88,20 +104,20 @@ test.each([
   ["something else", () => writeFile(pathOf(1), "hello\nworld")],
 ])("a file that is %s is no entry, and is removed", async (_, damage) => {
   const cache = open();
-  await cache.put(keyOf(1), picture(1));
+  await put(cache, 1, picture(1));
   await damage();
-  expect(await cache.get(keyOf(1))).toBeUndefined();
+  expect(await get(cache, 1)).toBeUndefined();
   await expect(stat(pathOf(1))).rejects.toThrow("ENOENT");
 });
 
 test("drafts that a dead process left are removed after a while, fresh ones not", async () => {
   const cache = open(2000);
-  await cache.put(keyOf(1), picture(1));
+  await put(cache, 1, picture(1));
   await cache.settled();
   await writeFile(join(folder, "tmp", "dead"), "x");
   await utimes(join(folder, "tmp", "dead"), 1, 1);
   await writeFile(join(folder, "tmp", "living"), "x");
-  await cache.put(keyOf(2), picture(2));
+  await put(cache, 2, picture(2));
   await cache.settled();
   expect(await readdir(join(folder, "tmp"))).toEqual(["living"]);
 });
@@ -109,19 +125,108 @@ test("drafts that a dead process left are removed after a while, fresh ones not"
 test("a folder that can't be written costs nothing but speed", async () => {
   await writeFile(join(folder, "tmp"), "in the way");
   const cache = open();
-  await cache.put(keyOf(1), picture(1));
-  expect(await cache.get(keyOf(1))).toBeUndefined();
+  await put(cache, 1, picture(1));
+  expect(await get(cache, 1)).toBeUndefined();
 });
 
 test("memory answers what the disk lost", async () => {
   const cache = open(1_000_000, 10_000);
-  await cache.put(keyOf(1), picture(1));
+  await put(cache, 1, picture(1));
   await rm(pathOf(1));
-  expect(await cache.get(keyOf(1))).toEqual(picture(1));
+  expect(await get(cache, 1)).toEqual(picture(1));
 });
 
 test("many writers of one key leave one whole entry", async () => {
-  await Promise.all(Array.from({ length: 20 }, () => open().put(keyOf(7), picture(7, 100_000))));
-  expect(await open().get(keyOf(7))).toEqual(picture(7, 100_000));
+  await Promise.all(Array.from({ length: 20 }, () => put(open(), 7, picture(7, 100_000))));
+  expect(await get(open(), 7)).toEqual(picture(7, 100_000));
   expect(await readdir(join(folder, "tmp"))).toEqual([]);
+});
+
+test("what is made is made once, for all who ask, in all processes that share the folder", async () => {
+  let made = 0;
+  const make = async (): Promise<{ facts: Facts; data: Buffer }> => {
+    made++;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return { facts: FACTS, data: picture(9) };
+  };
+  const caches = [open(), open(), open()];
+  const results = await Promise.all(
+    Array.from({ length: 30 }, (_, n) => caches[n % 3]!.produce(keyOf(9), make)),
+  );
+  expect(made).toBe(1);
+  for (const { entry } of results) expect(await content(entry)).toEqual(picture(9));
+  expect((await open().produce(keyOf(9), make)).hit).toBe(true);
+});
+
+test("what another process finished between a look and a claim is not made again", async () => {
+  const make = vi.fn<() => Promise<{ facts: Facts; data: Buffer }>>(() =>
+    Promise.resolve({ facts: FACTS, data: picture(9) }),
+  );
+  const [one, two] = [open(), open()];
+  vi.spyOn(two, "get").mockImplementationOnce(async () => {
+    await one.produce(keyOf(9), make);
+    return undefined;
+  });
+  const { entry, hit } = await two.produce(keyOf(9), make);
+  expect([await content(entry), hit, make.mock.calls.length]).toEqual([picture(9), true, 1]);
+});
+
+test("what is served from memory does not look unused on disk", async () => {
+  const cache = open(1_000_000, 10_000);
+  await put(cache, 1, picture(1));
+  await utimes(pathOf(1), 1000, 1000);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
+  try {
+    const { hit } = await cache.produce(keyOf(1), failing);
+    expect(hit).toBe(true);
+    await vi.waitFor(async () => expect((await stat(pathOf(1))).mtimeMs).toBeGreaterThan(1_000_000));
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+const failing = (): Promise<never> => Promise.reject(new Error("no"));
+
+test("a maker that fails tells all who waited, and the next one tries again", async () => {
+  const cache = open();
+  const results = await Promise.allSettled([
+    cache.produce(keyOf(3), failing),
+    cache.produce(keyOf(3), failing),
+  ]);
+  expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+  const { hit } = await cache.produce(keyOf(3), () => Promise.resolve({ facts: FACTS, data: picture(3) }));
+  expect([hit, await get(cache, 3)]).toEqual([false, picture(3)]);
+});
+
+test("the claim of a process that died is taken over", async () => {
+  const path = join(folder, "tmp", `${keyOf(4).slice(0, 40)}.claim`);
+  await using _ = await claim(join(folder, "tmp", "folder"));
+  await writeFile(path, "");
+  await utimes(path, 1, 1);
+  const { hit } = await open().produce(keyOf(4), () => Promise.resolve({ facts: FACTS, data: picture(4) }));
+  expect(hit).toBe(false);
+});
+
+test("a finished file becomes an entry that is read in pieces", async () => {
+  const cache = open(100_000_000);
+  const file = join(await cache.draftFolder(), "film");
+  const data = Buffer.alloc(6 * 1024 * 1024, 7);
+  data.write("here", 5_000_000);
+  await writeFile(file, data);
+  const { entry } = await cache.produce(keyOf(5), () => Promise.resolve({ facts: FACTS, file }));
+  expect([entry.size, entry.data]).toEqual([data.length, undefined]);
+  const again = await open().get(keyOf(5));
+  const piece: Buffer[] = [];
+  for await (const chunk of again!.read(5_000_000, 5_000_004)) piece.push(Buffer.from(chunk));
+  expect(Buffer.concat(piece).toString()).toBe("here");
+  expect((await content(again))!.equals(data)).toBe(true);
+  await expect(stat(file)).rejects.toThrow("ENOENT");
+});
+
+test("entries are removed by what they are", async () => {
+  const cache = open();
+  await put(cache, 1, picture(1));
+  await cache.put(keyOf(2), { ...FACTS, path: "other.jpg" }, picture(2));
+  expect(await cache.remove(({ path }) => path === "other.jpg")).toBe(1);
+  expect([await get(cache, 1), await cache.get(keyOf(2))]).toEqual([picture(1), undefined]);
 });

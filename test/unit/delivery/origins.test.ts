@@ -1,17 +1,15 @@
+import { generateKeyPairSync } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { listEndpoints, showEndpoint } from "../../../src/delivery/origins/endpoints.ts";
 import {
-  createEndpoint,
   createOrigin,
-  deleteEndpoint,
   deleteOrigin,
-  listEndpoints,
   listOrigins,
-  showEndpoint,
   showOrigin,
   testOrigin,
-  updateEndpoint,
   updateOrigin,
-} from "../../../src/delivery/origins.ts";
+  type OriginInput,
+} from "../../../src/delivery/origins/origins.ts";
 import type { ObjectStore } from "../../../src/store/store.ts";
 import { openFixture, type Fixture } from "../store/fixture.ts";
 
@@ -72,9 +70,8 @@ test.each([
   [{ bucket: undefined }, "needs --bucket"],
   [{ bucket: "no/bucket" }, `"no/bucket" can't be the name of a bucket`],
   [{ folder: "x".repeat(901) }, "A folder has at most 900 bytes"],
-  [{ type: "s3" }, "Origins of type s3 are not built yet. Built: bucket."],
   [{ type: "ftp" }, `"ftp" is no type of origin`],
-  [{ foreign: ["--region"] }, "An origin of type bucket has no option --region"],
+  [{ region: "eu-west-1" }, "An origin of type bucket has no option --region"],
   [{ owner: "nobody" }, `There is no account "nobody"`],
 ])("%o is refused and leaves nothing", async (more, message) => {
   await expect(make("photos", more)).rejects.toThrow(message);
@@ -131,39 +128,110 @@ test("a deleted origin leaves its endpoints and frees its alias; the next one jo
   expect(await showEndpoint(store, { name: "default" })).toMatchObject({ origins: ["next"] });
 });
 
-test("endpoints: made, changed, deleted", async () => {
-  await make("one");
-  await make("two");
-  expect(await createEndpoint(store, { name: "media", origins: ["two", "one"] })).toMatchObject({
-    prefix: "media",
-    origins: ["two", "one"],
-  });
-  expect(await updateEndpoint(store, { name: "media" }, { prefix: "m" })).toMatchObject({
-    prefix: "m",
-    origins: ["two", "one"],
-  });
-  await createEndpoint(store, { name: "again", prefix: "media", origins: ["one"] });
-  await expect(updateEndpoint(store, { name: "again" }, { prefix: "m" })).rejects.toThrow('prefix "m"');
-  expect(await updateEndpoint(store, { name: "default" }, { origins: ["two", "one"] })).toMatchObject({
-    origins: ["two", "one"],
-  });
-  await deleteEndpoint(store, { name: "media" });
-  expect(await updateEndpoint(store, { name: "again" }, { prefix: "m" })).toMatchObject({ prefix: "m" });
-  await expect(deleteEndpoint(store, { name: "default" })).rejects.toThrow("can't be deleted");
+const SECRETS = ["topsecretkey", "sv=2022&sig=abc", "c2VjcmV0", "PRIVATE KEY"];
+const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const KEY_FILE = JSON.stringify({
+  client_email: "a@b.iam",
+  private_key: privateKey.export({ type: "pkcs8", format: "pem" }),
 });
 
-test.each([
-  [{ name: "x y" }, "can't name an endpoint"],
-  [{ prefix: "tr:w-1" }, "can't be a prefix"],
-  [{ prefix: "" }, "can't be a prefix"],
-  [{ origins: [] }, "at least one --origin"],
-  [{ origins: ["one", "one"] }, "each of its origins once"],
-  [{ origins: ["none"] }, 'no origin "none"'],
-  [{ name: "default", prefix: "p" }, "has no prefix"],
-  [{ name: "default" }, 'already has an endpoint "default"'],
-])("the endpoint %o is refused", async (more, message) => {
-  await make("one");
-  await expect(createEndpoint(store, { name: "media", origins: ["one"], ...more })).rejects.toThrow(message);
+test.each<[string, Omit<OriginInput, "name">, object]>([
+  [
+    "Amazon's",
+    { type: "s3", bucket: "b-1", accessKey: "AKIAIOSFODNN7EXAMPLE", secretKey: "topsecretkey" },
+    { accessKey: "AKIA…LE" },
+  ],
+  [
+    "compatible",
+    {
+      type: "s3-compatible",
+      bucket: "b-1",
+      endpointUrl: "https://s3.example.com",
+      pathStyle: true,
+      accessKey: "k".repeat(20),
+      secretKey: "topsecretkey",
+      folder: "/x",
+    },
+    { endpointUrl: "https://s3.example.com", pathStyle: true, folder: "x/" },
+  ],
+  [
+    "Azure's",
+    { type: "azure", azureAccount: "account1", container: "box", sasToken: "?sv=2022&sig=abc" },
+    { azureAccount: "account1" },
+  ],
+  [
+    "Azure's by key",
+    { type: "azure", azureAccount: "account1", container: "box", accountKey: "c2VjcmV0" },
+    { container: "box" },
+  ],
+  ["Google's", { type: "gcs", bucket: "b-1", credentials: KEY_FILE }, { clientEmail: "a@b.iam" }],
+])("what %s origin shows holds no secret, and neither does its record", async (_, input, shown) => {
+  const view = await createOrigin(store, { name: "far", ...input });
+  expect(view).toMatchObject({ ...shown, hasCredentials: true });
+  const record = await store.settings.get("origin", `${view.ownerId}/far`);
+  for (const secret of SECRETS) {
+    expect(JSON.stringify([view, record, await listOrigins(store)])).not.toContain(secret);
+  }
+  expect(
+    await updateOrigin(store, { name: "far" }, { canonicalBase: "https://www.example.com" }),
+  ).toMatchObject({
+    ...shown,
+    hasCredentials: true,
+    canonicalBase: "https://www.example.com/",
+  });
+});
+
+test("new credentials take the place of the old ones, and come as a pair", async () => {
+  const sealed = async (): Promise<object> => {
+    const record = (await store.settings.list<{ sealed: string }>("origin"))[0]!;
+    return JSON.parse(store.settings.unseal(record.value.sealed, `origin/${record.name}`)) as object;
+  };
+  const azure = { type: "azure", azureAccount: "account1", container: "box" };
+  await createOrigin(store, { name: "far", ...azure, sasToken: "?sv=2022&sig=abc" });
+  await updateOrigin(store, { name: "far" }, { accountKey: "c2VjcmV0" });
+  expect(await sealed()).toEqual({ accountKey: "c2VjcmV0" });
+  await updateOrigin(store, { name: "far" }, { folder: "x" });
+  await updateOrigin(store, { name: "far" }, { sasToken: "?sv=2023&sig=abc" });
+  expect(await sealed()).toEqual({ sasToken: "?sv=2023&sig=abc" });
+  await deleteOrigin(store, { name: "far" });
+  await createOrigin(store, { name: "s3", type: "s3", bucket: "b-1", accessKey: "a", secretKey: "one" });
+  await expect(updateOrigin(store, { name: "s3" }, { accessKey: "b" })).rejects.toThrow("belong together");
+  await updateOrigin(store, { name: "s3" }, { secretKey: "two" });
+  expect(await sealed()).toEqual({ secretKey: "two" });
+});
+
+test.each<[object, string]>([
+  [{ type: "s3" }, "needs --bucket"],
+  [{ type: "s3", bucket: "b-1", accessKey: "a" }, "belong together"],
+  [{ type: "s3-compatible", bucket: "b-1" }, "needs --endpoint-url"],
+  [{ type: "s3-compatible", bucket: "b-1", endpointUrl: "ftp://x" }, "--endpoint-url must be a URL"],
+  [{ type: "s3-compatible", bucket: "b-1", endpointUrl: "https://user:pass@x" }, "no user name"],
+  [
+    { type: "azure", azureAccount: "account1", container: "box", sasToken: "sv=1" },
+    "--sas-token begins with a question mark",
+  ],
+  [{ type: "azure", azureAccount: "Account!", container: "box" }, "can't be a storage account"],
+  [
+    { type: "azure", azureAccount: "account1", container: "box", sasToken: "?a", accountKey: "b" },
+    "not both",
+  ],
+  [{ type: "gcs", bucket: "b-1", credentials: "{}" }, "--credentials-file must be the JSON file"],
+  [
+    {
+      type: "gcs",
+      bucket: "b-1",
+      credentials: KEY_FILE.replace(/MII[^"]{40}/, "MIIB"),
+    },
+    "--credentials-file must be the JSON file",
+  ],
+  [{ type: "web" }, "needs --base-url"],
+  [{ type: "web", baseUrl: "https://x", bucket: "b-1" }, "has no option --bucket"],
+  [{ type: "web-proxy" }, "needs --allow-host"],
+  [{ type: "web-proxy", allowHosts: ["a b"] }, "--allow-host must be a host"],
+  [{ type: "web", baseUrl: "https://x", timeout: 1000 }, "--timeout must be at most"],
+])("%o is refused", async (more, message) => {
+  await expect(createOrigin(store, { name: "far", ...more } as OriginInput)).rejects.toThrow(message);
+  expect(await listOrigins(store)).toEqual([]);
 });
 
 test("a test says what is missing", async () => {

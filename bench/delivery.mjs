@@ -1,0 +1,308 @@
+/**
+ * `npm run bench:delivery`: pictures over HTTP beside sharp in a bare loop, cached pictures beside objects, and objects
+ * while pictures are made, in one run, rounds in turn. See docs/performance.md.
+ *
+ *   --rounds N     of each measurement (5)         --quick       a few seconds, to see that everything works
+ *   --seconds N    of each measurement (4)         --json FILE   everything measured
+ *   --photo FILE   source, instead of the picture that is made for it
+ *   --serve "…"    further options of `windlass serve`
+ */
+import { fork } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { Agent, get } from "node:http";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { PHOTO_KEY, uncached } from "./deliverycases.mjs";
+import { photo } from "./photo.mjs";
+import { memory, startWindlass, usage } from "./servers.mjs";
+import { signer } from "./sign.mjs";
+
+const text = { type: "string" };
+const { values: options } = parseArgs({
+  options: {
+    rounds: text,
+    seconds: text,
+    json: text,
+    photo: text,
+    serve: text,
+    quick: { type: "boolean" },
+  },
+});
+const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
+const seconds = Number(options.seconds ?? (options.quick ? 0.7 : 4));
+const FORMATS = ["jpeg", "webp", "avif", "png"];
+/** Processes of the bare loop: as many renders at a time as two cores have. */
+const BARE_PROCESSES = 2;
+const SAMPLE_MS = 250;
+/** Clients that want one picture at the same moment. */
+const CROWD = 200;
+/** Further than any measurement: for cases that go through their requests once. */
+const ONCE_SECONDS = 600;
+
+/** Starts a child, hands it its job, and resolves with its last word. */
+function work(program, job, hear = () => undefined) {
+  const child = fork(new URL(program, import.meta.url));
+  child.send(job);
+  const result = new Promise((resolve, reject) => {
+    let last;
+    child.on("message", (message) => {
+      last = message;
+      hear(message, child);
+    });
+    child.once("error", reject);
+    child.once("exit", () => {
+      if (last?.error === undefined && last?.seconds !== undefined) resolve(last);
+      else reject(new Error(`${program}: ${last?.error ?? "ended early"}`));
+    });
+  });
+  return result;
+}
+
+async function bare(file, format) {
+  const warm = [];
+  const all = await Promise.all(
+    Array.from({ length: BARE_PROCESSES }, () =>
+      work("./bare.mjs", { photo: file, format, seconds }, (message, child) => {
+        if (message.warm && warm.push(child) === BARE_PROCESSES) for (const each of warm) each.send("begin");
+      }),
+    ),
+  );
+  const renders = all.reduce((sum, each) => sum + each.renders, 0);
+  return {
+    rate: all.reduce((sum, each) => sum + each.renders / each.seconds, 0),
+    cpuMs: all.reduce((sum, each) => sum + each.cpuMs, 0) / renders,
+    bytes: all[0].bytes,
+  };
+}
+
+let offset = 0;
+async function drive(server, name, more = {}) {
+  const delivered = !/^(GET|store) \d/.test(name);
+  const before = usage(server.pid);
+  const result = await work("./client.mjs", {
+    case: name,
+    host: server.host,
+    port: delivered ? server.deliveryPort : server.port,
+    key: delivered ? undefined : server.key,
+    seconds,
+    offset: offset++,
+    ...more,
+  });
+  if (result.failed > 0) throw new Error(`${name}: ${result.failed} of ${result.requests} requests failed`);
+  const cpuMs = (usage(server.pid).cpuMs - before.cpuMs) / result.requests;
+  return { ...result, rate: result.requests / result.seconds, cpuMs, bytes: result.bytes / result.requests };
+}
+
+/** The same, with the memory of all processes looked at meanwhile. */
+async function watched(server, measure, peak) {
+  const timer = setInterval(() => {
+    const { rss, pss } = memory(server.pid);
+    peak.rss = Math.max(peak.rss ?? 0, rss);
+    if (pss !== undefined) peak.pss = Math.max(peak.pss ?? 0, pss);
+  }, SAMPLE_MS);
+  try {
+    return await measure();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+async function rendered(server, format, peak) {
+  const result = await watched(server, () => drive(server, `render ${format}`), peak);
+  if (result.misses !== result.requests)
+    throw new Error(`${format}: ${result.misses} of ${result.requests} were rendered`);
+  return result;
+}
+
+/** One URL that is not cached, wanted by many at once: how often it is rendered, and whether all get the same. */
+async function crowd(server) {
+  const agent = new Agent({ keepAlive: false, maxSockets: CROWD });
+  const path = uncached("webp", `crowd-${offset++}`);
+  const started = performance.now();
+  const answers = await Promise.all(
+    Array.from(
+      { length: CROWD },
+      () =>
+        new Promise((resolve, reject) => {
+          const request = get({ host: server.host, port: server.deliveryPort, path, agent }, (response) => {
+            const hash = createHash("sha256");
+            response.on("data", (chunk) => hash.update(chunk));
+            response.on("end", () =>
+              resolve({
+                status: response.statusCode,
+                cache: response.headers["x-cache"],
+                body: hash.digest("hex"),
+              }),
+            );
+            response.on("error", reject);
+          });
+          request.on("error", reject);
+        }),
+    ),
+  );
+  return {
+    ms: performance.now() - started,
+    failed: answers.filter(({ status }) => status !== 200).length,
+    renders: answers.filter(({ cache }) => cache === "MISS").length,
+    bodies: new Set(answers.map(({ body }) => body)).size,
+  };
+}
+
+async function storm(server, peak) {
+  const alone = await drive(server, "GET 4 KiB, unhurried");
+  const storming = watched(server, () => drive(server, "render storm", { seconds: seconds + 1 }), peak);
+  await sleep(500);
+  const meanwhile = await drive(server, "GET 4 KiB, unhurried");
+  const { rate } = await storming;
+  return { alone, meanwhile, rate };
+}
+
+async function putPhoto(server, file) {
+  const body = readFileSync(file);
+  const head = signer({ host: `${server.host}:${server.port}`, key: server.key })(
+    "PUT",
+    `/bench/${PHOTO_KEY}`,
+    {},
+    body.length,
+  );
+  const headers = Object.fromEntries(
+    head
+      .toString()
+      .split("\r\n")
+      .slice(1)
+      .filter((line) => line !== "" && !/^(host|content-length):/i.test(line))
+      .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]),
+  );
+  const response = await fetch(`http://${server.host}:${server.port}/bench/${PHOTO_KEY}`, {
+    method: "PUT",
+    headers: { ...headers, "content-type": "image/jpeg" },
+    body,
+  });
+  if (response.status !== 200) throw new Error(`the photo could not be stored: ${await response.text()}`);
+  return body.length;
+}
+
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+const of = (results, field) => median(results.map((result) => result[field]));
+const digits = (value, places = 0) => (value === undefined ? "" : value.toFixed(places));
+const table = (rows) =>
+  [rows[0], rows[0].map(() => "---"), ...rows.slice(1)].map((row) => `| ${row.join(" | ")} |`).join("\n");
+const span = (values) =>
+  `${digits(median(values), 2)} (${digits(Math.min(...values), 2)}–${digits(Math.max(...values), 2)})`;
+
+function report({ size, formats, cache, crowds, storms, peak, idle, machine }) {
+  const renders = FORMATS.map((format) => {
+    const { bare: loop, http } = formats[format];
+    const ratios = loop.map(({ rate }, n) => http[n].rate / rate);
+    return [
+      format,
+      digits(of(loop, "rate"), 1),
+      digits(of(http, "rate"), 1),
+      span(ratios),
+      digits(of(loop, "cpuMs"), 1),
+      digits(of(http, "cpuMs"), 1),
+      digits(of(http, "p50")),
+      digits(of(http, "p99")),
+      digits(loop[0].bytes),
+      digits(http[0].bytes),
+    ];
+  });
+  const hot = cache.map(({ object, picture }) => picture.rate / object.rate);
+  const object = cache.map((each) => each.object);
+  const picture = cache.map((each) => each.picture);
+  const latency = (results) => [
+    digits(of(results, "p50"), 2),
+    digits(of(results, "p99"), 2),
+    digits(of(results, "max"), 1),
+  ];
+  const alone = storms.map((each) => each.alone);
+  const meanwhile = storms.map((each) => each.meanwhile);
+  return [
+    `${machine}; medians of ${rounds} rounds of ${seconds} s; a JPEG of 2725 × 2225 pixels and ${size} bytes.`,
+    "",
+    table([
+      [
+        "512 × 512, not cached",
+        "bare sharp /s",
+        "Windlass /s",
+        "ratio (lowest–highest)",
+        "bare CPU ms",
+        "Windlass CPU ms",
+        "p50 ms",
+        "p99 ms",
+        "bare bytes",
+        "Windlass bytes",
+      ],
+      ...renders,
+    ]),
+    "",
+    table([
+      ["32 connections", "req/s", "CPU µs", "p50 ms", "p99 ms", "ratio (lowest–highest)"],
+      ...[
+        ["S3 GET 64 KiB", object, ""],
+        [`cached picture, ${digits(picture[0].bytes)} bytes`, picture, span(hot)],
+      ].map(([name, results, ratio]) => [
+        name,
+        digits(of(results, "rate")),
+        digits(of(results, "cpuMs") * 1000),
+        digits(of(results, "p50"), 2),
+        digits(of(results, "p99"), 2),
+        ratio,
+      ]),
+    ]),
+    "",
+    table([
+      ["S3 GET 4 KiB, 8 connections, each every 20 ms", "p50 ms", "p99 ms", "max ms"],
+      ["alone", ...latency(alone)],
+      [`beside ${digits(of(storms, "rate"))} renders a second for 32 connections`, ...latency(meanwhile)],
+    ]),
+    "",
+    `${CROWD} at once for one picture: rendered ${crowds.map(({ renders: count }) => count).join(", ")} times, ${Math.max(...crowds.map(({ bodies }) => bodies))} body, ${Math.max(...crowds.map(({ failed }) => failed))} failed, ${digits(of(crowds, "ms"))} ms for all.`,
+    `Resident, all processes: ${idle.rss} MiB idle, ${peak.rss} MiB at most while rendering${peak.pss === undefined ? "" : `; ${idle.pss} and ${peak.pss} MiB where shared pages count once`}.`,
+  ].join("\n");
+}
+
+const folder = mkdtempSync(join(tmpdir(), "windlass-photo-"));
+const file = options.photo ?? join(folder, "photo.jpg");
+if (options.photo === undefined) writeFileSync(file, await photo());
+const server = await startWindlass(options.serve?.split(" ") ?? []);
+const note = (words) => process.stderr.write(`\r${words.padEnd(60)}`);
+try {
+  const size = await putPhoto(server, file);
+  server.command("origin", "create", "photos", "--type", "bucket", "--bucket", "bench");
+  const idle = memory(server.pid);
+  const once = { seconds: ONCE_SECONDS };
+  for (const name of ["store 4 KiB", "store 64 KiB", "make cached"]) {
+    note(name);
+    await drive(server, name, once);
+  }
+  const formats = Object.fromEntries(FORMATS.map((format) => [format, { bare: [], http: [] }]));
+  const [cache, crowds, storms, peak] = [[], [], [], {}];
+  for (let round = 0; round < rounds; round++) {
+    for (const format of FORMATS) {
+      note(`round ${round + 1} of ${rounds}: ${format}`);
+      // Who comes second has the warmer machine: in turn.
+      const loop = async () => formats[format].bare.push(await bare(file, format));
+      const http = async () => formats[format].http.push(await rendered(server, format, peak));
+      for (const measure of round % 2 === 0 ? [loop, http] : [http, loop]) await measure();
+    }
+    note(`round ${round + 1} of ${rounds}: cached`);
+    const picture = await drive(server, "GET cached");
+    const object = await drive(server, "GET 64 KiB", { keys: 0 });
+    cache.push({ picture, object });
+    note(`round ${round + 1} of ${rounds}: storm`);
+    crowds.push(await crowd(server));
+    storms.push(await storm(server, peak));
+  }
+  note("");
+  const machine = `${cpus().length} × ${cpus()[0].model}, Node ${process.version}`;
+  const measured = { machine, rounds, seconds, size, formats, cache, crowds, storms, idle, peak };
+  process.stdout.write(`\r${report(measured)}\n`);
+  if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(measured, null, 2));
+} finally {
+  await server.stop();
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,59 @@
+/** windlass transformation …: names for chains of transformations. */
+import type { Command } from "commander";
+import { listCommand, namedCommand, printDocument, printDocuments, type OwnedFlags } from "./owned.ts";
+import { group, print, printJson, withStore } from "./shared.ts";
+
+async function create(name: string, chain: string, flags: OwnedFlags): Promise<void> {
+  await withStore(flags, async (store) => {
+    const { createTransformation } = await import("../delivery/origins/transformations.ts");
+    const created = await createTransformation(store, { name, owner: flags.owner, chain });
+    if (flags.json) printDocument(created, true);
+    else print(`In URLs of account ${created.owner}, tr:n-${created.name} now stands for ${created.chain}`);
+  });
+}
+
+async function list(flags: OwnedFlags): Promise<void> {
+  await withStore(flags, async (store) => {
+    const { listTransformations } = await import("../delivery/origins/transformations.ts");
+    const all = await listTransformations(store, { owner: flags.owner });
+    printDocuments(all, flags.json, ({ owner, name, chain }) => [owner, name, chain]);
+  });
+}
+
+async function show(name: string, flags: OwnedFlags): Promise<void> {
+  await withStore(flags, async (store) => {
+    const { showTransformation } = await import("../delivery/origins/transformations.ts");
+    printDocument(await showTransformation(store, { name, owner: flags.owner }), flags.json);
+  });
+}
+
+async function update(name: string, chain: string, flags: OwnedFlags): Promise<void> {
+  await withStore(flags, async (store) => {
+    const { updateTransformation } = await import("../delivery/origins/transformations.ts");
+    const changed = await updateTransformation(store, { name, owner: flags.owner }, { chain });
+    printDocument(changed, flags.json);
+  });
+}
+
+async function remove(name: string, flags: OwnedFlags): Promise<void> {
+  await withStore(flags, async (store) => {
+    const { deleteTransformation } = await import("../delivery/origins/transformations.ts");
+    await deleteTransformation(store, { name, owner: flags.owner });
+    if (flags.json) printJson({ deleted: name });
+    else print(`Transformation ${name} is deleted; URLs that name it are answered 400.`);
+  });
+}
+
+export function transformationCommands(): Command {
+  const what = "transformation";
+  const chain = "<CHAIN>";
+  return group("transformation", "named transformations: create, list, show, update, delete", [
+    namedCommand("create", "give a chain such as w-300,h-300 a name: tr:n-NAME", what)
+      .argument(chain)
+      .action(create),
+    listCommand("all named transformations, or one account's").action(list),
+    namedCommand("show", "what a named transformation stands for", what).action(show),
+    namedCommand("update", "give a name another chain", what).argument(chain).action(update),
+    namedCommand("delete", "delete a named transformation", what).action(remove),
+  ]);
+}

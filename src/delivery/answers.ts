@@ -1,0 +1,225 @@
+/** What goes back to the client: headers that everything carries, conditions, ranges, errors. */
+import type { HttpFailure, HttpRequest, HttpResponse } from "../lib/http.ts";
+import { StoreError } from "../store/errors.ts";
+import { judge, rangeOf, type Validators } from "./conditional.ts";
+import { DeliveryError, ERRORS, type DeliveryErrorCode } from "./errors.ts";
+
+/** How long clients and CDNs may keep what has no Cache-Control of its own. */
+export const MAX_AGE_SECONDS = 86_400;
+
+/**
+ * On everything that is served: whatever a stored file holds, it runs no script and knows no origin. Pictures and films
+ * that are opened by themselves still show.
+ */
+const SAFETY: readonly string[] = [
+  "Content-Security-Policy",
+  "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; sandbox",
+  "X-Content-Type-Options",
+  "nosniff",
+];
+/** Pictures are made to stand in other sites' pages; what is served here is public and takes no cookies. */
+const SHARING: readonly string[] = [
+  "Access-Control-Allow-Origin",
+  "*",
+  "Access-Control-Expose-Headers",
+  "*",
+  "Cross-Origin-Resource-Policy",
+  "cross-origin",
+  "Timing-Allow-Origin",
+  "*",
+];
+/** What a browser may tell us of its screen, where a page asks for it. */
+const HINTS: readonly string[] = ["Accept-CH", "Sec-CH-Width, Sec-CH-DPR, Save-Data"];
+
+/** Any site may show and read what is public. */
+export const preflight = (): HttpResponse => ({
+  status: 204,
+  headers: [
+    ...SHARING,
+    "Access-Control-Allow-Methods",
+    "GET, HEAD",
+    "Access-Control-Allow-Headers",
+    "*",
+    "Access-Control-Max-Age",
+    "86400",
+  ],
+  log: { operation: "Preflight" },
+});
+
+/** A file, a picture, a piece of a film: anything whose bytes can be conditional and partial. */
+export interface Answer {
+  readonly validators: Validators;
+  readonly type: string;
+  /** Undefined: not known before the end; then there are no ranges. */
+  readonly size: number | undefined;
+  readonly cacheControl: string;
+  /** Flat: name, value. In 304s too. */
+  readonly headers: readonly string[];
+  /** Flat; only with a body. */
+  readonly bodyHeaders: readonly string[];
+  readonly log: Readonly<Record<string, unknown>>;
+  read(start: number, end: number): NonNullable<HttpResponse["body"]>;
+}
+
+const headersOf = ({
+  validators,
+  cacheControl,
+  headers,
+}: Omit<Answer, "read" | "size" | "type" | "bodyHeaders">): string[] => [
+  "ETag",
+  `"${validators.etag}"`,
+  ...(validators.lastModified === undefined
+    ? []
+    : ["Last-Modified", new Date(validators.lastModified).toUTCString()]),
+  "Cache-Control",
+  cacheControl,
+  ...headers,
+  ...SAFETY,
+  ...SHARING,
+  ...HINTS,
+];
+
+/**
+ * The answer to a request that its conditions already settle, before anything is rendered.
+ * @throws DeliveryError PreconditionFailed
+ */
+export function early(
+  request: HttpRequest,
+  answer: Pick<Answer, "validators" | "cacheControl" | "headers" | "log">,
+): HttpResponse | undefined {
+  const verdict = judge(request.headers, answer.validators);
+  if (verdict === "failed") {
+    throw new DeliveryError("PreconditionFailed", "The file is another version than the request names.");
+  }
+  return verdict === "notModified"
+    ? { status: 304, headers: headersOf(answer), log: { ...answer.log } }
+    : undefined;
+}
+
+/** The whole, or the range that the request asks for. @throws DeliveryError InvalidRange */
+export function send(request: HttpRequest, answer: Answer): HttpResponse {
+  const headers = headersOf(answer);
+  headers.push("Content-Type", answer.type, ...answer.bodyHeaders);
+  const head = request.method === "HEAD";
+  const log = { ...answer.log };
+  if (answer.size === undefined) {
+    return { status: 200, headers, body: head ? undefined : answer.read(0, Infinity), log };
+  }
+  const span = rangeOf(request.headers, answer.size, answer.validators);
+  if (span === "unsatisfiable") {
+    throw new DeliveryError("InvalidRange", `The file has ${answer.size} bytes.`, [
+      "Content-Range",
+      `bytes */${answer.size}`,
+    ]);
+  }
+  const { start, end } = span ?? { start: 0, end: answer.size };
+  headers.push("Accept-Ranges", "bytes");
+  if (span !== undefined) headers.push("Content-Range", `bytes ${start}-${end - 1}/${answer.size}`);
+  headers.push("Content-Length", String(end - start));
+  return {
+    status: span === undefined ? 200 : 206,
+    headers,
+    body: head ? undefined : answer.read(start, end),
+    log,
+  };
+}
+
+/** Work that takes longer than the client waits. Not an error and not a picture: nothing that a cache may keep. */
+export function accepted(
+  { id, retryAfterSeconds, progress }: { id: string; retryAfterSeconds: number; progress: number },
+  log: Readonly<Record<string, unknown>>,
+): HttpResponse {
+  const status = `/-/jobs/${id}`;
+  return {
+    status: 202,
+    headers: [
+      "Content-Type",
+      "application/json",
+      "Retry-After",
+      String(retryAfterSeconds),
+      "Location",
+      status,
+      "Cache-Control",
+      "no-store",
+      ...SAFETY,
+      ...SHARING,
+    ],
+    body: `${JSON.stringify({ status, state: "running", progress, retryAfterSeconds })}\n`,
+    log: { ...log, pending: true },
+  };
+}
+
+/** A small JSON document that is true only now. */
+export const now = (value: unknown): HttpResponse => ({
+  status: 200,
+  headers: ["Content-Type", "application/json", "Cache-Control", "no-store", ...SAFETY, ...SHARING],
+  body: `${JSON.stringify(value)}\n`,
+  log: { operation: "GetJob" },
+});
+
+/** @throws what is neither a DeliveryError nor the store's refusal: the loop logs it */
+export function asDeliveryError(error: unknown): DeliveryError {
+  if (error instanceof DeliveryError) return error;
+  if (error instanceof StoreError && (error.code === "SlowDown" || error.code === "ServiceUnavailable")) {
+    return new DeliveryError("ServiceUnavailable", "The store is busy.", ["Retry-After", "1"]);
+  }
+  throw error;
+}
+
+const LOOP_FAILURES: Readonly<Record<HttpFailure, [DeliveryErrorCode, string]>> = {
+  BadRequest: ["InvalidPath", "This is not HTTP."],
+  HeadersTooLarge: ["InvalidParameter", "The headers are too large."],
+  TargetTooLong: ["InvalidPath", "The URL is too long."],
+  ExpectationFailed: ["InvalidParameter", "This Expect header can't be met."],
+  RequestTimeout: ["InvalidParameter", "The request took too long to arrive."],
+  Overloaded: ["ServiceUnavailable", "The server is busy."],
+  InternalError: ["InternalError", "Something went wrong; the log says what."],
+};
+/** Where HTTP has a status of its own for it. */
+const LOOP_STATUS: Readonly<Partial<Record<HttpFailure, number>>> = {
+  HeadersTooLarge: 431,
+  TargetTooLong: 414,
+  ExpectationFailed: 417,
+  RequestTimeout: 408,
+};
+
+/** What the HTTP loop has to answer itself. */
+export const loopFailure = (reason: HttpFailure, requestId: string): HttpResponse =>
+  failure(new DeliveryError(...LOOP_FAILURES[reason]), requestId, LOOP_STATUS[reason]);
+
+/** What ImageKit's clients look for in `ik-error`. */
+const IMAGEKIT_CODES: Readonly<Partial<Record<DeliveryErrorCode, string>>> = {
+  NotFound: "ENOENT",
+  AccessDenied: "EACCES",
+  OriginDenied: "EACCES",
+  OriginRefused: "ECONNREFUSED",
+  OriginFailed: "ECONNREFUSED",
+  OriginTimeout: "ECONNREFUSED",
+  LimitExceeded: "ELIMIT",
+  SourceTooLarge: "ELIMIT",
+  TooManyRenders: "ELIMIT",
+};
+
+/** No Cache-Control: an error must not outlive its cause. */
+export function failure(
+  { code, message, headers }: DeliveryError,
+  requestId: string,
+  status: number = ERRORS[code],
+): HttpResponse {
+  return {
+    status,
+    headers: [
+      "Content-Type",
+      "application/json",
+      "x-windlass-error",
+      `${code} - ${message}`,
+      "ik-error",
+      `${IMAGEKIT_CODES[code] ?? "UNIDENTIFIED"} - ${message}`,
+      ...headers,
+      ...SAFETY,
+      ...SHARING,
+    ],
+    body: `${JSON.stringify({ code, message, requestId })}\n`,
+    log: { operation: "DeliveryError", code },
+  };
+}

@@ -1,0 +1,163 @@
+/**
+ * Purges. A purge is a mark in the settings, so that every node sees it with its next request: what was made before is
+ * never asked for again, because the marks that a file falls under are part of its keys. Each node removes the bytes
+ * in the background.
+ */
+import { randomBytes } from "node:crypto";
+import type { ObjectStore } from "../../store/store.ts";
+import { DeliveryError } from "../errors.ts";
+import type { DerivedCache, Facts } from "./cache.ts";
+
+/** What is purged: everything of an account or an origin, a folder, a file, or one variant of a file. */
+export interface Scope {
+  readonly ownerId: string;
+  /** Name; all of the account's when left out. */
+  readonly origin?: string;
+  /** Beginning of paths. */
+  readonly prefix?: string;
+  /** One path, with all that was made of it. */
+  readonly path?: string;
+  /** Text of a plan: that variant of the path alone. */
+  readonly variant?: string;
+}
+
+export interface Purge {
+  readonly id: string;
+  readonly scope: Scope;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** As stored. */
+type PurgeDocument = Omit<Purge, "id">;
+
+const KIND = "purge";
+/**
+ * Marks that are kept. Beyond it the oldest become one that covers everything of their account: more is purged than was
+ * asked for, never less. Stops a loop of purges from filling the settings and every request's work.
+ */
+const MARKS_MAX = 500;
+
+/** Takes effect before it returns. */
+export async function requestPurge(store: ObjectStore, scope: Scope): Promise<Purge> {
+  const marks = (await listPurges(store)).filter(({ scope: { ownerId } }) => ownerId === scope.ownerId);
+  // Behind all others, also where another node's clock is ahead of ours.
+  const at = Math.max(Date.now(), (marks.at(-1)?.at ?? 0) + 1);
+  const purge = { id: `${at.toString(36).padStart(9, "0")}${randomBytes(6).toString("hex")}`, scope, at };
+  await collapse(store, scope.ownerId, marks);
+  await store.settings.change([
+    {
+      kind: KIND,
+      name: `${scope.ownerId}/${purge.id}`,
+      value: { scope, at: purge.at } satisfies PurgeDocument,
+    },
+  ]);
+  return purge;
+}
+
+/** The oldest half of an account's marks becomes one. */
+async function collapse(store: ObjectStore, ownerId: string, marks: readonly Purge[]): Promise<void> {
+  if (marks.length < MARKS_MAX) return;
+  const old = marks.slice(0, MARKS_MAX / 2);
+  const last = old.at(-1)!;
+  await store.settings.change([
+    ...old.slice(0, -1).map(({ id }) => ({ kind: KIND, name: `${ownerId}/${id}`, value: undefined })),
+    {
+      kind: KIND,
+      name: `${ownerId}/${last.id}`,
+      value: { scope: { ownerId }, at: last.at } satisfies PurgeDocument,
+    },
+  ]);
+}
+
+/** All marks, each account's in the order in which they were made. */
+export async function listPurges(store: ObjectStore): Promise<Purge[]> {
+  const documents = await store.settings.list<PurgeDocument>(KIND);
+  return documents.map(({ name, value }) => ({ id: name.slice(name.indexOf("/") + 1), ...value }));
+}
+
+/** @throws DeliveryError NotFound */
+export async function showPurge(
+  store: ObjectStore,
+  ownerId: string,
+  id: string,
+): Promise<Purge & { state: "done" }> {
+  const found = await store.settings.get<PurgeDocument>(KIND, `${ownerId}/${id}`);
+  if (found === undefined) throw new DeliveryError("NotFound", `There is no purge "${id}".`);
+  return { id, ...found, state: "done" };
+}
+
+const covers = (scope: Scope, originId: string, path: string): boolean =>
+  (scope.origin === undefined
+    ? originId.startsWith(`${scope.ownerId}/`)
+    : originId === `${scope.ownerId}/${scope.origin}`) &&
+  (scope.path === undefined || scope.path === path) &&
+  (scope.prefix === undefined || path.startsWith(scope.prefix));
+
+/** The marks as this process knows them. */
+export class Epochs {
+  readonly #store: ObjectStore;
+  readonly #cache: DerivedCache;
+  /** By account. */
+  #marks = new Map<string, Purge[]>();
+  /** Marks whose bytes this process has removed, or which are older than it. */
+  #swept: string | undefined;
+  #sweeping: Promise<number> = Promise.resolve(0);
+
+  constructor(store: ObjectStore, cache: DerivedCache) {
+    this.#store = store;
+    this.#cache = cache;
+  }
+
+  /** To be called by each request, after the store's own `refresh`: costs nothing while no setting changes. */
+  async refresh(): Promise<void> {
+    const marks = await this.#store.settings.all<PurgeDocument>(KIND);
+    if (marks === this.#known) return;
+    this.#known = marks;
+    this.#marks = new Map();
+    for (const { name, value } of marks) {
+      const id = name.slice(name.indexOf("/") + 1);
+      const own = this.#marks.get(value.scope.ownerId);
+      if (own === undefined) this.#marks.set(value.scope.ownerId, [{ id, ...value }]);
+      else own.push({ id, ...value });
+    }
+    this.#sweep();
+  }
+  #known: unknown;
+
+  /** Names the purges that a file falls under with everything that was made of it. */
+  of(originId: string, path: string): string {
+    return this.#state(originId, ({ scope }) => scope.variant === undefined && covers(scope, originId, path));
+  }
+
+  /** Names the purges of one variant alone. */
+  ofVariant(originId: string, path: string, variant: string): string {
+    return this.#state(originId, ({ scope }) => scope.variant === variant && covers(scope, originId, path));
+  }
+
+  /** With their number: of two that are made at the same moment the earlier one may be seen later. */
+  #state(originId: string, match: (purge: Purge) => boolean): string {
+    const found = this.#marks.get(originId.slice(0, originId.indexOf("/")))?.filter(match) ?? [];
+    return found.length === 0 ? "" : `${found.at(-1)!.id}/${found.length}`;
+  }
+
+  /** Removes the bytes of what can't be asked for any more. */
+  #sweep(): void {
+    const all = [...this.#marks.values()].flat();
+    const before = this.#swept;
+    this.#swept = all.reduce((last, { id }) => (id > last ? id : last), before ?? "");
+    // At its start a process knows of no mark that another has not swept.
+    if (before === undefined) return;
+    const fresh = all.filter(({ id }) => id > before);
+    if (fresh.length === 0) return;
+    const gone = (facts: Facts, createdAt: number): boolean =>
+      fresh.some(
+        ({ scope, at }) =>
+          createdAt <= at &&
+          covers(scope, facts.origin, facts.path) &&
+          (scope.variant === undefined || scope.variant === facts.variant),
+      );
+    // What can't be removed now goes with the least recently used.
+    this.#sweeping = this.#sweeping.then(() => this.#cache.remove(gone)).catch(() => 0);
+  }
+}

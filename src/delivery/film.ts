@@ -1,0 +1,177 @@
+/** Films: transformed, streamed, and single frames of them. Encoding takes long, so answers may be 202. */
+import { createHash } from "node:crypto";
+import type { HttpRequest, HttpResponse } from "../lib/http.ts";
+import { accepted, early, send } from "./answers.ts";
+import { DeliveryError } from "./errors.ts";
+import type { Input } from "./image/job.ts";
+import { cacheControlOf, openLayers, pictureAnswer, sourceHeaders, type PictureContext } from "./picture.ts";
+import type { Plan } from "./plan/plan.ts";
+import { pathsOf, planText, videoPathsOf } from "./plan/text.ts";
+import type { Reading } from "./reading.ts";
+import type { Source } from "./source.ts";
+import type { Video, VideoRequest } from "./video/video.ts";
+
+export interface FilmContext extends PictureContext {
+  readonly video: Video;
+}
+
+/** Part of every key, as in picture.ts. */
+const ENCODING_VERSION = 1;
+/** How long a request waits for its film unless it says so (`Prefer: wait=`), and the longest that it may say. */
+const WAIT_SECONDS = 20;
+const WAIT_SECONDS_MAX = 60;
+
+/** A transformed film, or a playlist or piece of a stream. @throws DeliveryError NotAvailable without ffmpeg */
+export async function filmAnswer(
+  context: FilmContext,
+  request: HttpRequest,
+  reading: Reading,
+  source: Source,
+): Promise<HttpResponse> {
+  const film = await filmRequest(context, reading, source);
+  return film.what === "hls" || film.what === "dash" || film.what === "stream"
+    ? streamAnswer(context, request, reading, source, film)
+    : encodedAnswer(context, request, reading, source, film);
+}
+
+async function filmRequest(context: FilmContext, reading: Reading, source: Source): Promise<VideoRequest> {
+  const unavailable = await context.video.unavailable();
+  if (unavailable !== undefined) throw new DeliveryError("NotAvailable", unavailable);
+  const { asked } = reading;
+  const plan = filmPlan(reading);
+  const text = planText(plan);
+  const paths = [...new Set([...pathsOf(plan), ...videoPathsOf(plan)])];
+  const layers = await openLayers(context, reading, paths);
+  const what = asked.what === "image" ? "video" : asked.what;
+  const { originId: origin, path } = source;
+  const parts = [
+    ENCODING_VERSION,
+    // All files of a stream are one work, whatever is asked for first.
+    what === "hls" || what === "dash" ? "stream" : what,
+    source.identity,
+    context.epochs.ofVariant(origin, path, text),
+    text,
+    layers.map(({ identity }) => identity),
+  ];
+  return {
+    key: createHash("sha256").update(JSON.stringify(parts)).digest("hex"),
+    what: what as VideoRequest["what"],
+    plan,
+    source: inputOf(source),
+    inputs: new Map(layers.map((layer, n) => [paths[n]!, inputOf(layer)])),
+    facts: { origin, path, variant: text },
+  };
+}
+
+/** ImageKit's quality of films where the URL names none, which the URL of what looks like a picture can't know. */
+const FILM_QUALITY = 50;
+
+function filmPlan({ plan, asked }: Reading): Plan {
+  if (plan === undefined) return { steps: [], defaults: { quality: FILM_QUALITY, format: "auto" } };
+  const said =
+    asked.plan?.steps.some((step) => "when" in step || step.options.quality !== undefined) === true;
+  return said ? plan : { ...plan, defaults: { ...plan.defaults, quality: FILM_QUALITY } };
+}
+
+function inputOf(source: Source): Input {
+  const { size } = source.info;
+  if (size === undefined)
+    throw new DeliveryError("SourceTooLarge", `The origin doesn't say how large ${source.path} is.`);
+  return { size, read: () => source.read(0, size) };
+}
+
+/** Seconds that the client waits (RFC 7240), within limits. */
+function waitOf({ headers }: HttpRequest): number {
+  const asked = /(?:^|[,;\s])wait=(\d{1,6})/.exec(headers["prefer"] ?? "")?.[1];
+  return Math.min(asked === undefined ? WAIT_SECONDS : Number(asked), WAIT_SECONDS_MAX) * 1000;
+}
+
+async function encodedAnswer(
+  context: FilmContext,
+  request: HttpRequest,
+  reading: Reading,
+  source: Source,
+  film: VideoRequest,
+): Promise<HttpResponse> {
+  const log = { operation: "GetVideo", origin: source.origin, plan: film.facts.variant };
+  const common = {
+    validators: { etag: film.key.slice(0, 32), lastModified: source.info.lastModified },
+    cacheControl: cacheControlOf(source, reading.place.rules.cacheSeconds),
+    headers: [...sourceHeaders(source), ...reading.debugHeaders],
+    log,
+  };
+  const settled = early(request, common);
+  if (settled !== undefined) return settled;
+  const made = await context.video.render(film, waitOf(request));
+  if ("pending" in made) return accepted(made.pending, log);
+  const { entry, hit } = made;
+  return send(request, {
+    ...common,
+    type: entry.facts.type,
+    size: entry.size,
+    bodyHeaders: ["X-Cache", hit ? "HIT" : "MISS"],
+    log: { ...log, cache: hit ? "hit" : "miss" },
+    read: (start, end) => entry.data?.subarray(start, end) ?? entry.read(start, end),
+  });
+}
+
+/** Signatures are of one URL; the pieces of a stream are opened by its id. */
+const SIGNING = /^(ik-[st]|wl-(key|expires|sig))=/;
+/** Playlists of a stream that is still being made change from second to second. */
+const LIVE = "no-cache";
+
+async function streamAnswer(
+  context: FilmContext,
+  request: HttpRequest,
+  reading: Reading,
+  source: Source,
+  film: VideoRequest,
+): Promise<HttpResponse> {
+  const { stream } = reading.asked;
+  const file = stream ?? { master: film.what === "dash" ? ("dash" as const) : ("hls" as const) };
+  const log = { operation: "GetStream", origin: source.origin, plan: film.facts.variant };
+  const query = reading.place.rawQuery
+    .split("&")
+    .filter((pair) => pair !== "" && !SIGNING.test(pair))
+    .join("&");
+  const made = await context.video.stream(film, file, { waitMs: waitOf(request), query });
+  if ("pending" in made) return accepted(made.pending, log);
+  const name = stream?.name ?? film.what;
+  const answer = {
+    validators: {
+      etag: createHash("sha256").update(`${film.key}/${name}/${made.size}`).digest("hex").slice(0, 32),
+      lastModified: source.info.lastModified,
+    },
+    type: made.type,
+    size: made.size,
+    cacheControl: made.live ? LIVE : cacheControlOf(source, reading.place.rules.cacheSeconds),
+    headers: sourceHeaders(source),
+    bodyHeaders: [],
+    log,
+    read: (start: number, end: number) => made.read(start, end),
+  };
+  return early(request, answer) ?? send(request, answer);
+}
+
+/** A frame of a film, with everything that can be done to pictures. */
+export async function thumbnailAnswer(
+  context: FilmContext,
+  request: HttpRequest,
+  reading: Reading,
+  source: Source,
+): Promise<HttpResponse> {
+  const film = await filmRequest(context, reading, source);
+  const plan = reading.plan ?? { steps: [], defaults: { quality: 80, format: "jpeg" as const } };
+  return pictureAnswer(context, request, {
+    kind: "picture",
+    reading,
+    source,
+    plan: { ...plan, defaults: { ...plan.defaults, format: "jpeg" } },
+    from: { name: "frame", input: async () => inputFrom(await context.video.frame(film)) },
+  });
+}
+
+const inputFrom = (frame: Buffer): Input => ({ size: frame.length, read: () => once(frame) });
+async function* once(chunk: Buffer): AsyncGenerator<Buffer> {
+  yield chunk;
+}

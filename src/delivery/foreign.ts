@@ -1,0 +1,364 @@
+/**
+ * Files of other people's storage. What was fetched is kept on disk beside the derived pictures, and asked for again
+ * only when its lifetime is over, and then only whether it has changed. Two kinds of entries:
+ *   a note    what the origin said of a path, and when it said so; replaced when the origin is asked again
+ *   a body    the bytes, under a key that names their version; never replaced
+ * Large files are not kept: they are read from the origin, range by range.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { Lru } from "../lib/lru.ts";
+import { SingleFlight } from "../lib/singleflight.ts";
+import type { DerivedCache, Entry, Facts } from "./cache/cache.ts";
+import { DeliveryError, type DeliveryErrorCode } from "./errors.ts";
+import type { Fetched, FetchOptions, FileInfo, OriginClient } from "./origins/client.ts";
+
+/** One file of one origin. */
+export interface Address {
+  readonly client: OriginClient;
+  /** Names the origin with its present settings: with others the same path is another file. */
+  readonly origin: string;
+  /** For purges. */
+  readonly originId: string;
+  readonly path: string;
+  /** Of the client's URL; web servers get it. */
+  readonly query: string;
+  /** That the client named; web servers that want it get it. */
+  readonly host?: string | undefined;
+  /** Changes with every purge that the file is part of. */
+  readonly epoch: string;
+  /** How long an answer of the origin is good for, whatever it says itself. */
+  readonly lifetimeMs: number | undefined;
+}
+
+export interface ForeignFile {
+  readonly info: FileInfo;
+  /** Names this version of this file. */
+  readonly identity: string;
+  /** When the origin last said that this is the file; milliseconds since 1970. */
+  readonly checkedAt: number;
+  /** The origin can't be asked now: this is what it said before. */
+  readonly stale: boolean;
+  read(start: number, end: number): AsyncIterable<Buffer>;
+}
+
+interface Note {
+  readonly v: 1;
+  /** Undefined: the file is gone. */
+  readonly info: FileInfo | undefined;
+  /** Names the content as well as the origin lets us. */
+  readonly version: string;
+  /** The body is kept, unless it had to make room. */
+  readonly kept: boolean;
+  readonly checkedAt: number;
+  /** The origin could not be asked, and is left alone until then; milliseconds since 1970. */
+  readonly retryAt?: number;
+  /** What was read since is another file: the origin is asked again whatever the lifetime says. */
+  readonly doubtful?: boolean;
+}
+
+/** Bytes up to which bodies are kept: pictures, not films. */
+const KEPT_BYTES_MAX = 40 * 1024 ** 2;
+/** How long an origin's answer is good for where neither the endpoint nor the origin says. */
+const LIFETIME_MS = 300_000;
+/** The longest that an origin may ask for: a mistake there must heal. */
+const LIFETIME_MS_MAX = 30 * 86_400_000;
+/** How long a file that can't be confirmed is still served (stale-if-error, RFC 5861). */
+const STALE_MS = 86_400_000;
+/** Failures that say nothing of the file. Whose credentials were taken away has no right to what was read with them. */
+const UNCONFIRMED: readonly DeliveryErrorCode[] = ["OriginFailed", "OriginTimeout", "ServiceUnavailable"];
+/** Longest download of a file that is kept. Stops origins that send a byte now and then from holding a request for ever. */
+const DOWNLOAD_MS = 300_000;
+/** How long nobody asks again after the origin failed, and after it said that there is no such file. */
+const RETRY_MS = 5000;
+const MISSING_MS = 5000;
+/** Notes and absences that one process remembers. Stops floods of names from filling the memory. */
+const REMEMBERED_MAX = 10_000;
+
+export class ForeignFiles {
+  readonly #cache: DerivedCache;
+  readonly #notes = new Lru<string, Note>({ maxEntries: REMEMBERED_MAX });
+  readonly #missing = new Lru<string, number>({ maxEntries: REMEMBERED_MAX });
+  readonly #flights = new SingleFlight<Note | undefined>();
+  readonly #bodies = new SingleFlight<Entry>();
+
+  constructor(cache: DerivedCache) {
+    this.#cache = cache;
+  }
+
+  /**
+   * Undefined: the origin has no such file.
+   * @throws DeliveryError of the client, where nothing is known of the file
+   */
+  async open(address: Address): Promise<ForeignFile | undefined> {
+    const key = keyOf("note", address, []);
+    if (Date.now() - (this.#missing.get(key) ?? 0) < MISSING_MS) return undefined;
+    const known = this.#notes.get(key) ?? (await this.#stored(key));
+    const fresh = known !== undefined && Date.now() < Math.max(endOf(address, known), known.retryAt ?? 0);
+    const note = fresh ? known : await this.#flights.run(key, () => this.#ask(key, address, known));
+    if (note === undefined) this.#missing.set(key, Date.now());
+    else this.#notes.set(key, note);
+    if (note?.info === undefined) return undefined;
+    return {
+      info: note.info,
+      identity: keyOf("version", address, [note.version]),
+      checkedAt: note.checkedAt,
+      stale: note.retryAt !== undefined,
+      read: (start, end) => this.#read(address, note, start, end),
+    };
+  }
+
+  async #stored(key: string): Promise<Note | undefined> {
+    const entry = await this.#cache.get(key);
+    return entry?.data === undefined ? undefined : (JSON.parse(entry.data.toString()) as Note);
+  }
+
+  async #ask(key: string, address: Address, known: Note | undefined): Promise<Note | undefined> {
+    if (known === undefined) return this.#first(key, address);
+    const note = await this.#confirm(address, known);
+    await this.#write(key, address, note);
+    return note;
+  }
+
+  #write(key: string, address: Address, note: Note): Promise<void> {
+    return this.#cache.put(key, factsOf(address, "note"), Buffer.from(JSON.stringify(note)));
+  }
+
+  /** Other processes that want the same file wait for the one that fetches it. */
+  async #first(key: string, address: Address): Promise<Note | undefined> {
+    try {
+      const { entry } = await this.#cache.produce(key, async () => {
+        const fetched = await address.client.fetch(address.path, optionsOf(address));
+        if (fetched.kind !== "found") throw new Missing();
+        const note = await this.#received(address, fetched);
+        return { facts: factsOf(address, "note"), data: Buffer.from(JSON.stringify(note)) };
+      });
+      return JSON.parse(entry.data!.toString()) as Note;
+    } catch (error) {
+      if (error instanceof Missing) return undefined;
+      throw error;
+    }
+  }
+
+  async #confirm(address: Address, known: Note): Promise<Note> {
+    const now = Date.now();
+    const { client, path } = address;
+    const { info, version, kept } = known;
+    let fetched: Fetched;
+    try {
+      fetched = await client.fetch(path, {
+        ...optionsOf(address),
+        ...(info === undefined ? {} : { known: info }),
+      });
+    } catch (error) {
+      const unconfirmed = error instanceof DeliveryError && UNCONFIRMED.includes(error.code);
+      if (!unconfirmed || info === undefined || now > known.checkedAt + staleOf(address, info)) throw error;
+      return { ...known, retryAt: now + RETRY_MS };
+    }
+    if (fetched.kind === "missing")
+      return { v: 1, info: undefined, version: "", kept: false, checkedAt: now };
+    if (fetched.kind === "unchanged") return { v: 1, info, version, kept, checkedAt: now };
+    return this.#received(address, fetched);
+  }
+
+  /** Keeps the body where it is not too large, and says what is known of it then. */
+  async #received(address: Address, { info, body }: Fetched & { kind: "found" }): Promise<Note> {
+    const checkedAt = Date.now();
+    const named = versionOf(info);
+    const large = (info.size ?? 0) > KEPT_BYTES_MAX;
+    if (large) await close(body);
+    const kept = large ? undefined : await this.#keep(address, info, body, named);
+    if (kept === undefined)
+      return { v: 1, info, version: named ?? String(checkedAt), kept: false, checkedAt };
+    const { version, entry } = kept;
+    return { v: 1, info: { ...info, size: entry.size }, version, kept: true, checkedAt };
+  }
+
+  /** Undefined: it turned out to be too large. Without a validator the content itself is the version. */
+  async #keep(
+    address: Address,
+    info: FileInfo,
+    body: AsyncIterable<Buffer>,
+    named: string | undefined,
+  ): Promise<{ entry: Entry; version: string } | undefined> {
+    const file = join(
+      await this.#cache.draftFolder(),
+      `source-${process.pid}-${randomBytes(8).toString("hex")}`,
+    );
+    try {
+      const sha256 = await download(body, file, info.size);
+      const version = named ?? sha256;
+      const facts = { ...factsOf(address, "source"), type: info.contentType ?? "application/octet-stream" };
+      const { entry } = await this.#cache.produce(bodyKeyOf(address, version), async () => ({ facts, file }));
+      return { entry, version };
+    } catch (error) {
+      if (error instanceof TooLarge) return undefined;
+      throw error;
+    } finally {
+      await rm(file, { force: true });
+    }
+  }
+
+  async *#read(address: Address, note: Note, start: number, end: number): AsyncGenerator<Buffer> {
+    const kept =
+      (await this.#cache.get(bodyKeyOf(address, note.version))) ??
+      (note.kept ? await this.#again(address, note) : undefined);
+    if (kept !== undefined) {
+      yield* kept.read(start, Math.min(end, kept.size));
+      return;
+    }
+    const { client, path } = address;
+    const whole = start === 0 && (end === Infinity || end === note.info?.size);
+    const fetched = await client.fetch(
+      path,
+      whole ? optionsOf(address) : { ...optionsOf(address), range: { start, end } },
+    );
+    if (fetched.kind !== "found" || !isSame(note, fetched.info)) {
+      await this.#changed(address, note, fetched);
+    } else yield* part(fetched, start, end);
+  }
+
+  /** A body that had to make room is fetched once more, for all who want it now. */
+  #again(address: Address, note: Note): Promise<Entry> {
+    const { client, path } = address;
+    return this.#bodies.run(bodyKeyOf(address, note.version), async () => {
+      const fetched = await client.fetch(path, optionsOf(address));
+      if (fetched.kind !== "found" || !isSame(note, fetched.info))
+        return this.#changed(address, note, fetched);
+      const kept = await this.#keep(address, fetched.info, fetched.body, versionOf(fetched.info));
+      return kept?.version === note.version ? kept.entry : this.#changed(address, note, undefined);
+    });
+  }
+
+  /** The next request asks the origin. @throws DeliveryError OriginFailed */
+  async #changed(address: Address, note: Note, fetched: Fetched | undefined): Promise<never> {
+    if (fetched?.kind === "found") await close(fetched.body);
+    const key = keyOf("note", address, []);
+    const doubted: Note = { ...note, doubtful: true };
+    this.#notes.set(key, doubted);
+    await this.#write(key, address, doubted);
+    throw new DeliveryError("OriginFailed", "The origin's file changed while it was read.");
+  }
+}
+
+/** Not for clients: says within this file that there is nothing to keep. */
+class Missing extends Error {}
+class TooLarge extends Error {}
+
+function keyOf(kind: string, { origin, path, query, host, epoch }: Address, more: readonly string[]): string {
+  return createHash("sha256")
+    .update(JSON.stringify([kind, origin, path, query, host ?? "", epoch, ...more]))
+    .digest("hex");
+}
+
+const optionsOf = ({ query, host }: Address): FetchOptions => ({ query, host });
+
+const bodyKeyOf = (address: Address, version: string): string => keyOf("body", address, [version]);
+
+const factsOf = ({ originId, path }: Address, variant: string): Facts => ({
+  type: "application/json",
+  width: 0,
+  height: 0,
+  headers: [],
+  origin: originId,
+  path,
+  variant,
+});
+
+/** Undefined for origins that name no version. */
+const versionOf = ({ etag, lastModified, size }: FileInfo): string | undefined =>
+  etag ?? (lastModified === undefined ? undefined : `${lastModified}/${size}`);
+
+/** Whether an answer is of the version that a note is about. Chunked answers tell no size, answers with ranges do. */
+function isSame({ info, version }: Note, { etag, lastModified, size }: FileInfo): boolean {
+  if (etag !== undefined || info?.etag !== undefined) return etag === version;
+  if (lastModified !== info?.lastModified) return false;
+  return size === undefined || info?.size === undefined || size === info.size;
+}
+
+/** Until when a note is believed without asking; milliseconds since 1970. */
+function endOf(address: Address, { info, checkedAt, doubtful }: Note): number {
+  if (doubtful === true) return 0;
+  return checkedAt + (info === undefined ? MISSING_MS : lifetimeOf(address, info));
+}
+
+function lifetimeOf({ lifetimeMs }: Address, { cacheControl }: FileInfo): number {
+  if (lifetimeMs !== undefined) return lifetimeMs;
+  if (cacheControl === undefined) return LIFETIME_MS;
+  if (/\b(no-cache|no-store|private)\b/i.test(cacheControl)) return 0;
+  const seconds = secondsOf("s-maxage", cacheControl) ?? secondsOf("max-age", cacheControl);
+  return seconds === undefined ? LIFETIME_MS : Math.min(seconds * 1000, LIFETIME_MS_MAX);
+}
+
+/** How long after its confirmation a file may stand in for what can't be confirmed, in milliseconds. */
+function staleOf(address: Address, info: FileInfo): number {
+  const said = address.lifetimeMs === undefined ? (info.cacheControl ?? "") : "";
+  if (/\b(no-cache|no-store|private|must-revalidate|proxy-revalidate)\b/i.test(said)) return 0;
+  const seconds = secondsOf("stale-if-error", said);
+  const stale = seconds === undefined ? STALE_MS : Math.min(seconds * 1000, STALE_MS);
+  return lifetimeOf(address, info) + stale;
+}
+
+function secondsOf(name: string, cacheControl: string): number | undefined {
+  const found = new RegExp(`(?:^|[,\\s])${name}\\s*=\\s*"?(\\d{1,9})`, "i").exec(cacheControl)?.[1];
+  return found === undefined ? undefined : Number(found);
+}
+
+/**
+ * Writes a body to a file and returns its SHA-256.
+ * @throws TooLarge; OriginFailed when fewer or more bytes come than were promised, OriginTimeout
+ */
+async function download(
+  body: AsyncIterable<Buffer>,
+  file: string,
+  promised: number | undefined,
+): Promise<string> {
+  const sha256 = createHash("sha256");
+  const until = Date.now() + DOWNLOAD_MS;
+  let size = 0;
+  async function* measured(): AsyncGenerator<Buffer> {
+    for await (const chunk of body) {
+      size += chunk.length;
+      if (size > KEPT_BYTES_MAX) throw new TooLarge();
+      if (Date.now() > until)
+        throw new DeliveryError("OriginTimeout", "The origin sends its file too slowly.");
+      sha256.update(chunk);
+      yield chunk;
+    }
+  }
+  await pipeline(measured(), createWriteStream(file, { flags: "wx", mode: 0o600 }));
+  if (promised !== undefined && size !== promised) {
+    throw new DeliveryError("OriginFailed", `The origin promised ${promised} bytes and sent ${size}.`);
+  }
+  return sha256.digest("hex");
+}
+
+/** The wanted bytes, whether the origin sent them alone or among all others. `end` is infinite for all that comes. */
+async function* part(
+  fetched: Fetched & { kind: "found" },
+  start: number,
+  end: number,
+): AsyncGenerator<Buffer> {
+  let at = fetched.range?.start ?? 0;
+  if (at > start) {
+    await close(fetched.body);
+    throw new DeliveryError("OriginFailed", "The origin sent other bytes than those that were asked for.");
+  }
+  for await (const chunk of fetched.body) {
+    const from = Math.max(0, start - at);
+    const wanted = chunk.subarray(from, Math.max(from, end - at));
+    at += chunk.length;
+    if (wanted.length > 0) yield wanted;
+    if (at >= end) return;
+  }
+  if (at < end && end !== Infinity) {
+    throw new DeliveryError("OriginFailed", "The origin sent less than it promised.");
+  }
+}
+
+async function close(body: AsyncIterable<Buffer>): Promise<void> {
+  await body[Symbol.asyncIterator]().return?.();
+}

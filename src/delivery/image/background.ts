@@ -1,0 +1,148 @@
+/** What is seen beside and through a picture. */
+import sharp from "sharp";
+import { DeliveryError } from "../errors.ts";
+import type { Background, Colour } from "../plan/plan.ts";
+import {
+  copyOf,
+  pixelsOf,
+  surfaceOf,
+  blank,
+  over,
+  settle,
+  type Pixels,
+  type Size,
+  type Surface,
+} from "./surface.ts";
+
+/** A background of that size made from a settled still. @throws DeliveryError NotAvailable */
+export async function underlay(surface: Surface, to: Size, background: Background): Promise<Surface> {
+  if (background.kind === "colour") return blank(to, background.colour);
+  if (background.kind === "dominant") return blank(to, await dominantOf(surface));
+  if (background.kind === "gradient") return cornersGradient(surface, to, background.colours);
+  if (background.kind === "blurred") return blurred(surface, to, background);
+  throw new DeliveryError("NotAvailable", "bg-genfill paints what isn't there; this server can't.");
+}
+
+/** Under the transparent parts of a settled still. */
+export async function putUnder(surface: Surface, background: Background): Promise<Surface> {
+  if (!surface.alpha) return surface;
+  const under = await underlay(surface, { width: surface.width, height: surface.height }, background);
+  return settle(await over(under, surface, { left: 0, top: 0 }));
+}
+
+async function dominantOf(surface: Surface): Promise<Colour> {
+  return dominantIn((await probe(surface)).data);
+}
+
+/** The mean of the fullest of 4096 boxes of colours, transparent pixels left out; black where there are no others. */
+export function dominantIn(data: Buffer): Colour {
+  const counts = new Uint32Array(4096);
+  const boxAt = (n: number): number =>
+    ((data[n]! >> 4) << 8) | ((data[n + 1]! >> 4) << 4) | (data[n + 2]! >> 4);
+  let best = 0;
+  for (let n = 0; n < data.length; n += 4) {
+    if (data[n + 3]! < 128) continue;
+    const box = boxAt(n);
+    const count = counts[box]! + 1;
+    counts[box] = count;
+    if (count > counts[best]!) best = box;
+  }
+  const members = counts[best]!;
+  if (members === 0) return { r: 0, g: 0, b: 0, a: 1 };
+  const sums = [0, 0, 0];
+  for (let n = 0; n < data.length; n += 4) {
+    if (data[n + 3]! < 128 || boxAt(n) !== best) continue;
+    for (let channel = 0; channel < 3; channel++) sums[channel] = sums[channel]! + data[n + channel]!;
+  }
+  const [r = 0, g = 0, b = 0] = sums.map((sum) => Math.round(sum / members));
+  return { r, g, b, a: 1 };
+}
+
+/** A small copy to take colours from. */
+async function probe(surface: Surface): Promise<Pixels> {
+  const by = Math.min(1, PROBE_SIDE / Math.max(surface.width, surface.height));
+  const width = Math.max(2, Math.round(surface.width * by));
+  const height = Math.max(2, Math.round(surface.height * by));
+  // Neighbours are not mixed, so that only colours are found that are there.
+  const image = copyOf(surface).resize({ width, height, fit: "fill", kernel: "nearest" });
+  return pixelsOf({ ...surface, image, fresh: false });
+}
+
+/** Side of the small copy that colours are taken from. */
+const PROBE_SIDE = 64;
+const INTENSITY_AUTO = 25;
+
+/** The picture itself, covering, blurred, lighter or darker. */
+async function blurred(
+  surface: Surface,
+  to: Size,
+  { intensity, brightness }: Background & { kind: "blurred" },
+): Promise<Surface> {
+  const strength = intensity === "auto" ? INTENSITY_AUTO : intensity;
+  // Blurring a small copy and enlarging it looks the same and costs the same whatever the size.
+  const by = PROBE_SIDE / Math.max(to.width, to.height);
+  const small = {
+    width: Math.max(1, Math.round(to.width * Math.min(1, by))),
+    height: Math.max(1, Math.round(to.height * Math.min(1, by))),
+  };
+  const { data, info } = await copyOf(surface)
+    .removeAlpha()
+    .resize({ ...small, fit: "cover" })
+    .blur(Math.max(0.3, (strength / 100) * 12))
+    .linear(1, brightness)
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  const raw = { width: info.width, height: info.height, channels: info.channels };
+  const image = sharp(data, { raw }).resize({ ...to, fit: "fill", kernel: "cubic" });
+  return settle({ image, ...to, alpha: false, pages: 1, fresh: false });
+}
+
+/** From the mean colours of two halves, or of four quarters, of the picture. */
+async function cornersGradient(surface: Surface, to: Size, colours: 2 | 4): Promise<Surface> {
+  const { data, width, height } = await probe(surface);
+  /** Of a quarter; of the whole row of them where there are two colours. */
+  const meanOf = (right: number, down: number): number[] => {
+    const sums = [0, 0, 0, 0];
+    for (let n = 0; n < data.length; n += 4) {
+      const [x, y] = [(n / 4) % width, Math.floor(n / 4 / width)];
+      if (Number(y >= height / 2) !== down) continue;
+      if (colours === 4 && Number(x >= width / 2) !== right) continue;
+      const a = data[n + 3]!;
+      for (let channel = 0; channel < 3; channel++) sums[channel] = sums[channel]! + data[n + channel]! * a;
+      sums[3] = sums[3]! + a;
+    }
+    return sums.map((sum) => (sums[3] === 0 ? 0 : sum / sums[3]!));
+  };
+  const corners = [meanOf(0, 0), meanOf(1, 0), meanOf(0, 1), meanOf(1, 1)];
+  const at = (x: number, y: number, channel: number): number => corners[y * 2 + x]![channel]!;
+  const result: Pixels = { data: Buffer.alloc(to.width * to.height * 4, 255), ...to };
+  for (let y = 0, n = 0; y < to.height; y++) {
+    const down = to.height === 1 ? 0 : y / (to.height - 1);
+    for (let x = 0; x < to.width; x++, n += 4) {
+      const right = to.width === 1 ? 0 : x / (to.width - 1);
+      for (let channel = 0; channel < 3; channel++) {
+        const above = at(0, 0, channel) * (1 - right) + at(1, 0, channel) * right;
+        const below = at(0, 1, channel) * (1 - right) + at(1, 1, channel) * right;
+        result.data[n + channel] = Math.round(above * (1 - down) + below * down);
+      }
+    }
+  }
+  return surfaceOf(result);
+}
+
+/** Pixels with `colour` seen through what is transparent; `colour` may be transparent itself. */
+export async function flattened(surface: Surface, colour: Colour): Promise<Surface> {
+  if (!surface.alpha) return surface;
+  const { data, width, height } = await pixelsOf(surface);
+  for (let n = 0; n < data.length; n += 4) {
+    const a = data[n + 3]! / 255;
+    const under = colour.a * (1 - a);
+    const total = a + under;
+    if (total === 0) continue;
+    data[n] = Math.round((data[n]! * a + colour.r * under) / total);
+    data[n + 1] = Math.round((data[n + 1]! * a + colour.g * under) / total);
+    data[n + 2] = Math.round((data[n + 2]! * a + colour.b * under) / total);
+    data[n + 3] = Math.round(total * 255);
+  }
+  return surfaceOf({ data, width, height });
+}

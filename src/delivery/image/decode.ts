@@ -1,0 +1,316 @@
+/**
+ * Bytes to a picture. What no decoder is meant for is turned away by its first bytes, so that a stranger's file
+ * reaches exactly the code that its signature names, and SVG reaches librsvg only in its sanitised form.
+ */
+import { Worker } from "node:worker_threads";
+import { gunzipSync } from "node:zlib";
+import sharp, { type Metadata, type Sharp, type SharpOptions } from "sharp";
+import { programUrl } from "../../lib/program.ts";
+import { DeliveryError } from "../errors.ts";
+import type { Pages } from "../plan/plan.ts";
+import type { Decoded, Undecoded } from "./decodethread.ts";
+import type { Job } from "./job.ts";
+import { isJxl } from "./jxl.ts";
+import { SVG_BYTES_MAX, isSvg, sanitizeSvg } from "./svg.ts";
+
+/** libvips' loaders that strangers' bytes may reach, all from memory; none of them reads a file or a network. */
+const LOADERS = ["Jpeg", "Png", "Webp", "Heif", "Nsgif", "Tiff", "Svg"].map(
+  (name) => `VipsForeignLoad${name}Buffer`,
+);
+
+/** Closes every codec that is not needed. Once per process. */
+export function prepareCodecs(): void {
+  sharp.cache(false);
+  // One thread a picture: many at once get more done that way than each by several.
+  sharp.concurrency(1);
+  sharp.block({ operation: ["VipsForeignLoad"] });
+  sharp.unblock({ operation: LOADERS });
+}
+
+export interface Opened {
+  /** Not yet turned as its EXIF data says. */
+  readonly image: Sharp;
+  /**
+   * Of what was opened; `height` is that of one frame. `pages`, `pageHeight` and `delay` are there for an animation
+   * alone.
+   */
+  readonly metadata: Metadata;
+  /** Frames that were opened. */
+  readonly pages: number;
+  /** Frames or pages that the source has. */
+  readonly available: number;
+}
+
+/** What is wanted of a source with several pages. */
+interface Choice {
+  /** Of an animation each is a frame; of other formats the first one named is opened. */
+  readonly pages?: Pages | undefined;
+  /** Without `pages`: all frames of an animation as far as the limits go; else the first alone. */
+  readonly animated: boolean;
+}
+
+type Kind = "jpeg" | "png" | "gif" | "webp" | "tiff" | "avif" | "heic" | "jxl" | "svg" | "svgz";
+
+const SUPPORTED = "JPEG, PNG, WebP, AVIF, GIF, TIFF, HEIC, JPEG XL, SVG";
+/** Formats that are common enough to be called by their names when they are refused. By their first bytes in hex. */
+const KNOWN_BUT_UNSUPPORTED: readonly (readonly [RegExp, string])[] = [
+  [/^424d/, "BMP"],
+  [/^0000(01|02)00/, "ICO"],
+  [/^38425053/, "PSD"],
+  [/^25504446/, "PDF"],
+  [/^252150/, "PostScript"],
+  [/^0000000c6a5020/, "JPEG 2000"],
+  [/^(1a45dfa3|.{8}66747970(69736f|6d7034|4d3456|7174|3367))/, "Video"],
+];
+const HEIC_BRANDS = /^(heic|heix|heim|heis|hevc|hevx|mif1|msf1)$/;
+
+function kindOf(bytes: Buffer): Kind | undefined {
+  const head = bytes.toString("latin1", 0, 16);
+  if (head.startsWith("\xff\xd8\xff")) return "jpeg";
+  if (head.startsWith("\x89PNG\r\n\x1a\n")) return "png";
+  if (/^GIF8[79]a/.test(head)) return "gif";
+  if (/^RIFF.{4}WEBP/s.test(head)) return "webp";
+  if (/^(II[*+]\0|MM\0[*+])/.test(head)) return "tiff";
+  if (isJxl(bytes)) return "jxl";
+  if (head.slice(4, 8) === "ftyp") {
+    const brand = head.slice(8, 12);
+    if (/^avi[fs]$/.test(brand)) return "avif";
+    return HEIC_BRANDS.test(brand) ? "heic" : undefined;
+  }
+  if (head.startsWith("\x1f\x8b")) return "svgz";
+  return isSvg(bytes) ? "svg" : undefined;
+}
+
+/**
+ * Opens a source.
+ * @throws DeliveryError UnsupportedSource, DamagedSource, LimitExceeded; InvalidParameter for pages that aren't there
+ */
+export async function openPicture(
+  bytes: Buffer,
+  job: Job,
+  choice: Choice = { animated: false },
+): Promise<Opened> {
+  const kind = kindOf(bytes);
+  try {
+    if (kind === undefined) throw unsupported(bytes);
+    if (kind === "svg") return await openStill(sanitizeSvg(bytes), job);
+    if (kind === "svgz") return await openStill(sanitizeSvg(gunzip(bytes)), job);
+    if (kind === "jxl") return await openJxl(bytes, job);
+    if (kind === "heic" || kind === "avif") return await openHeif(bytes, job);
+    return await openPages(bytes, job, kind, choice);
+  } catch (error) {
+    throw asDeliveryError(error);
+  }
+}
+
+function unsupported(bytes: Buffer): DeliveryError {
+  const head = bytes.toString("hex", 0, 16);
+  const name = KNOWN_BUT_UNSUPPORTED.find(([signature]) => signature.test(head))?.[1];
+  const what =
+    name === undefined ? "The source is no picture that can be decoded" : `${name} can't be decoded`;
+  return new DeliveryError("UnsupportedSource", `${what}: ${SUPPORTED} can.`);
+}
+
+function gunzip(bytes: Buffer): Buffer {
+  try {
+    return gunzipSync(bytes, { maxOutputLength: SVG_BYTES_MAX + 1 });
+  } catch (error) {
+    if (error instanceof RangeError) {
+      throw new DeliveryError("LimitExceeded", `An SVG has at most ${SVG_BYTES_MAX} bytes.`);
+    }
+    throw new DeliveryError("DamagedSource", "The source is damaged or cut short.");
+  }
+}
+
+/** `failOn: "error"`: cameras write many a JPEG with warnings; what is cut short or broken is refused. */
+const optionsOf = ({ limits }: Job): SharpOptions => ({
+  limitInputPixels: limits.sourcePixels,
+  failOn: "error",
+});
+
+async function openStill(bytes: Buffer, job: Job): Promise<Opened> {
+  const image = sharp(bytes, optionsOf(job));
+  const metadata = await image.metadata();
+  checkPixels(metadata.width, metadata.height, job);
+  return { image, metadata: still(metadata), pages: 1, available: metadata.pages ?? 1 };
+}
+
+function still(metadata: Metadata): Metadata {
+  const { pages: _pages, pageHeight: _height, delay: _delay, ...rest } = metadata;
+  return rest;
+}
+
+function checkPixels(width: number, height: number, { limits }: Job): void {
+  const pixels = width * height;
+  if (pixels > limits.sourcePixels) {
+    throw new DeliveryError(
+      "LimitExceeded",
+      `The source has ${pixels} pixels; the limit is ${limits.sourcePixels}.`,
+    );
+  }
+}
+
+async function openJxl(bytes: Buffer, job: Job): Promise<Opened> {
+  const undecoded = { kind: "jxl", alpha: true, icc: undefined } as const;
+  const opened = await openStill(await decodeAside(bytes, job, undecoded), job);
+  return { ...opened, metadata: { ...opened.metadata, format: "jxl" } };
+}
+
+/** AVIF is decoded by sharp; HEIC, which has the same container, has its metadata read by sharp. */
+async function openHeif(bytes: Buffer, job: Job): Promise<Opened> {
+  const opened = await openStill(bytes, job);
+  const { metadata } = opened;
+  if (metadata.compression === "av1") return opened;
+  if (metadata.compression !== "hevc") throw unsupported(bytes);
+  const undecoded = { kind: "heic", alpha: metadata.hasAlpha, icc: metadata.icc } as const;
+  const decoded = await openStill(await decodeAside(bytes, job, undecoded), job);
+  const { width, height } = decoded.metadata;
+  // libheif has turned the picture already, whatever its EXIF data says.
+  const { orientation: _orientation, ...rest } = metadata;
+  return {
+    ...opened,
+    image: decoded.image,
+    metadata: { ...rest, width, height, autoOrient: { width, height } },
+  };
+}
+
+/** In a thread of its own, which ends with the picture. @throws DeliveryError */
+async function decodeAside(
+  bytes: Buffer,
+  { limits }: Job,
+  how: Pick<Undecoded, "kind" | "alpha" | "icc">,
+): Promise<Buffer> {
+  const thread = new Worker(programUrl(import.meta.url, "./decodethread.ts"), {
+    workerData: { ...how, bytes, pixelsMax: limits.sourcePixels } satisfies Undecoded,
+    stdout: true,
+    stderr: true,
+  });
+  try {
+    const decoded = await new Promise<Decoded>((resolve, reject) => {
+      thread.once("message", resolve);
+      thread.once("error", reject);
+      thread.once("exit", () => reject(new Error("The decoder ended early.")));
+    });
+    if (!("tiff" in decoded)) throw new DeliveryError(decoded.code, decoded.message);
+    return Buffer.from(decoded.tiff.buffer, decoded.tiff.byteOffset, decoded.tiff.length);
+  } finally {
+    await thread.terminate();
+  }
+}
+
+/** Formats whose pages are frames of one size. TIFF's needn't be, so it gives one at a time. */
+const ANIMATED: readonly Kind[] = ["gif", "webp"];
+
+/** Frames that a WebP may have: libwebp looks at all of them for each. Stops a hundred thousand, which take a minute. */
+const WEBP_FRAMES_MAX = 10_000;
+
+/** RFC 9649, section 2.3. @throws DeliveryError LimitExceeded */
+function checkFrames(bytes: Buffer): void {
+  let frames = 0;
+  for (let at = 12; at + 8 <= bytes.length;) {
+    if (bytes.toString("latin1", at, at + 4) === "ANMF") frames++;
+    const size = bytes.readUInt32LE(at + 4);
+    at += 8 + size + (size % 2);
+  }
+  if (frames <= WEBP_FRAMES_MAX) return;
+  throw new DeliveryError(
+    "LimitExceeded",
+    `The source has ${frames} frames; a WebP may have ${WEBP_FRAMES_MAX}.`,
+  );
+}
+
+async function openPages(bytes: Buffer, job: Job, kind: Kind, { pages, animated }: Choice): Promise<Opened> {
+  if (kind === "webp") checkFrames(bytes);
+  const options = optionsOf(job);
+  const whole = sharp(bytes, options);
+  const metadata = await whole.metadata();
+  checkPixels(metadata.width, metadata.height, job);
+  const there = metadata.pages ?? 1;
+  const moves = there > 1 && ANIMATED.includes(kind);
+  if (pages === undefined && !(animated && moves))
+    return { image: whole, metadata: still(metadata), pages: 1, available: there };
+  const wanted = wantedPages(pages, there);
+  const chosen = wanted.slice(0, animated && moves ? framesWithin(metadata, job) : 1);
+  const [first = 0] = chosen;
+  const delay = chosen.map((page) => metadata.delay?.[page] ?? DELAY_MS);
+  if (!chosen.every((page, n) => page === first + n)) {
+    return { ...(await joinPages(bytes, job, chosen, delay)), available: there };
+  }
+  const image = sharp(bytes, { ...options, page: first, pages: chosen.length });
+  return { image, ...describe(await image.metadata(), delay), available: there };
+}
+
+/** What viewers make of frames that say nothing, in milliseconds. */
+const DELAY_MS = 100;
+
+/** Counted from 0. @throws DeliveryError InvalidParameter */
+function wantedPages(pages: Pages | undefined, there: number): number[] {
+  if (pages?.kind === "names") {
+    throw new DeliveryError("InvalidParameter", "pg: The source has no layers with names.");
+  }
+  const from = pages?.kind === "range" ? pages.from : 1;
+  const to = Math.max(from, Math.min((pages?.kind === "range" ? pages.to : undefined) ?? there, there));
+  const numbers =
+    pages?.kind === "list" ? pages.pages : Array.from({ length: to - from + 1 }, (_, n) => from + n);
+  const missing = numbers.find((page) => page > there);
+  if (missing !== undefined) {
+    throw new DeliveryError("InvalidParameter", `pg: There is no page ${missing}; the source has ${there}.`);
+  }
+  return numbers.map((page) => page - 1);
+}
+
+/** How many frames may be decoded: their number and their pixels together are limited. */
+function framesWithin({ width, height }: Metadata, { limits }: Job): number {
+  return Math.max(1, Math.min(limits.frames, Math.floor(limits.sourcePixels / (width * height))));
+}
+
+function describe(metadata: Metadata, delay: number[]): Pick<Opened, "metadata" | "pages"> {
+  const pages = delay.length;
+  const height = pages === 1 ? metadata.height : (metadata.pageHeight ?? metadata.height);
+  const autoOrient = pages === 1 ? metadata.autoOrient : { width: metadata.width, height };
+  if (pages === 1) return { metadata: { ...still(metadata), height, autoOrient }, pages };
+  return { metadata: { ...metadata, height, autoOrient, pages, pageHeight: height, delay }, pages };
+}
+
+/** Pages that don't follow each other, one below the other. */
+async function joinPages(
+  bytes: Buffer,
+  job: Job,
+  pages: readonly number[],
+  delay: number[],
+): Promise<Omit<Opened, "available">> {
+  const options = optionsOf(job);
+  const { width, height, ...metadata } = await sharp(bytes, options).metadata();
+  const frames: Buffer[] = [];
+  for (const page of pages) {
+    const frame = sharp(bytes, { ...options, page })
+      .toColourspace("srgb")
+      .ensureAlpha();
+    frames.push(await frame.raw().toBuffer());
+  }
+  const raw = { width, height: height * pages.length, channels: 4, pageHeight: height } as const;
+  const image = sharp(Buffer.concat(frames), { ...options, raw, pages: -1 });
+  return { image, ...describe({ ...metadata, width, height, hasAlpha: true }, delay) };
+}
+
+/**
+ * What libvips says, sorted into what is wrong with the source. Its own words stay out: they tell of our memory and
+ * versions. @throws what sharp says of its own arguments, which is our defect
+ */
+export function asDeliveryError(error: unknown): DeliveryError {
+  if (error instanceof DeliveryError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof TypeError || message.startsWith("Expected ")) throw error;
+  if (/unsupported image format|operation is blocked|buffer is empty/i.test(message)) {
+    return new DeliveryError(
+      "UnsupportedSource",
+      `The source is no picture that can be decoded: ${SUPPORTED} can.`,
+    );
+  }
+  if (/pixel limit|too large|exceeds/i.test(message))
+    return new DeliveryError("LimitExceeded", "The source has too many pixels.");
+  if (/bad dimensions|zero-sized/i.test(message)) {
+    return new DeliveryError("LimitExceeded", "The source has no size, or one that is too large.");
+  }
+  return new DeliveryError("DamagedSource", "The source is damaged or cut short.");
+}

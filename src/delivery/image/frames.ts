@@ -1,0 +1,72 @@
+/**
+ * What worker and renderer say to each other over one socket: frames of a kind, a length and that many bytes. Bytes of
+ * pictures go as they are; everything else is JSON.
+ */
+import type { Duplex } from "node:stream";
+
+/** To the renderer: a job, its inputs' bytes in order, or that an input could not be read. Back: an answer, its bytes. */
+export type Kind = "job" | "bytes" | "drop" | "answer";
+const KINDS: readonly Kind[] = ["job", "bytes", "drop", "answer"];
+const HEAD_BYTES = 5;
+/** Bytes of one frame of JSON: a job with its plan. Pictures are told apart by their kind and have limits of their own. */
+const JSON_BYTES_MAX = 16 * 1024 ** 2;
+
+/** Resolves when the bytes are with the system: their memory may be used again. */
+export function writeFrame(socket: Duplex, kind: Kind, bytes: Buffer): Promise<void> {
+  const head = Buffer.allocUnsafe(HEAD_BYTES);
+  head.writeUInt8(KINDS.indexOf(kind), 0);
+  head.writeUInt32BE(bytes.length, 1);
+  return new Promise((resolve, reject) => {
+    socket.cork();
+    socket.write(head);
+    socket.write(bytes, (error) => (error ? reject(error) : resolve()));
+    socket.uncork();
+  });
+}
+
+export const writeJson = (socket: Duplex, kind: Kind, value: unknown): Promise<void> =>
+  writeFrame(socket, kind, Buffer.from(JSON.stringify(value)));
+
+export interface FrameHandlers {
+  /** A whole frame of JSON. */
+  json(kind: Kind, value: unknown): void;
+  /** A piece of a frame of bytes, valid only during the call. */
+  bytes(piece: Buffer): void;
+}
+
+/** Calls the handlers with what arrives. Pieces of bytes are passed on as they come, so that they are copied once. */
+export function readFrames(socket: Duplex, handlers: FrameHandlers): void {
+  let head = Buffer.alloc(0);
+  let kind: Kind | undefined;
+  let left = 0;
+  let json: Buffer[] = [];
+  const finish = (): void => {
+    if (kind !== "bytes") handlers.json(kind!, JSON.parse(Buffer.concat(json).toString() || "null"));
+    json = [];
+    kind = undefined;
+  };
+  socket.on("data", (chunk: Buffer) => {
+    let at = 0;
+    while (at < chunk.length || (kind !== undefined && left === 0)) {
+      if (kind === undefined) {
+        const missing = HEAD_BYTES - head.length;
+        head = Buffer.concat([head, chunk.subarray(at, at + missing)]);
+        at += missing;
+        if (head.length < HEAD_BYTES) return;
+        kind = KINDS[head.readUInt8(0)];
+        left = head.readUInt32BE(1);
+        head = Buffer.alloc(0);
+        if (kind === undefined || (kind !== "bytes" && left > JSON_BYTES_MAX)) {
+          socket.destroy(new Error("a frame that is none"));
+          return;
+        }
+      }
+      const piece = chunk.subarray(at, at + left);
+      at += piece.length;
+      left -= piece.length;
+      if (kind === "bytes") handlers.bytes(piece);
+      else json.push(Buffer.from(piece));
+      if (left === 0) finish();
+    }
+  });
+}

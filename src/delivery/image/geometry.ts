@@ -1,0 +1,146 @@
+/** What a step does to the size of a picture: pure arithmetic, so that limits are checked before any work. */
+import { DeliveryError } from "../errors.ts";
+import { evaluate } from "../plan/expression.ts";
+import type { Crop, CropMode, Options } from "../plan/plan.ts";
+import type { Values, Wanted } from "./resolve.ts";
+import type { Size } from "./surface.ts";
+
+export interface Rectangle extends Size {
+  readonly left: number;
+  readonly top: number;
+}
+
+/**
+ * Cut `window` out of the input, resize it to `scaled`, cut `crop` out of that, or set it on a canvas of `pad`. What is
+ * not there is not done. Where the window and the crop lie is told by the focus; here is only how large they are.
+ */
+export interface Geometry {
+  readonly window?: Size;
+  readonly scaled?: Size;
+  readonly crop?: Size;
+  readonly pad?: Size;
+}
+
+const scale = ({ width, height }: Size, by: number): Size => ({
+  width: Math.max(1, Math.round(width * by)),
+  height: Math.max(1, Math.round(height * by)),
+});
+
+/** @throws DeliveryError InvalidParameter */
+export function geometryOf(
+  from: Size,
+  wanted: Wanted,
+  options: Readonly<Pick<Partial<Options>, "crop" | "cropMode">>,
+): Geometry {
+  const { width, height, ratio } = wanted;
+  if (width === undefined && height === undefined)
+    return ratio === undefined ? {} : { window: largest(from, ratio) };
+  if (options.cropMode !== undefined) return modeGeometry(options.cropMode, from, wanted);
+  if (width === undefined || height === undefined) {
+    const by = width === undefined ? height! / from.height : width / from.width;
+    const enlarges = options.crop !== "at_max" && options.crop !== "maintain_ratio_no_enlarge";
+    return { scaled: exact(scale(from, enlarges ? by : Math.min(1, by)), wanted, by, enlarges) };
+  }
+  return cropGeometry(options.crop ?? "maintain_ratio", from, { width, height });
+}
+
+/** The side that was named is that side, whatever rounding makes of the ratio. */
+function exact(size: Size, { width, height }: Wanted, by: number, enlarges: boolean): Size {
+  if (by > 1 && !enlarges) return size;
+  return { width: width ?? size.width, height: height ?? size.height };
+}
+
+/** The largest part of a picture that has this ratio. */
+function largest(from: Size, ratio: number): Size {
+  const width = Math.min(from.width, Math.round(from.height * ratio));
+  return { width: Math.max(1, width), height: Math.max(1, Math.min(from.height, Math.round(width / ratio))) };
+}
+
+function cropGeometry(crop: Crop, from: Size, to: Size): Geometry {
+  const inside = Math.min(to.width / from.width, to.height / from.height);
+  const outside = Math.max(to.width / from.width, to.height / from.height);
+  if (crop === "force") return { scaled: to };
+  if (crop === "at_max") return { scaled: scale(from, Math.min(1, inside)) };
+  if (crop === "at_max_enlarge") return { scaled: scale(from, inside) };
+  if (crop === "at_least") return { scaled: scale(from, outside) };
+  if (outside <= 1) return { scaled: scale(from, outside), crop: to };
+  // What is to be enlarged is cut first, so that no more is made than is shown.
+  const window = largest(from, to.width / to.height);
+  return crop === "maintain_ratio" ? { window, scaled: to } : { window };
+}
+
+function modeGeometry(mode: CropMode, from: Size, wanted: Wanted): Geometry {
+  if (mode === "pad_resize" || mode === "pad_resize_no_enlarge") {
+    const { width, height } = wanted;
+    if (width === undefined || height === undefined) {
+      return geometryOf(from, wanted, mode === "pad_resize" ? {} : { crop: "at_max" });
+    }
+    const by = Math.min(width / from.width, height / from.height);
+    return { scaled: scale(from, mode === "pad_resize" ? by : Math.min(1, by)), pad: { width, height } };
+  }
+  const to = { width: wanted.width ?? from.width, height: wanted.height ?? from.height };
+  const window = { width: Math.min(to.width, from.width), height: Math.min(to.height, from.height) };
+  if (mode === "extract") return { window };
+  if (mode === "pad_extract") return { window, pad: to };
+  return { pad: { width: Math.max(to.width, from.width), height: Math.max(to.height, from.height) } };
+}
+
+/** The size that comes out. */
+export function resultOf(from: Size, { window, scaled, crop, pad }: Geometry): Size {
+  return pad ?? crop ?? scaled ?? window ?? { width: from.width, height: from.height };
+}
+
+/** A point by fractions of the picture: where the focus is. */
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Where a part of that size lies around a point, as far within the picture as it can. */
+export function around(point: Point, part: Size, whole: Size): Rectangle {
+  return {
+    left: along(point.x, part.width, whole.width),
+    top: along(point.y, part.height, whole.height),
+    width: part.width,
+    height: part.height,
+  };
+}
+
+const along = (at: number, size: number, all: number): number =>
+  Math.max(0, Math.min(all - size, Math.round(at * all - size / 2)));
+
+/**
+ * Where an extract lies that names its corner or its centre. Undefined: it names neither.
+ * @throws DeliveryError InvalidParameter when it doesn't lie within the picture
+ */
+export function named(
+  options: Readonly<Pick<Partial<Options>, "x" | "y" | "centreX" | "centreY">>,
+  part: Size,
+  whole: Size,
+  values: Values,
+): Rectangle | undefined {
+  const { x, y, centreX, centreY } = options;
+  if (x === undefined && y === undefined && centreX === undefined && centreY === undefined) return undefined;
+  const corner = (
+    at: Options["x"] | undefined,
+    centre: Options["x"] | undefined,
+    size: number,
+    all: number,
+    name: string,
+  ): number => {
+    const start =
+      centre === undefined
+        ? Math.round(at === undefined ? (all - size) / 2 : evaluate(at, values))
+        : Math.round(evaluate(centre, values) - size / 2);
+    if (start >= 0 && start + size <= all) return start;
+    throw new DeliveryError(
+      "InvalidParameter",
+      `${name}: an extract of ${size} pixels that begins at ${start} doesn't lie within the picture's ${all}.`,
+    );
+  };
+  return {
+    left: corner(x, centreX, part.width, whole.width, centreX === undefined ? "x" : "xc"),
+    top: corner(y, centreY, part.height, whole.height, centreY === undefined ? "y" : "yc"),
+    ...part,
+  };
+}

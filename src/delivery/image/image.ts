@@ -1,0 +1,360 @@
+/**
+ * The pool of renderer processes. A picture that crashes, hangs or bloats a codec costs its own answer: the process is
+ * killed and the next one starts fresh. No renderer runs before the first render.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { readFileSync } from "node:fs";
+import type { Duplex } from "node:stream";
+import { fileURLToPath } from "node:url";
+import type { Logger } from "../../lib/log.ts";
+import { programUrl } from "../../lib/program.ts";
+import { DeliveryError } from "../errors.ts";
+import type { DeliveryLimits } from "../limits.ts";
+import { readFrames, writeFrame, writeJson } from "./frames.ts";
+import type { Input, Job, Picture } from "./job.ts";
+import type { Answer, Order } from "./process.ts";
+
+/** Said to clients that find the queue full: a place is free after a few renders. */
+const RETRY_AFTER_SECONDS = 2;
+/** A sharp pipeline takes one thread of libuv's pool; the second is for everything else. */
+const THREADPOOL_SIZE = "2";
+/** How often the memory of renderers at work is looked at, in milliseconds: a codec fills some 100 MB in that time. */
+const LOOK_MS = 50;
+/** The source and the layers of one render together, as a share of what one file may have. Stops sixteen large layers. */
+const INPUTS_SHARE = 2;
+/** Jobs that one renderer holds: the one that it renders, and one whose source arrives meanwhile. */
+const DEPTH = 2;
+
+interface Task {
+  readonly job: Job;
+  readonly inputs: readonly Input[];
+  resolve(picture: Picture): void;
+  reject(error: unknown): void;
+  /** Its inputs are all with the renderer. */
+  fed: boolean;
+  /** Ended while its inputs were on their way: an error of the source, or the death of the renderer. */
+  over: boolean;
+}
+
+interface Renderer {
+  readonly process: ChildProcess;
+  readonly socket: Duplex;
+  /** In the order in which they will be answered. */
+  readonly tasks: Task[];
+  /** Inputs are written one task after the other. */
+  feeding: Promise<void>;
+  /** The answer whose bytes arrive. */
+  arriving: { picture: Omit<Picture, "data">; data: Buffer; filled: number } | undefined;
+  deadline: NodeJS.Timeout | undefined;
+  /** Whether the deadline is that of a rendering; else that of its inputs. */
+  timed: boolean;
+  renders: number;
+  resident: number;
+  idleSince: number;
+  /** Takes no more tasks: it is worn, or dying. */
+  retired: boolean;
+  /** By us. What still comes from it answers a task that has ended, and is nobody's. */
+  killed: boolean;
+}
+
+export class Renderers {
+  readonly #limits: DeliveryLimits;
+  readonly #log: Logger;
+  readonly #all = new Set<Renderer>();
+  readonly #queue: Task[] = [];
+  #reaper: NodeJS.Timeout | undefined;
+  /** Runs while something is rendered. */
+  #guard: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(limits: DeliveryLimits, log: Logger) {
+    this.#limits = limits;
+    this.#log = log;
+  }
+
+  /** Process ids of the renderers that run. */
+  get pids(): number[] {
+    return [...this.#all].flatMap(({ process: { pid } }) => pid ?? []);
+  }
+
+  /**
+   * Renders the first input, which is read only when a renderer will take it next; the others are the job's own.
+   * @throws DeliveryError of render.ts; SourceTooLarge for all inputs together, TooManyRenders when the queue is full,
+   * LimitExceeded at the deadline or for too much memory, RendererFailed when the process died; errors of the inputs
+   * pass through
+   */
+  render(job: Job, inputs: readonly Input[]): Promise<Picture> {
+    if (this.#closed) return Promise.reject(closing());
+    const bytes = inputs.reduce((sum, { size }) => sum + size, 0);
+    const most = this.#limits.sourceBytes * INPUTS_SHARE;
+    if (bytes > most) {
+      const message = `The picture and its layers have ${bytes} bytes; together they may have ${most}.`;
+      return Promise.reject(new DeliveryError("SourceTooLarge", message));
+    }
+    return new Promise((resolve, reject) => {
+      const task: Task = { job, inputs, resolve, reject, fed: false, over: false };
+      const renderer = this.#free();
+      if (renderer !== undefined) return this.#give(renderer, task);
+      if (this.#queue.length >= this.#limits.queueLength) {
+        const headers = ["Retry-After", String(RETRY_AFTER_SECONDS)];
+        return reject(new DeliveryError("TooManyRenders", "Too many pictures wait to be rendered.", headers));
+      }
+      this.#queue.push(task);
+    });
+  }
+
+  /** Ends all renderers; renders under way fail. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#reaper);
+    clearInterval(this.#guard);
+    for (const task of this.#queue.splice(0)) task.reject(closing());
+    await Promise.all([...this.#all].map(({ process }) => end(process)));
+  }
+
+  /** An idle renderer, a new one while there may be more, else the one with the shortest queue of its own. */
+  #free(): Renderer | undefined {
+    const usable = [...this.#all].filter(({ retired, tasks }) => !retired && tasks.length < DEPTH);
+    const best = usable.toSorted((a, b) => a.tasks.length - b.tasks.length)[0];
+    if (best?.tasks.length === 0) return best;
+    return this.#all.size < this.#limits.renderers ? this.#start() : best;
+  }
+
+  #start(): Renderer {
+    const program = fileURLToPath(programUrl(import.meta.url, "./process.ts"));
+    const child = spawn(process.execPath, [program], {
+      stdio: ["ignore", "ignore", "inherit", "pipe"],
+      // Nothing of our environment: it holds secrets, and a codec may be taken over.
+      env: { UV_THREADPOOL_SIZE: THREADPOOL_SIZE, MALLOC_ARENA_MAX: "2", VIPS_WARNING: "1" },
+    });
+    const socket = child.stdio[3] as Duplex;
+    const renderer: Renderer = {
+      process: child,
+      socket,
+      tasks: [],
+      feeding: Promise.resolve(),
+      arriving: undefined,
+      deadline: undefined,
+      timed: false,
+      renders: 0,
+      resident: 0,
+      idleSince: Date.now(),
+      retired: false,
+      killed: false,
+    };
+    this.#all.add(renderer);
+    readFrames(socket, {
+      json: (_kind, value) => this.#answered(renderer, value as Answer),
+      bytes: (piece) => this.#received(renderer, piece),
+    });
+    // Its end is told by `exit`.
+    socket.on("error", () => undefined);
+    child.on("error", (error) => this.#gone(renderer, error.message));
+    child.on("exit", (code, signal) => this.#gone(renderer, signal ?? `exit code ${code}`));
+    this.#reaper ??= setInterval(() => this.#reap(), this.#limits.idleSeconds * 1000).unref();
+    return renderer;
+  }
+
+  #give(renderer: Renderer, task: Task): void {
+    renderer.tasks.push(task);
+    this.#watch(renderer);
+    renderer.feeding = renderer.feeding.then(() => this.#feed(renderer, task));
+  }
+
+  /** Hands the inputs over chunk by chunk: they are never whole in this process. */
+  async #feed(renderer: Renderer, task: Task): Promise<void> {
+    const { socket } = renderer;
+    let complete = false;
+    const order: Order = { job: task.job, sizes: task.inputs.map(({ size }) => size) };
+    try {
+      await writeJson(socket, "job", order).catch(ignore);
+      for (const input of task.inputs) {
+        let sent = 0;
+        for await (const chunk of input.read()) {
+          if (task.over || socket.destroyed) return;
+          sent += chunk.length;
+          complete = sent >= input.size && input === task.inputs.at(-1);
+          if (sent > input.size) break;
+          await writeFrame(socket, "bytes", chunk).catch(ignore);
+        }
+        if (sent !== input.size) {
+          throw new DeliveryError("OriginFailed", `The source has ${input.size} bytes and ${sent} came.`);
+        }
+      }
+      task.fed = true;
+      this.#watch(renderer);
+    } catch (error) {
+      if (task.over) return;
+      task.over = true;
+      const place = renderer.tasks.indexOf(task);
+      renderer.tasks.splice(place, 1);
+      if (place === 0) {
+        clearTimeout(renderer.deadline);
+        renderer.deadline = undefined;
+      }
+      if (complete) {
+        // It has all that it was promised and may be at work: its answer must not be taken for another's.
+        kill(renderer);
+      }
+      await writeJson(socket, "drop", null).catch(ignore);
+      task.reject(error);
+      this.#next(renderer);
+    }
+  }
+
+  /** The first task's time: as long for its inputs, from when it is its turn, and then as long for the rendering. */
+  #watch(renderer: Renderer): void {
+    const task = renderer.tasks[0];
+    if (task === undefined || (renderer.deadline !== undefined && renderer.timed === task.fed)) return;
+    clearTimeout(renderer.deadline);
+    renderer.timed = task.fed;
+    const seconds = this.#limits.renderSeconds;
+    renderer.deadline = setTimeout(() => {
+      this.#abandon(
+        renderer,
+        task.fed
+          ? new DeliveryError("LimitExceeded", `Rendering took longer than ${seconds} seconds.`)
+          : new DeliveryError("OriginTimeout", `The source did not come within ${seconds} seconds.`),
+      );
+    }, seconds * 1000);
+    this.#guard ??= setInterval(() => this.#look(), LOOK_MS).unref();
+  }
+
+  /** The first task ends like that, and the renderer with it: nothing else stops a codec. */
+  #abandon(renderer: Renderer, error: DeliveryError): void {
+    clearTimeout(renderer.deadline);
+    const task = renderer.tasks.shift();
+    kill(renderer);
+    if (task === undefined) return;
+    task.over = true;
+    task.reject(error);
+  }
+
+  /** Ends renderers whose work has become too large. */
+  #look(): void {
+    let busy = false;
+    for (const renderer of this.#all) {
+      if (renderer.tasks.length === 0 || renderer.killed) continue;
+      busy = true;
+      const { renderBytes } = this.#limits;
+      if (residentBytes(renderer.process.pid) <= renderBytes) continue;
+      const message = `Rendering needs more than ${renderBytes} bytes of memory.`;
+      this.#abandon(renderer, new DeliveryError("LimitExceeded", message));
+    }
+    if (busy) return;
+    clearInterval(this.#guard);
+    this.#guard = undefined;
+  }
+
+  #answered(renderer: Renderer, answer: Answer): void {
+    if (renderer.killed) return;
+    renderer.resident = answer.resident;
+    if (answer.kind === "done") {
+      renderer.arriving = { picture: answer.picture, data: Buffer.allocUnsafe(answer.size), filled: 0 };
+      if (answer.size === 0) this.#received(renderer, Buffer.alloc(0));
+      return;
+    }
+    const task = this.#settle(renderer);
+    task?.reject(new DeliveryError(answer.code, answer.message));
+    this.#next(renderer);
+  }
+
+  #received(renderer: Renderer, piece: Buffer): void {
+    const { arriving } = renderer;
+    if (arriving === undefined || renderer.killed) return;
+    arriving.filled += piece.copy(arriving.data, arriving.filled);
+    if (arriving.filled < arriving.data.length) return;
+    renderer.arriving = undefined;
+    this.#settle(renderer)?.resolve({ ...arriving.picture, data: arriving.data });
+    this.#next(renderer);
+  }
+
+  /** The first task has its answer. */
+  #settle(renderer: Renderer): Task | undefined {
+    clearTimeout(renderer.deadline);
+    renderer.deadline = undefined;
+    renderer.renders++;
+    const task = renderer.tasks.shift();
+    if (task !== undefined) task.over = true;
+    return task;
+  }
+
+  /** After an answer: the next task's time begins, and whoever waits longest gets the free place. */
+  #next(renderer: Renderer): void {
+    const { rendersPerProcess, rendererBytes } = this.#limits;
+    renderer.idleSince = Date.now();
+    if (renderer.renders >= rendersPerProcess || renderer.resident > rendererBytes) renderer.retired = true;
+    if (renderer.retired && renderer.tasks.length === 0) {
+      this.#all.delete(renderer);
+      kill(renderer);
+    }
+    this.#watch(renderer);
+    this.#serveQueue();
+  }
+
+  #serveQueue(): void {
+    while (this.#queue.length > 0) {
+      const renderer = this.#free();
+      if (renderer === undefined) return;
+      this.#give(renderer, this.#queue.shift()!);
+    }
+  }
+
+  /** A renderer has ended, as told or not: the task that it was at fails, one behind it goes to another. */
+  #gone(renderer: Renderer, how: string): void {
+    if (!this.#all.delete(renderer)) return;
+    clearTimeout(renderer.deadline);
+    const { killed } = renderer;
+    renderer.retired = true;
+    renderer.socket.destroy();
+    const [first, ...others] = renderer.tasks.splice(0);
+    const waiting = killed && first !== undefined ? [first, ...others] : others;
+    if (!killed && first !== undefined) {
+      this.#log.warn({ pid: renderer.process.pid, how }, "a renderer died at its work");
+      first.over = true;
+      first.reject(new DeliveryError("RendererFailed", "The renderer died at this picture."));
+    }
+    for (const task of waiting) {
+      task.over = true;
+      if (this.#closed) task.reject(closing());
+      else this.#queue.unshift({ ...task, fed: false, over: false });
+    }
+    if (!this.#closed) this.#serveQueue();
+  }
+
+  /** Ends renderers that had nothing to do for a while. */
+  #reap(): void {
+    const before = Date.now() - this.#limits.idleSeconds * 1000;
+    for (const renderer of this.#all) {
+      if (renderer.tasks.length > 0 || renderer.idleSince > before) continue;
+      this.#all.delete(renderer);
+      kill(renderer);
+    }
+  }
+}
+
+function kill(renderer: Renderer): void {
+  renderer.retired = true;
+  renderer.killed = true;
+  renderer.process.kill("SIGKILL");
+}
+
+async function end(process: ChildProcess): Promise<void> {
+  if (process.exitCode !== null || process.signalCode !== null || process.pid === undefined) return;
+  const exit = new Promise((resolve) => process.once("exit", resolve));
+  process.kill("SIGKILL");
+  await exit;
+}
+
+/** What a process holds now; 0 where the system doesn't say, which is all but Linux. Asks the kernel, not a disk. */
+function residentBytes(pid: number | undefined): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "latin1");
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+const ignore = (): void => undefined;
+const closing = (): DeliveryError => new DeliveryError("ServiceUnavailable", "The server is closing.");

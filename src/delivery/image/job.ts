@@ -1,0 +1,64 @@
+/** What goes into a renderer and what comes out. */
+import type { DeliveryLimits } from "../limits.ts";
+import type { Format, Plan } from "../plan/plan.ts";
+
+/** What the client said that a picture may depend on; part of the cache's key where the plan asks for it. */
+export interface ClientHints {
+  /** For `f-auto`: what the client accepts beside JPEG, PNG and GIF. */
+  readonly accepts: readonly Format[];
+  /** Sec-CH-Width, in device pixels. */
+  readonly width?: number;
+  /** Sec-CH-DPR. */
+  readonly dpr?: number;
+  readonly saveData?: boolean;
+}
+
+/** An HTTP service of the operator's own. */
+export interface Service {
+  readonly url: string;
+  /** Sent as a bearer token. */
+  readonly token: string | undefined;
+}
+
+export interface Job {
+  /** `facts`: says what the source is (`Facts`), and renders nothing. */
+  readonly kind: "picture" | "facts";
+  readonly plan: Plan;
+  readonly hints: ClientHints;
+  /**
+   * Paths of layers' pictures and fonts (as `pathsOf(plan)` gives them), in the order in which their bytes follow
+   * those of the source.
+   */
+  readonly inputs: readonly string[];
+  /** `x,y,width,height`: for the focus `custom`. */
+  readonly customCoordinates?: string;
+  /** Of the source's name, in lower case: what tells SVG and formats without a signature apart. */
+  readonly extension: string;
+  /** Does the work of models and generators; without it they are NotAvailable. */
+  readonly models?: Service;
+  /** Finds faces and objects; without it `fo-face` and the like fall back to what catches the eye, and say so. */
+  readonly detector?: Service;
+  readonly limits: Pick<
+    DeliveryLimits,
+    "sourcePixels" | "resultPixels" | "resultSide" | "resultBytes" | "frames"
+  >;
+}
+
+export interface Picture {
+  readonly data: Buffer;
+  /** Media type. */
+  readonly type: string;
+  readonly width: number;
+  readonly height: number;
+  /**
+   * Headers that belong to the picture: `Content-DPR`, `x-windlass-focus: fallback`. Flat: name, value.
+   */
+  readonly headers: readonly string[];
+}
+
+/** One source for a renderer. */
+export interface Input {
+  /** Bytes. */
+  readonly size: number;
+  read(): AsyncIterable<Buffer>;
+}

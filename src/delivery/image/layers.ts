@@ -1,0 +1,189 @@
+/** Pictures, blocks of colour and text over a picture, and where on it they go. */
+import { DeliveryError } from "../errors.ts";
+import { evaluate } from "../plan/expression.ts";
+import type { Expression, Layer, Options, Placement, Position, Step } from "../plan/plan.ts";
+import { cutOut, cutTo, displace, lay, type Spot } from "./blend.ts";
+import { canvas } from "./canvas.ts";
+import { pictureOf } from "./layerspicture.ts";
+import { valuesOf, type Values } from "./resolve.ts";
+import { pixelsOf, surfaceOf, type Environment, type Pixels, type Size, type Surface } from "./surface.ts";
+import { renderText } from "./text.ts";
+
+/** A layer's picture before its own steps, what became of it after them. */
+interface Made {
+  readonly input: Size;
+  readonly result: Pixels;
+}
+
+/** Bytes of layers that one render keeps for its further frames. Stops sixteen large ones from filling memory. */
+const KEPT_BYTES_MAX = 64 * 1024 ** 2;
+
+/** Layers that are made, by the size of what they lie on. */
+interface Kept {
+  bytes: number;
+  readonly bySize: Map<string, Map<Layer, Made>>;
+}
+
+/**
+ * Of the renders that are under way: the frames of an animation get the same layers. Belongs to a render, which its
+ * inputs stand for: it goes when they do.
+ */
+const KEPT = new WeakMap<Environment["inputs"], Kept>();
+
+/** `applySteps` of render.ts, which calls this. */
+type ApplySteps = (surface: Surface, steps: readonly Step[], env: Environment) => Promise<Surface>;
+
+/** What the making of a layer needs: its parent is known. */
+interface Making extends Environment {
+  readonly parent: Size;
+  readonly applySteps: ApplySteps;
+}
+
+/**
+ * Lays layers over a settled still, one on top of the other; gives a settled one back. What lies outside of it is cut
+ * off.
+ * @throws DeliveryError InvalidParameter for layers that only a video can have, for a missing amount; NotFound for a
+ *   picture that isn't there; and as `openPicture`
+ */
+export async function applyLayers(
+  base: Surface,
+  layers: readonly Layer[],
+  env: Environment,
+  applySteps: ApplySteps,
+): Promise<Surface> {
+  let now = base;
+  for (const layer of layers) {
+    const parent = { width: now.width, height: now.height };
+    const { input, result } = await made(layer, { ...env, parent, applySteps });
+    now = await join(now, layer, surfaceOf(result), valuesOf(input, result, { parent }));
+  }
+  return now;
+}
+
+async function made(layer: Layer, env: Making): Promise<Made> {
+  const kept = KEPT.get(env.inputs) ?? { bytes: 0, bySize: new Map<string, Map<Layer, Made>>() };
+  KEPT.set(env.inputs, kept);
+  const size = `${env.parent.width}x${env.parent.height}`;
+  const before = kept.bySize.get(size)?.get(layer);
+  if (before !== undefined) return before;
+  const after = await make(layer, env);
+  const { length } = after.result.data;
+  if (kept.bytes + length <= KEPT_BYTES_MAX) {
+    kept.bytes += length;
+    const ofSize = kept.bySize.get(size) ?? new Map<Layer, Made>();
+    kept.bySize.set(size, ofSize.set(layer, after));
+  }
+  return after;
+}
+
+async function make(layer: Layer, env: Making): Promise<Made> {
+  if (layer.kind === "video" || layer.kind === "subtitles") {
+    throw new DeliveryError("InvalidParameter", `l-${layer.kind}: Only a video can have such a layer.`);
+  }
+  const steps = withoutAmounts(layer);
+  if (layer.kind === "text") return finish(await renderText(layer.text, layer.style, env), steps, env);
+  const { surface, steps: rest } =
+    layer.kind === "image" ? await pictureOf(layer.path, steps, env) : await canvas(steps, env);
+  return finish(surface, rest, env);
+}
+
+async function finish(surface: Surface, steps: readonly Step[], env: Making): Promise<Made> {
+  const input = { width: surface.width, height: surface.height };
+  return { input, result: await pixelsOf(await env.applySteps(surface, steps, env)) };
+}
+
+/** For `displace` the layer's x and y are no places but how far pixels move. */
+function withoutAmounts(layer: Exclude<Layer, { kind: "subtitles" }>): readonly Step[] {
+  if (layer.placement.mode !== "displace") return layer.steps;
+  return layer.steps.map((step) => {
+    if ("when" in step) return step;
+    const { x: _x, y: _y, ...options } = step.options;
+    return { ...step, options };
+  });
+}
+
+async function join(base: Surface, layer: Layer, top: Surface, values: Values): Promise<Surface> {
+  const { placement } = layer;
+  if (placement.mode === "displace") {
+    const { amounts, rest } = amountsOf(layer, values);
+    return displace(base, top, spotOf(rest, base, top, values), amounts);
+  }
+  const spot = spotOf(placement, base, top, values);
+  if (placement.mode === "cutout") return cutOut(base, top, spot);
+  if (placement.mode === "cutter") return cutTo(base, top, spot);
+  return lay(base, top, spot, placement.mode ?? "over");
+}
+
+/** `x-` and `y-` of the layer say how far pixels move; without them `lx-` and `ly-` do. @throws InvalidParameter */
+function amountsOf(
+  layer: Layer,
+  values: Values,
+): { amounts: { across: number; down: number }; rest: Placement } {
+  const { x: lx, y: ly, ...rest } = layer.placement;
+  const steps = layer.kind === "subtitles" ? [] : layer.steps;
+  const said = (name: "x" | "y"): Options["x"] | undefined =>
+    steps
+      .flatMap((step) => ("when" in step ? [] : [step.options[name]]))
+      .findLast((one) => one !== undefined);
+  const [x, y] = [said("x"), said("y")];
+  const own = x !== undefined || y !== undefined;
+  const across = own ? x : lx;
+  const down = own ? y : ly;
+  if (across === undefined && down === undefined) {
+    throw new DeliveryError("InvalidParameter", "lm-displace needs x- or y-: by how many pixels to move.");
+  }
+  const pixels = (amount: Expression | undefined): number =>
+    amount === undefined ? 0 : evaluate(amount, values);
+  return {
+    amounts: { across: pixels(across), down: pixels(down) },
+    rest: own ? layer.placement : rest,
+  };
+}
+
+/** −1: left or top, 0: middle, 1: right or bottom. */
+const SIDES: Readonly<Record<Position, readonly [across: -1 | 0 | 1, down: -1 | 0 | 1]>> = {
+  center: [0, 0],
+  top: [0, -1],
+  left: [-1, 0],
+  bottom: [0, 1],
+  right: [1, 0],
+  top_left: [-1, -1],
+  top_right: [1, -1],
+  bottom_left: [-1, 1],
+  bottom_right: [1, 1],
+};
+
+/** Where the layer goes. The layer stays within the base as far as it fits. */
+export function spotOf(placement: Placement, base: Size, layer: Size, values: Values): Spot {
+  const { x, y, centreX, centreY } = placement;
+  const named = [x, y, centreX, centreY].some((one) => one !== undefined);
+  const [across, down] = SIDES[named ? (placement.anchor ?? "top_left") : (placement.focus ?? "center")];
+  return {
+    left: along(base.width, layer.width, across, x, centreX, values),
+    top: along(base.height, layer.height, down, y, centreY, values),
+  };
+}
+
+/**
+ * Along one side. Offsets are counted from the anchor inwards, between the edges that are named alike; from the middle,
+ * to the right and downwards. A negative offset from the left or the top counts from the other edge.
+ */
+function along(
+  base: number,
+  layer: number,
+  side: -1 | 0 | 1,
+  edge: Expression | undefined,
+  centre: Expression | undefined,
+  values: Values,
+): number {
+  const free = base - layer;
+  const offset = Math.round(evaluate(edge ?? centre ?? 0, values));
+  let at: number;
+  if (edge === undefined && centre !== undefined) {
+    const middle =
+      side === 0 ? base / 2 + offset : side === 1 || offset < 0 ? base - Math.abs(offset) : offset;
+    at = Math.round(middle - layer / 2);
+  } else if (side === 0) at = Math.round(free / 2) + offset;
+  else at = side === 1 || offset < 0 ? free - Math.abs(offset) : offset;
+  return Math.max(Math.min(0, free), Math.min(Math.max(0, free), at));
+}

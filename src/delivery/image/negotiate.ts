@@ -1,0 +1,116 @@
+/** Which format a picture is written in. */
+import type { Metadata } from "sharp";
+import { DeliveryError } from "../errors.ts";
+import { AUTO_AVIF_PIXELS, AUTO_WEBP_PIXELS } from "../limits.ts";
+import type { Colour, Format, FormatChoice } from "../plan/plan.ts";
+import type { ClientHints } from "./job.ts";
+import type { Memory, Surface } from "./surface.ts";
+
+/** What the steps said of the result; the last word of each counts. */
+export interface Output {
+  readonly format: FormatChoice;
+  readonly quality: number;
+  /** The URL names the quality. */
+  readonly explicitQuality: boolean;
+  readonly progressive: boolean;
+  readonly lossless: boolean;
+  readonly colourProfile: boolean;
+  readonly metadata: boolean;
+  /** Its fine edges are what AVIF smooths away. */
+  readonly unsharp: boolean;
+  /** What shows through where a picture with transparency becomes a JPEG. */
+  readonly background: Colour | undefined;
+}
+
+type Source = Pick<Metadata, "format" | "compression">;
+type Result = Pick<Surface, "width" | "height" | "alpha" | "pages">;
+
+/** `auto` never spends on an encoder what the picture's size makes too dear. @throws DeliveryError InvalidParameter */
+export function chooseFormat(source: Source, result: Result, output: Output, hints: ClientHints): Format {
+  const { format } = output;
+  if (format === "auto") return accepted(result, output, hints) ?? widelyRead(source, result);
+  if (format === "source") return alike(source, result) ?? widelyRead(source, result);
+  if (format === "svg") {
+    throw new DeliveryError(
+      "InvalidParameter",
+      "f can't be svg here: only an SVG that isn't changed stays one.",
+    );
+  }
+  if (format !== "mp4" && format !== "webm") return format;
+  throw new DeliveryError("InvalidParameter", `f can't be ${format} here: the source is a picture.`);
+}
+
+/** The best of what the client says that it reads, as far as the picture and the budget allow. */
+function accepted(
+  { width, height, pages }: Result,
+  { colourProfile, lossless, unsharp }: Output,
+  { accepts }: ClientHints,
+): Format | undefined {
+  const pixels = width * height * pages;
+  const avif = pages === 1 && !colourProfile && !lossless && !unsharp && pixels <= AUTO_AVIF_PIXELS;
+  if (avif && accepts.includes("avif")) return "avif";
+  return accepts.includes("webp") && pixels <= AUTO_WEBP_PIXELS ? "webp" : undefined;
+}
+
+/** What everything reads. A JPEG that has become transparent in places is none any more. */
+function widelyRead({ format }: Source, { alpha, pages }: Result): Format {
+  if (pages > 1) return "gif";
+  return format === "png" || format === "svg" || alpha ? "png" : "jpeg";
+}
+
+/** The source's own format, where it can be written. */
+function alike({ format, compression }: Source, { pages }: Result): Format | undefined {
+  if (format === "heif") return compression === "av1" && pages === 1 ? "avif" : undefined;
+  if (format === "webp" || format === "gif") return format;
+  return pages === 1 && (format === "jpeg" || format === "png" || format === "tiff") ? format : undefined;
+}
+
+/** Formats that hold several frames. */
+export const moves = (format: FormatChoice): boolean => format === "gif" || format === "webp";
+
+/** Pixels up to which drawings are also encoded without loss: that may well be smaller, and is cheap. */
+const DRAWING_PIXELS = 300_000;
+/** Pixels up to which a second lossy encoder is tried, at about 0.1 µs each: small AVIFs are often not the smallest. */
+const SECOND_PIXELS = 120_000;
+
+export interface Candidate {
+  readonly format: Format;
+  /** Worth it for drawings only. */
+  readonly lossless: boolean;
+}
+
+/**
+ * What else is worth a try for `auto`, so that the smallest wins: screenshots, logos and drawings, which come as PNG,
+ * GIF or SVG, are often smallest without loss, and small pictures as WebP.
+ */
+export function alternatives(
+  source: Source,
+  { width, height, pages }: Result,
+  chosen: Format,
+  { format, lossless, metadata, colourProfile }: Output,
+  { accepts }: ClientHints,
+): Candidate[] {
+  if (format !== "auto" || lossless || metadata || colourProfile || pages > 1) return [];
+  if (chosen !== "avif" && chosen !== "webp") return [];
+  const pixels = width * height;
+  const webp = accepts.includes("webp");
+  const drawn = source.format === "png" || source.format === "gif" || source.format === "svg";
+  const candidates: Candidate[] = [];
+  if (drawn && pixels <= DRAWING_PIXELS) candidates.push({ format: webp ? "webp" : "png", lossless: true });
+  if (chosen === "avif" && webp && pixels <= SECOND_PIXELS)
+    candidates.push({ format: "webp", lossless: false });
+  return candidates;
+}
+
+/** Colours of a drawing; photographs have more on their first few thousand pixels. */
+const DRAWING_COLOURS_MAX = 1024;
+
+/** Whether a lossless encoder has a chance. */
+export function isDrawing({ data, channels }: Memory): boolean {
+  const colours = new Set<number>();
+  for (let n = 0; n < data.length; n += channels) {
+    colours.add((data[n]! << 16) | (data[n + 1]! << 8) | data[n + 2]!);
+    if (colours.size > DRAWING_COLOURS_MAX) return false;
+  }
+  return true;
+}

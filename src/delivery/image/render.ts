@@ -1,0 +1,242 @@
+/**
+ * From bytes to bytes. Runs in renderer processes only: the codecs are the part of Windlass that strangers' bytes are
+ * most likely to break.
+ */
+import { gunzipSync } from "node:zlib";
+import sharp, { type Metadata } from "sharp";
+import { DeliveryError } from "../errors.ts";
+import type { Options, Plan, Step } from "../plan/plan.ts";
+import { firstFrame } from "./animation.ts";
+import { asDeliveryError, openPicture, type Opened } from "./decode.ts";
+import { encode, type Encoding } from "./encode.ts";
+import { factsOf } from "./facts.ts";
+import type { Job, Picture } from "./job.ts";
+import { alternatives, chooseFormat, isDrawing, moves, type Output } from "./negotiate.ts";
+import { applySteps } from "./rendersteps.ts";
+import { copyOf, pixelsOf, settle, type Environment, type Surface } from "./surface.ts";
+import { isSvg, sanitizeSvg } from "./svg.ts";
+
+export { prepareCodecs } from "./decode.ts";
+
+const MEDIA_TYPES = {
+  jpeg: "image/jpeg",
+  png: "image/png",
+  webp: "image/webp",
+  avif: "image/avif",
+  gif: "image/gif",
+  tiff: "image/tiff",
+} as const;
+
+/**
+ * Renders the first source; the others are layers' pictures and fonts in the order of `job.inputs`.
+ * @throws DeliveryError UnsupportedSource, DamagedSource, LimitExceeded, InvalidParameter, NotAvailable …
+ */
+export async function render(sources: readonly Buffer[], job: Job): Promise<Picture> {
+  const [source = Buffer.alloc(0), ...inputs] = sources;
+  try {
+    if (job.kind === "facts") return await factsOf(source, job);
+    const env = environment(job, new Map(job.inputs.map((path, n) => [path, inputs[n]!])));
+    return await picture(source, job, env);
+  } catch (error) {
+    throw asDeliveryError(error);
+  }
+}
+
+function environment(job: Job, inputs: Environment["inputs"]): Environment {
+  const { resultPixels, resultSide } = job.limits;
+  return {
+    job,
+    inputs,
+    headers: [],
+    parent: undefined,
+    spend({ width, height }, pages = 1) {
+      if (!(width >= 1 && height >= 1)) {
+        throw new DeliveryError("InvalidParameter", "The picture would have no pixels.");
+      }
+      if (Math.max(width, height) > resultSide) {
+        throw new DeliveryError(
+          "LimitExceeded",
+          `${width} by ${height}: no side may be longer than ${resultSide} pixels.`,
+        );
+      }
+      if (width * height * pages > resultPixels) {
+        throw new DeliveryError(
+          "LimitExceeded",
+          `${width} by ${height} pixels${pages > 1 ? ` in ${pages} frames` : ""} are more than ${resultPixels}.`,
+        );
+      }
+    },
+  };
+}
+
+async function picture(source: Buffer, job: Job, env: Environment): Promise<Picture> {
+  const { plan, hints } = job;
+  const opened = await openPicture(source, job, {
+    pages: said(plan.steps, "pages").at(-1),
+    animated: mayMove(plan),
+  });
+  const { metadata } = opened;
+  let output = outputOf(plan);
+  const input = surfaceOf(opened);
+  const made = await withoutIdleAlpha(
+    await applySteps(input, plan.steps, env, (options) => {
+      output = heard(output, options);
+    }),
+  );
+  const changed = made !== input;
+  const { headers } = env;
+  if (!changed && metadata.format === "svg" && keepsVector(output)) {
+    const data = sanitizeSvg(isSvg(source) ? source : gunzipSync(source));
+    return { data, type: "image/svg+xml", width: made.width, height: made.height, headers };
+  }
+  let last = made;
+  let format = chooseFormat(metadata, last, output, hints);
+  if (last.pages > 1 && !moves(format)) {
+    last = await firstFrame(last);
+    format = chooseFormat(metadata, last, output, hints);
+  }
+  env.spend(last, last.pages);
+  if (output.metadata && last.memory !== undefined && last.pages === 1) {
+    last = await withMetadataOf(source, job, last);
+  }
+  const encoding = { format, output, saveData: hints.saveData === true, animation: metadata };
+  const { data, type } = await smallest(last, encoding, metadata, job);
+  if (!changed && data.length >= source.length && (await mayStay(source, opened, output, hints))) {
+    const own = MEDIA_TYPES[metadata.format as keyof typeof MEDIA_TYPES] ?? type;
+    return { data: source, type: own, width: last.width, height: last.height, headers };
+  }
+  return { data, type, width: last.width, height: last.height, headers };
+}
+
+/** Work on pixels leaves an alpha channel behind. Where nothing is transparent, what was a JPEG may be one again. */
+async function withoutIdleAlpha(surface: Surface): Promise<Surface> {
+  const { memory, fresh, alpha } = surface;
+  if (!alpha || !fresh || memory?.channels !== 4) return surface;
+  const { data } = memory;
+  for (let n = 3; n < data.length; n += 4) if (data[n] !== 255) return surface;
+  return settle({ ...surface, image: surface.image.removeAlpha(), alpha: false, fresh: false });
+}
+
+/** The result, or what else was worth a try where that is smaller. @throws DeliveryError LimitExceeded */
+async function smallest(
+  surface: Surface,
+  encoding: Encoding,
+  source: Metadata,
+  { hints, limits }: Job,
+): Promise<{ data: Buffer; type: string }> {
+  const { format, output } = encoding;
+  const others = alternatives(source, surface, format, output, hints);
+  const ready = others.length === 0 ? surface : await settle(surface);
+  const last = others.length === 0 ? ready : { ...ready, image: copyOf(ready) };
+  let data = await encode(last, encoding).toBuffer();
+  let type: string = MEDIA_TYPES[format];
+  for (const { format: other, lossless } of others) {
+    if (lossless && ready.memory !== undefined && !isDrawing(ready.memory)) continue;
+    const tried = { ...encoding, format: other, output: { ...output, lossless } };
+    const result = await encode({ ...ready, image: copyOf(ready) }, tried).toBuffer();
+    if (result.length >= data.length) continue;
+    data = result;
+    type = MEDIA_TYPES[other];
+  }
+  if (data.length <= limits.resultBytes) return { data, type };
+  throw new DeliveryError("LimitExceeded", `The result has more than ${limits.resultBytes} bytes.`);
+}
+
+const keepsVector = ({ format }: Output): boolean =>
+  format === "svg" || format === "auto" || format === "source";
+
+/**
+ * Whether a source in which nothing was changed may be served as it is: the client reads it, and it says nothing that
+ * results don't say, such as where it was taken.
+ */
+async function mayStay(
+  source: Buffer,
+  { pages }: Opened,
+  output: Output,
+  { accepts }: Job["hints"],
+): Promise<boolean> {
+  const { format, explicitQuality, progressive, lossless, colourProfile, metadata } = output;
+  if (format !== "auto" && format !== "source") return false;
+  if (explicitQuality || progressive || lossless || colourProfile || metadata) return false;
+  const whole = await sharp(source).metadata();
+  const silent =
+    whole.exif === undefined &&
+    whole.xmp === undefined &&
+    whole.iptc === undefined &&
+    whole.icc === undefined;
+  const read =
+    whole.format === "jpeg" ||
+    whole.format === "png" ||
+    whole.format === "gif" ||
+    (whole.format === "webp" && (format === "source" || accepts.includes("webp")));
+  const complete = (whole.pages ?? 1) === pages;
+  return complete && silent && read && (whole.comments ?? []).length === 0 && (whole.orientation ?? 1) === 1;
+}
+
+/** The source's EXIF, XMP and IPTC on pixels that were worked on, which have none. */
+async function withMetadataOf(source: Buffer, job: Job, made: Surface): Promise<Surface> {
+  const { data, width, height } = await pixelsOf(made);
+  const { image } = surfaceOf(await openPicture(source, job, { animated: false }));
+  const base = image.resize({ width, height, fit: "fill" });
+  base.composite([{ input: data, raw: { width, height, channels: 4 }, blend: "source" }]);
+  return { ...made, image: made.alpha ? base : base.removeAlpha(), fresh: false };
+}
+
+/** Whether the result may be an animation; what only a still can be needs no more than the first frame. */
+function mayMove({ steps, defaults }: Plan): boolean {
+  const last = steps.findLastIndex((step) => "options" in step && step.options.format !== undefined);
+  const formats = said(steps.slice(Math.max(0, last)), "format");
+  return [...formats, ...(last < 0 ? [defaults.format] : [])].some(
+    (format) => format === "auto" || format === "source" || moves(format),
+  );
+}
+
+/** What is said anywhere, conditions included, in the order of the steps. */
+function said<Name extends keyof Options>(steps: readonly Step[], name: Name): Options[Name][] {
+  return steps.flatMap((step) => {
+    if ("when" in step) return [...said(step.then, name), ...said(step.otherwise, name)];
+    const value = step.options[name];
+    return value === undefined ? [] : [value];
+  });
+}
+
+/** Upright, as EXIF says. */
+function surfaceOf({ image, metadata, pages }: Opened): Surface {
+  const { width, height } = metadata.autoOrient;
+  const turned = (metadata.orientation ?? 1) > 1 && pages === 1;
+  return {
+    image: turned ? image.autoOrient() : image,
+    width,
+    height: pages > 1 ? (metadata.pageHeight ?? height / pages) : height,
+    alpha: metadata.hasAlpha,
+    pages,
+    fresh: true,
+  };
+}
+
+const outputOf = ({ defaults }: Plan): Output => ({
+  ...defaults,
+  explicitQuality: false,
+  progressive: false,
+  lossless: false,
+  colourProfile: false,
+  metadata: false,
+  unsharp: false,
+  background: undefined,
+});
+
+/** With what a step says of the result. */
+function heard(output: Output, options: Readonly<Partial<Options>>): Output {
+  const { background, unsharp, quality } = options;
+  return {
+    format: options.format ?? output.format,
+    quality: quality ?? output.quality,
+    explicitQuality: output.explicitQuality || quality !== undefined,
+    progressive: options.progressive ?? output.progressive,
+    lossless: options.lossless ?? output.lossless,
+    colourProfile: options.colourProfile ?? output.colourProfile,
+    metadata: options.metadata ?? output.metadata,
+    unsharp: output.unsharp || unsharp !== undefined,
+    background: background?.kind === "colour" ? background.colour : output.background,
+  };
+}

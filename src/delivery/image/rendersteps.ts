@@ -1,0 +1,234 @@
+/** What a step does to a picture, in which order. */
+import { DeliveryError } from "../errors.ts";
+import { holds } from "../plan/expression.ts";
+import type { Colour, Layer, Options, Step } from "../plan/plan.ts";
+import { eachFrame, firstFrame } from "./animation.ts";
+import { flattened, putUnder } from "./background.ts";
+import { distort, distortedSize } from "./distort.ts";
+import {
+  adjustColours,
+  adjustSharpness,
+  colorize,
+  gradientOver,
+  replaceColour,
+  shadow,
+  shadowedSize,
+  unsharp,
+} from "./effects.ts";
+import { applyLayers } from "./layers.ts";
+import { applyModel } from "./models.ts";
+import { valuesOf, type Values } from "./resolve.ts";
+import { border, borderedSize, fade, flip, rotate, round, trim, turnedSize } from "./shape.ts";
+import { resize, resizedSize } from "./size.ts";
+import { settle, type Environment, type Size, type Surface } from "./surface.ts";
+
+type StepOptions = Readonly<Partial<Options>>;
+
+interface Work {
+  readonly options: StepOptions;
+  readonly values: Values;
+  readonly env: Environment;
+  /** Frames of the whole, while one of them is worked on. */
+  readonly pages: number;
+}
+
+interface Operation {
+  /** The options that call for it. */
+  readonly on: readonly (keyof Options)[];
+  /** Whether they do, where that isn't all. */
+  readonly when?: (this: void, options: StepOptions) => boolean;
+  /** What it makes of a size. Left out: the same. Undefined: only the picture can tell. */
+  readonly size?: (this: void, from: Size, work: Work) => Size | undefined;
+  /** It takes lazy surfaces and animations as they are; the others get a settled still each time. */
+  readonly whole?: true;
+  readonly apply: (this: void, surface: Surface, work: Work) => Promise<Surface>;
+}
+
+/** Edges are looked for with this threshold where none is given. */
+const TRIM_THRESHOLD = 10;
+const BLACK: Colour = { r: 0, g: 0, b: 0, a: 1 };
+const CLEAR: Colour = { r: 0, g: 0, b: 0, a: 0 };
+
+/**
+ * THE order of operations within a step: first what is shown of the picture and how large, then its colours, then its
+ * outline, then what lies behind it. Layers come last.
+ */
+const ORDER: readonly Operation[] = [
+  {
+    on: ["model"],
+    whole: true,
+    size: () => undefined,
+    apply: async (surface, { options, env }) => applyModel(await firstFrame(surface), options.model!, env),
+  },
+  {
+    on: ["trim"],
+    when: ({ trim: how }) => how !== false,
+    whole: true,
+    size: () => undefined,
+    apply: (surface, { options: { trim: how } }) =>
+      trim(surface, typeof how === "number" ? how : TRIM_THRESHOLD),
+  },
+  {
+    on: ["width", "height", "aspectRatio", "focus"],
+    whole: true,
+    size: (from, { options, values, env, pages }) => resizedSize(from, pages, options, values, env),
+    apply: (surface, { options, values, env }) => resize(surface, options, values, env),
+  },
+  { on: ["flip"], apply: (surface, { options }) => flip(surface, options.flip!) },
+  {
+    on: ["gamma", "brightness", "saturation", "hue", "grayscale", "contrast", "threshold"],
+    apply: (surface, { options }) => adjustColours(surface, options),
+  },
+  { on: ["colourReplace"], apply: (surface, { options }) => replaceColour(surface, options.colourReplace!) },
+  { on: ["colorize"], apply: (surface, { options }) => colorize(surface, options.colorize!) },
+  {
+    on: ["blur", "blurSigma", "sharpen", "sharpenSigma"],
+    apply: (surface, { options }) => adjustSharpness(surface, options),
+  },
+  { on: ["unsharp"], apply: (surface, { options }) => unsharp(surface, options.unsharp!) },
+  {
+    on: ["gradient"],
+    apply: (surface, { options, values }) => gradientOver(surface, options.gradient!, values),
+  },
+  {
+    on: ["distort"],
+    size: (from, { options, values }) => distortedSize(from, options.distort!, values),
+    apply: (surface, { options, values, env }) => distort(surface, options.distort!, values, env),
+  },
+  // A canvas that the picture was set on is part of it, and is rounded with it.
+  {
+    on: ["background"],
+    when: isPadded,
+    apply: (surface, { options }) => under(surface, options.background!),
+  },
+  { on: ["radius"], apply: (surface, { options, values }) => round(surface, options.radius!, values) },
+  {
+    on: ["border"],
+    size: (from, { options, values }) => borderedSize(from, options.border!.width, values),
+    apply: (surface, { options, values, env }) =>
+      border(surface, options.border!, options.radius, values, env),
+  },
+  { on: ["opacity"], apply: (surface, { options }) => fade(surface, options.opacity!) },
+  {
+    on: ["rotate"],
+    when: ({ rotate: degrees }) => typeof degrees === "number",
+    size: (from, { options }) => turnedSize(from, Number(options.rotate)),
+    apply: (surface, { options, env }) =>
+      rotate(surface, Number(options.rotate), behind(surface, options), env),
+  },
+  {
+    on: ["shadow"],
+    size: (from, { options }) => shadowedSize(from, options.shadow!),
+    apply: (surface, { options, env }) => shadow(surface, options.shadow!, env),
+  },
+  {
+    on: ["background"],
+    when: (options) => !isPadded(options) || options.opacity !== undefined,
+    apply: (surface, { options }) => under(surface, options.background!),
+  },
+];
+
+function isPadded({ cropMode, width, height }: StepOptions): boolean {
+  return (cropMode?.startsWith("pad_") ?? false) && (width !== undefined || height !== undefined);
+}
+
+const under = (surface: Surface, background: Options["background"]): Promise<Surface> =>
+  background.kind === "colour" ? flattened(surface, background.colour) : putUnder(surface, background);
+
+/** What fills the corners that turning leaves free. */
+function behind({ alpha }: Surface, { background }: StepOptions): Colour {
+  if (background?.kind === "colour") return background.colour;
+  return alpha || background !== undefined ? CLEAR : BLACK;
+}
+
+/** Hears the options of each step that is done. */
+type Listener = (options: StepOptions) => void;
+
+/**
+ * Applies steps to a picture, or to the picture of a layer. What can be refused by the sizes is refused before any work.
+ * @throws DeliveryError
+ */
+export async function applySteps(
+  surface: Surface,
+  steps: readonly Step[],
+  env: Environment,
+  hear: Listener = () => undefined,
+): Promise<Surface> {
+  const input: Size = { width: surface.width, height: surface.height };
+  foresee(input, surface.pages, steps, { input, env, hear });
+  return run(surface, steps, { input, env, hear });
+}
+
+interface Run {
+  /** What `iw` and `ih` are. */
+  readonly input: Size;
+  readonly env: Environment;
+  readonly hear: Listener;
+}
+
+const isDue = ({ on, when }: Operation, options: StepOptions): boolean =>
+  on.some((name) => options[name] !== undefined) && (when?.(options) ?? true);
+
+/**
+ * Goes through the sizes of all steps as far as they can be told without the picture.
+ * @throws DeliveryError LimitExceeded, InvalidParameter, NotAvailable
+ */
+function foresee(from: Size, pages: number, steps: readonly Step[], how: Run): Size | undefined {
+  const { input, env } = how;
+  let size: Size | undefined = from;
+  for (const step of steps) {
+    if (size === undefined) return undefined;
+    const values = valuesOf(input, size, env);
+    if ("when" in step) {
+      size = foresee(size, pages, holds(step.when, values) ? step.then : step.otherwise, how);
+      continue;
+    }
+    const { options } = step;
+    if (options.background?.kind === "generated") {
+      throw new DeliveryError("NotAvailable", "bg-genfill paints what isn't there; this server can't.");
+    }
+    for (const operation of ORDER) {
+      if (size === undefined || operation.size === undefined || !isDue(operation, options)) continue;
+      size = operation.size(size, { options, values: valuesOf(input, size, env), env, pages });
+      if (size !== undefined) env.spend(size, pages);
+    }
+  }
+  return size;
+}
+
+async function run(surface: Surface, steps: readonly Step[], how: Run): Promise<Surface> {
+  let now = surface;
+  for (const step of steps) {
+    if ("when" in step) {
+      const holding = holds(step.when, valuesOf(how.input, now, how.env));
+      now = await run(now, holding ? step.then : step.otherwise, how);
+      continue;
+    }
+    how.hear(step.options);
+    now = await applyStep(now, step.options, step.layers, how);
+  }
+  return now;
+}
+
+async function applyStep(
+  surface: Surface,
+  options: StepOptions,
+  layers: readonly Layer[],
+  { input, env }: Run,
+): Promise<Surface> {
+  let now = surface;
+  for (const { apply, whole } of ORDER.filter((operation) => isDue(operation, options))) {
+    const { pages } = now;
+    const work: Work = { options, values: valuesOf(input, now, env), env, pages };
+    now =
+      whole === true
+        ? await apply(now, work)
+        : await eachFrame(now, env, async (frame, within) =>
+            apply(await settle(frame), { ...work, env: within }),
+          );
+  }
+  if (layers.length === 0) return now;
+  return eachFrame(now, env, async (frame, within) =>
+    applyLayers(await settle(frame), layers, within, (...these) => applySteps(...these)),
+  );
+}

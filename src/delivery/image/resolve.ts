@@ -1,0 +1,116 @@
+/** Options with their expressions evaluated, now that the sizes are known. */
+import { DeliveryError } from "../errors.ts";
+import { evaluate } from "../plan/expression.ts";
+import type { Expression, Options, Variable } from "../plan/plan.ts";
+import type { Environment, Size } from "./surface.ts";
+
+export type Values = Readonly<Partial<Record<Variable, number>>>;
+
+/** The sizes that expressions and conditions may name: of the render's input, of what it is now, of a layer's parent. */
+export function valuesOf(input: Size, current: Size, { parent }: Pick<Environment, "parent">): Values {
+  return {
+    iw: input.width,
+    ih: input.height,
+    iar: input.width / input.height,
+    cw: current.width,
+    ch: current.height,
+    car: current.width / current.height,
+    ...(parent === undefined
+      ? {}
+      : { bw: parent.width, bh: parent.height, bar: parent.width / parent.height }),
+  };
+}
+
+/**
+ * Pixels, at least 1: a value below 1 is a fraction of `of`.
+ * @throws DeliveryError InvalidParameter for expressions that come to nothing or less
+ */
+export function pixelsOf(length: Expression, of: number, values: Values, name: string): number {
+  const value = evaluate(length, values);
+  if (value <= 0) {
+    throw new DeliveryError("InvalidParameter", `${name} comes to ${value} here. Allowed: what is above 0.`);
+  }
+  return Math.max(1, Math.round(value < 1 ? value * of : value));
+}
+
+/** What the browser says of the width, rounded up, so that not every window makes a picture of its own. */
+const AUTO_STEP = 100;
+
+export interface Wanted {
+  readonly width: number | undefined;
+  readonly height: number | undefined;
+  /** Of the input where only a ratio is wanted. */
+  readonly ratio: number | undefined;
+  /** By which width and height were multiplied. */
+  readonly dpr: number;
+}
+
+/** Beyond these a `dpr` is left out of account. */
+const DPR_PIXELS_MAX = 5000;
+
+/**
+ * Width and height that a step asks for, in pixels.
+ * @throws DeliveryError InvalidParameter for expressions that come to nothing or less
+ */
+export function wantedSize(
+  options: Readonly<Partial<Options>>,
+  from: Size,
+  values: Values,
+  env: Environment,
+): Wanted {
+  const { hints } = env.job;
+  const given = {
+    width: side(options.width, from.width, "w"),
+    height: side(options.height, from.height, "h"),
+  };
+  // What the browser says of the width is in device pixels already.
+  const hinted =
+    options.width === "auto" && hints.width !== undefined
+      ? Math.ceil(hints.width / AUTO_STEP) * AUTO_STEP
+      : undefined;
+  const ratio = ratioOf(options, values);
+  const asked = options.dpr === "auto" ? (hints.dpr ?? 1) : (options.dpr ?? 1);
+  const sized = (dpr: number): Wanted => ({
+    ...bothSides(hinted ?? times(given.width, dpr), times(given.height, dpr), ratio),
+    ratio,
+    dpr,
+  });
+  const wanted = sized(asked);
+  const { width, height } = resultingSize(wanted, from);
+  const usable = Math.min(width, height) >= 1 && Math.max(width, height) <= DPR_PIXELS_MAX;
+  return usable ? wanted : sized(1);
+
+  function side(length: Options["width"] | undefined, of: number, name: string): number | undefined {
+    return length === undefined || length === "auto" ? undefined : pixelsOf(length, of, values, name);
+  }
+}
+
+const times = (side: number | undefined, dpr: number): number | undefined =>
+  side === undefined ? undefined : Math.round(side * dpr);
+
+function ratioOf({ aspectRatio }: Readonly<Partial<Options>>, values: Values): number | undefined {
+  if (aspectRatio === undefined) return undefined;
+  const ratio = evaluate(aspectRatio, values);
+  if (ratio > 0) return ratio;
+  throw new DeliveryError("InvalidParameter", `ar comes to ${ratio} here. Allowed: what is above 0.`);
+}
+
+/** One side and a ratio are two sides. */
+function bothSides(
+  width: number | undefined,
+  height: number | undefined,
+  ratio: number | undefined,
+): Pick<Wanted, "width" | "height"> {
+  if (ratio === undefined) return { width, height };
+  if (width !== undefined) return { width, height: height ?? Math.max(1, Math.round(width / ratio)) };
+  return { width: height === undefined ? undefined : Math.max(1, Math.round(height * ratio)), height };
+}
+
+/** With a side that follows from the picture's own ratio. */
+function resultingSize({ width, height }: Pick<Wanted, "width" | "height">, from: Size): Size {
+  if (width === undefined && height === undefined) return from;
+  return {
+    width: width ?? (height! * from.width) / from.height,
+    height: height ?? (width! * from.height) / from.width,
+  };
+}

@@ -1,0 +1,67 @@
+/** Calls to the operator's own services from a renderer: bounded in time and bytes. */
+import { DeliveryError } from "../errors.ts";
+import type { Service } from "./job.ts";
+
+export interface Call {
+  /** What the message names it. */
+  readonly name: string;
+  readonly service: Service;
+  /** Added to the service's URL. */
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+  readonly type: string;
+  readonly timeoutMs: number;
+  /** Bytes of the answer. Stops a service that doesn't end. */
+  readonly maxBytes: number;
+}
+
+/** The body of a 200. @throws DeliveryError OriginFailed, OriginTimeout */
+export async function call({
+  name,
+  service,
+  path,
+  query,
+  body,
+  type,
+  timeoutMs,
+  maxBytes,
+}: Call): Promise<Buffer> {
+  const url = new URL(service.url);
+  if (path !== "") url.pathname = url.pathname.replace(/\/$/, "") + path;
+  for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
+  const headers: Record<string, string> = { "content-type": type };
+  if (service.token !== undefined) headers["authorization"] = `Bearer ${service.token}`;
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers,
+      body: new Uint8Array(body),
+      redirect: "error",
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    if (response.status !== 200 || response.body === null) {
+      await response.body?.cancel();
+      throw new DeliveryError("OriginFailed", `The ${name} service answered ${response.status}.`);
+    }
+    return await collect(response.body as AsyncIterable<Uint8Array>, maxBytes, name);
+  } catch (error) {
+    if (error instanceof DeliveryError) throw error;
+    if (error instanceof Error && error.name === "TimeoutError") {
+      throw new DeliveryError("OriginTimeout", `The ${name} service took longer than ${timeoutMs} ms.`);
+    }
+    throw new DeliveryError("OriginFailed", `The ${name} service can't be reached.`);
+  }
+}
+
+async function collect(body: AsyncIterable<Uint8Array>, maxBytes: number, name: string): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > maxBytes)
+      throw new DeliveryError("OriginFailed", `The ${name} service sent more than ${maxBytes} bytes.`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,232 @@
+/** Cropping, resizing and padding: the part of a step that every picture goes through. */
+import type { Gravity } from "sharp";
+import type { Colour, Focus, Options, Position } from "../plan/plan.ts";
+import { eachFrame } from "./animation.ts";
+import { underlay } from "./background.ts";
+import { boxOf, focusOn, placeOf } from "./focus.ts";
+import { around, geometryOf, named, resultOf, type Geometry, type Rectangle } from "./geometry.ts";
+import { wantedSize, type Values, type Wanted } from "./resolve.ts";
+import { over, settle, type Environment, type Size, type Surface } from "./surface.ts";
+
+type Adjustments = Readonly<Partial<Options>>;
+type BoxFocus = Extract<Focus, { at: "custom" | "face" | "object" }>;
+
+/**
+ * The size that a step makes of a size. Undefined: only the picture can tell.
+ * @throws DeliveryError InvalidParameter, LimitExceeded
+ */
+export function resizedSize(
+  size: Size,
+  pages: number,
+  options: Adjustments,
+  values: Values,
+  env: Environment,
+): Size | undefined {
+  const wanted = wantedSize(options, size, values, env);
+  const both = wanted.width !== undefined && wanted.height !== undefined;
+  if (!both && shownBox(options, wanted) !== undefined) return undefined;
+  const geometry = geometryOf(size, wanted, options);
+  if (geometry.window !== undefined) named(options, geometry.window, size, values);
+  return spend(size, pages, geometry, env);
+}
+
+/** Gives back the size that comes out. */
+function spend(from: Size, pages: number, geometry: Geometry, env: Environment): Size {
+  const result = resultOf(from, geometry);
+  if (geometry.scaled !== undefined) env.spend(geometry.scaled, pages);
+  env.spend(result, pages);
+  return result;
+}
+
+/** Animations too. @throws DeliveryError InvalidParameter, LimitExceeded */
+export async function resize(
+  surface: Surface,
+  options: Adjustments,
+  values: Values,
+  env: Environment,
+): Promise<Surface> {
+  const wanted = wantedSize(options, surface, values, env);
+  tellDpr(options, wanted.width, env);
+  let now = surface;
+  let { focus } = options;
+  const shown = shownBox(options, wanted);
+  if (shown !== undefined) {
+    const { surface: seen, box } = await boxOf(surface, shown, env);
+    if (box !== undefined) return showBox(seen, box, wanted, options, env);
+    now = seen;
+    focus = { at: "auto" };
+  }
+  const geometry = geometryOf(now, wanted, options);
+  spend(now, now.pages, geometry, env);
+  const { window, scaled, crop } = geometry;
+  let cut: Rectangle | undefined;
+  if (window !== undefined) {
+    cut = named(options, window, now, values);
+    if (cut === undefined) {
+      const found = await focusOn(now, focus, window, env);
+      now = found.surface;
+      cut = around(found.point, window, now);
+    }
+  }
+  now = await cutAndScale(now, cut, { ...(scaled && { scaled }), ...(crop && { crop }) }, focus, env);
+  return geometry.pad === undefined ? now : pad(now, geometry.pad, options, env);
+}
+
+/** ImageKit's answer to client hints: how many pixels of the picture lie on one of the layout. */
+function tellDpr(options: Adjustments, width: number | undefined, env: Environment): void {
+  const { hints } = env.job;
+  if (options.width !== "auto" || hints.width === undefined || width === undefined) return;
+  if (env.parent !== undefined || env.headers.includes("Content-DPR")) return;
+  const dpr = width / (hints.width / (hints.dpr ?? 1));
+  env.headers.push("Content-DPR", String(Number(dpr.toFixed(2))));
+}
+
+/**
+ * The focus whose box is shown, rather than kept in sight only: where both sides are given and something must be cut
+ * off; faces and objects also where neither side is.
+ */
+function shownBox(
+  { focus, crop = "maintain_ratio", cropMode }: Adjustments,
+  { width, height }: Wanted,
+): BoxFocus | undefined {
+  if (focus?.at !== "custom" && focus?.at !== "face" && focus?.at !== "object") return undefined;
+  const cuts = crop === "maintain_ratio" || crop === "maintain_ratio_no_enlarge";
+  if (cropMode !== undefined || !cuts) return undefined;
+  if (width !== undefined && height !== undefined) return focus;
+  return width === undefined && height === undefined && focus.at !== "custom" ? focus : undefined;
+}
+
+/** The box and no more than the ratio asks for, closer or farther by the zoom. */
+async function showBox(
+  surface: Surface,
+  box: Rectangle,
+  { width, height, ratio }: Wanted,
+  { zoom = 1, crop, focus }: Adjustments,
+  env: Environment,
+): Promise<Surface> {
+  const both = width !== undefined && height !== undefined;
+  const shape = both ? width / height : ratio;
+  const cut = grow(box, focus?.at === "custom" ? 1 : zoom, shape, surface);
+  const part = await cutAndScale(surface, cut, {}, undefined, env);
+  if (!both) return part;
+  const geometry = geometryOf(
+    part,
+    { width, height, ratio: undefined, dpr: 1 },
+    crop === undefined ? {} : { crop },
+  );
+  spend(part, part.pages, geometry, env);
+  const { window, ...rest } = geometry;
+  const inner = window === undefined ? undefined : around(placeOf(undefined), window, part);
+  return cutAndScale(await settle(part), inner, rest, undefined, env);
+}
+
+/** A box made larger (zoom below 1) or smaller around its middle, and of the wanted ratio, within the picture. */
+function grow(box: Rectangle, zoom: number, ratio: number | undefined, whole: Size): Rectangle {
+  let width = box.width / zoom;
+  let height = box.height / zoom;
+  if (ratio !== undefined) {
+    if (width / height < ratio) width = height * ratio;
+    else height = width / ratio;
+  }
+  // Beyond the picture there is nothing to show; the ratio is kept.
+  const fits = ratio === undefined ? 1 : Math.min(1, whole.width / width, whole.height / height);
+  const within = (length: number, all: number): number =>
+    Math.max(1, Math.min(all, Math.round(length * fits)));
+  const middle = {
+    x: (box.left + box.width / 2) / whole.width,
+    y: (box.top + box.height / 2) / whole.height,
+  };
+  return around(middle, { width: within(width, whole.width), height: within(height, whole.height) }, whole);
+}
+
+/** What sharp calls the places that it can crop around by itself, in the same run as it resizes. */
+const GRAVITIES: Readonly<Record<Position, Gravity>> = {
+  center: "centre",
+  top: "north",
+  bottom: "south",
+  left: "west",
+  right: "east",
+  top_left: "northwest",
+  top_right: "northeast",
+  bottom_left: "southwest",
+  bottom_right: "southeast",
+};
+
+/** How sharp can crop while it resizes; of an animation it can't look for what catches the eye. */
+function cropOf(focus: Focus | undefined, pages: number): Gravity | undefined {
+  if (focus === undefined) return "centre";
+  if (focus.at === "auto" || focus.at === "entropy") {
+    if (pages > 1) return undefined;
+    return focus.at === "auto" ? "attention" : "entropy";
+  }
+  return Object.hasOwn(GRAVITIES, focus.at) ? GRAVITIES[focus.at as Position] : undefined;
+}
+
+const same = (one: Size, other: Size): boolean => one.width === other.width && one.height === other.height;
+const sizeOf = ({ width, height }: Size): Size => ({ width, height });
+
+/** In one pipeline, so that decoders may shrink while they decode. */
+async function cutAndScale(
+  surface: Surface,
+  cut: Rectangle | undefined,
+  { scaled, crop }: Pick<Geometry, "scaled" | "crop">,
+  focus: Focus | undefined,
+  env: Environment,
+): Promise<Surface> {
+  const part = cut !== undefined && !same(cut, surface) ? cut : undefined;
+  const from = part ?? surface;
+  const resizes = scaled !== undefined && (crop !== undefined || !same(scaled, from));
+  if (part === undefined && !resizes) return surface;
+  const ready = surface.fresh ? surface : await settle(surface);
+  const { image } = ready;
+  if (part !== undefined) image.extract(part);
+  if (!resizes) return { ...ready, ...sizeOf(from), image, fresh: false };
+  if (crop === undefined) {
+    image.resize({ ...sizeOf(scaled), fit: "fill" });
+    return { ...ready, ...sizeOf(scaled), image, fresh: false };
+  }
+  const position = cropOf(focus, ready.pages);
+  if (position !== undefined) {
+    image.resize({ ...sizeOf(crop), fit: "cover", position });
+    return { ...ready, ...sizeOf(crop), image, fresh: false };
+  }
+  const by = ready.width / scaled.width;
+  const shown = { width: Math.round(crop.width * by), height: Math.round(crop.height * by) };
+  const { surface: seen, point } = await focusOn(ready, focus, shown, env);
+  const box = around(point, crop, scaled);
+  return {
+    ...seen,
+    ...sizeOf(crop),
+    image: seen.image.resize({ ...sizeOf(scaled), fit: "fill" }).extract(box),
+    fresh: false,
+  };
+}
+
+const BLACK: Colour = { r: 0, g: 0, b: 0, a: 1 };
+const CLEAR: Colour = { r: 0, g: 0, b: 0, a: 0 };
+
+/** Sets the picture on a canvas, on the side that the focus names. Black is what ImageKit takes where nothing is said. */
+async function pad(surface: Surface, to: Size, options: Adjustments, env: Environment): Promise<Surface> {
+  if (surface.width >= to.width && surface.height >= to.height) return surface;
+  const place = placeOf(options.focus);
+  const left = Math.round((to.width - surface.width) * place.x);
+  const top = Math.round((to.height - surface.height) * place.y);
+  const background = options.background ?? { kind: "colour", colour: surface.alpha ? CLEAR : BLACK };
+  if (background.kind !== "colour") {
+    return eachFrame(surface, env, async (frame) => {
+      const ready = await settle(frame);
+      const under = await underlay(ready, to, background);
+      return settle(await over(under, ready, { left, top }));
+    });
+  }
+  // A colour that is seen through is laid under everything at once, later in the step.
+  const { r, g, b, a } = background.colour.a < 1 ? CLEAR : background.colour;
+  const image = surface.image.extend({
+    left,
+    top,
+    right: to.width - surface.width - left,
+    bottom: to.height - surface.height - top,
+    background: { r, g, b, alpha: a },
+  });
+  return { ...surface, ...sizeOf(to), image, alpha: surface.alpha || a < 1, fresh: false };
+}

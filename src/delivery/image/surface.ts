@@ -1,0 +1,146 @@
+/** A picture under way, as the operations of a renderer hand it to each other. */
+import sharp, { type Channels, type Sharp } from "sharp";
+import type { Job } from "./job.ts";
+
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Pixels in sRGB, eight bits a channel, all frames one below the other. */
+export interface Memory extends Size {
+  readonly data: Buffer;
+  readonly channels: Channels;
+}
+
+/**
+ * Lazy: `image` is a pipeline whose result has this size. A pipeline of sharp has an order of its own and does each
+ * operation once: what needs another, or pixels, settles it first. Operations use up the surface that they are given;
+ * what only looks at one works on a copy (`copyOf`).
+ */
+export interface Surface extends Size {
+  readonly image: Sharp;
+  readonly alpha: boolean;
+  /** Frames; 1 for a still. `height` is that of one frame. */
+  readonly pages: number;
+  /** Nothing is in the pipeline yet but the source and its orientation. */
+  readonly fresh: boolean;
+  /** What the pipeline begins from, unless that is a source. */
+  readonly memory?: Memory;
+}
+
+/** What all operations of one render share. */
+export interface Environment {
+  readonly job: Job;
+  /** Bytes of layers' pictures and fonts by the path in the plan. */
+  readonly inputs: ReadonlyMap<string, Buffer>;
+  /** Headers that the result will carry; operations add to them. Flat: name, value. */
+  readonly headers: string[];
+  /** The immediate parent of the layer that is made; undefined for the base. */
+  readonly parent: Size | undefined;
+  /**
+   * Called before an operation makes a picture of that size.
+   * @throws DeliveryError LimitExceeded beyond what one operation may make
+   */
+  spend(size: Size, pages?: number): void;
+}
+
+/** Pixels of one frame, four channels of eight bits. */
+export interface Pixels extends Size {
+  readonly data: Buffer;
+}
+
+/** A surface over pixels that nobody else writes to. */
+export function fromMemory(memory: Memory, pages: number): Surface {
+  const { data, width, height, channels } = memory;
+  const frame = height / pages;
+  const image = sharp(data, {
+    limitInputPixels: false,
+    // All of them: sharp takes raw pixels for one page unless told so.
+    pages: -1,
+    raw: { width, height, channels, ...(pages > 1 ? { pageHeight: frame } : {}) },
+  });
+  return { image, width, height: frame, alpha: channels === 4, pages, fresh: true, memory };
+}
+
+/** Runs the pipeline; the result is a surface over pixels. Costs nothing where it is one already. */
+export async function settle(surface: Surface): Promise<Surface> {
+  const { image, pages, fresh, memory } = surface;
+  if (fresh && memory !== undefined) return fromMemory(memory, pages);
+  const { data, info } = await image
+    .toColourspace("srgb")
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  return fromMemory({ data, width, height, channels }, pages);
+}
+
+/** A pipeline of its own with the same result. sharp copies what isn't in memory yet. */
+export const copyOf = ({ image, pages, fresh, memory }: Surface): Sharp =>
+  fresh && memory !== undefined ? fromMemory(memory, pages).image : image.clone();
+
+/** The pixels of a still, to be written to. */
+export async function pixelsOf(surface: Surface): Promise<Pixels> {
+  const { fresh, memory } = surface;
+  if (fresh && memory?.channels === 4) {
+    return { data: Buffer.from(memory.data), width: memory.width, height: memory.height };
+  }
+  const image = fresh && memory !== undefined ? copyOf(surface) : surface.image;
+  const { data, info } = await image
+    .toColourspace("srgb")
+    .ensureAlpha()
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true });
+  return { data, width: info.width, height: info.height };
+}
+
+export const surfaceOf = ({ data, width, height }: Pixels): Surface =>
+  fromMemory({ data, width, height, channels: 4 }, 1);
+
+/** A surface of one colour. `a` 0–1. */
+export function blank(
+  { width, height }: Size,
+  colour: { r: number; g: number; b: number; a: number },
+): Surface {
+  const { r, g, b, a } = colour;
+  const image = sharp({
+    create: { width, height, channels: 4, background: { r, g, b, alpha: a } },
+    limitInputPixels: false,
+  });
+  return { image, width, height, alpha: true, pages: 1, fresh: true };
+}
+
+/** `top` over `base`, whose size is kept; what lies outside is cut off. */
+export async function over(
+  base: Surface,
+  top: Surface,
+  at: { left: number; top: number },
+  blend: "over" | "multiply" | "dest-out" | "dest-in" = "over",
+): Promise<Surface> {
+  const left = Math.round(at.left);
+  const topEdge = Math.round(at.top);
+  const cut = {
+    left: Math.max(0, -left),
+    top: Math.max(0, -topEdge),
+    width: Math.min(top.width, base.width - left) - Math.max(0, -left),
+    height: Math.min(top.height, base.height - topEdge) - Math.max(0, -topEdge),
+  };
+  if (cut.width <= 0 || cut.height <= 0) return base;
+  const pixels = await pixelsOf(top);
+  const whole = cut.width === pixels.width && cut.height === pixels.height;
+  const raw = { width: pixels.width, height: pixels.height, channels: 4 as const };
+  const input = whole
+    ? pixels.data
+    : await sharp(pixels.data, { raw, limitInputPixels: false }).extract(cut).raw().toBuffer();
+  const ready = base.fresh ? base : await settle(base);
+  const image = ready.image.composite([
+    {
+      input,
+      raw: { width: cut.width, height: cut.height, channels: 4 },
+      left: Math.max(0, left),
+      top: Math.max(0, topEdge),
+      blend,
+    },
+  ]);
+  return { ...ready, image, alpha: true, fresh: false };
+}

@@ -1,0 +1,81 @@
+/** Trying again, and knowing when not to: retries with back-off, and a circuit breaker for origins that are down. */
+import { DeliveryError } from "../errors.ts";
+
+/** Tries in all, and the pause before the second; it doubles. */
+const TRIES = 3;
+const PAUSE_MS = 100;
+/** Failures one after the other that open the circuit, and how long it stays open. */
+const FAILURES_MAX = 5;
+const OPEN_MS = 5000;
+
+/**
+ * What an origin says of one request and would say again: no reason to retry, and no sign that the origin is down. Else
+ * five odd URLs would close it to everybody.
+ */
+export class LastingFailure extends DeliveryError {
+  constructor(message: string) {
+    super("OriginFailed", message);
+  }
+}
+
+/** Statuses below 500 that are about the moment: a timeout, too early, too many requests. */
+const PASSING: readonly number[] = [408, 425, 429];
+
+/** For answers that nobody expected of an origin. */
+export const failureOf = (status: number, message: string): DeliveryError =>
+  status < 500 && !PASSING.includes(status)
+    ? new LastingFailure(message)
+    : new DeliveryError("OriginFailed", message);
+
+/** What may be gone in a moment; what our credentials or limits cause is not. */
+const isPassing = (error: unknown): boolean =>
+  error instanceof DeliveryError &&
+  !(error instanceof LastingFailure) &&
+  (error.code === "OriginFailed" || error.code === "OriginTimeout");
+
+export class Attempts {
+  #failures = 0;
+  #openUntil = 0;
+
+  /**
+   * @throws DeliveryError ServiceUnavailable while the circuit is open; after it one request tries, and closes or opens
+   * it again
+   */
+  async run<T>(once: () => Promise<T>): Promise<T> {
+    const now = Date.now();
+    if (now < this.#openUntil) {
+      const seconds = Math.max(1, Math.ceil((this.#openUntil - now) / 1000));
+      throw new DeliveryError(
+        "ServiceUnavailable",
+        "The origin failed several times and is left alone for a moment.",
+        ["Retry-After", String(seconds)],
+      );
+    }
+    const halfOpen = this.#failures >= FAILURES_MAX;
+    // While one tries, the others are told to wait.
+    if (halfOpen) this.#openUntil = now + OPEN_MS;
+    for (let tries = 1; ; tries++) {
+      try {
+        const result = await once();
+        this.#failures = 0;
+        this.#openUntil = 0;
+        return result;
+      } catch (error) {
+        if (!isPassing(error)) {
+          this.#failures = 0;
+          this.#openUntil = 0;
+          throw error;
+        }
+        // Of timeouts the client has waited for one already.
+        const again = tries < TRIES && !halfOpen && (error as DeliveryError).code !== "OriginTimeout";
+        if (!again) {
+          if (++this.#failures >= FAILURES_MAX) this.#openUntil = Date.now() + OPEN_MS;
+          throw error;
+        }
+        await new Promise((resolve) =>
+          setTimeout(resolve, PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random())),
+        );
+      }
+    }
+  }
+}

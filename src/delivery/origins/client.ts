@@ -1,0 +1,64 @@
+/** What every kind of origin can do: the one interface between delivery and other people's storage. */
+
+/** What an origin says of a file. */
+export interface FileInfo {
+  /** Opaque and without quotes; names the content. Undefined when the origin gives none that is strong. */
+  readonly etag: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly lastModified: number | undefined;
+  /** Bytes of the whole file. Undefined where the origin doesn't say (chunked answers of web servers). */
+  readonly size: number | undefined;
+  readonly contentType: string | undefined;
+  readonly contentEncoding: string | undefined;
+  readonly contentLanguage: string | undefined;
+  readonly contentDisposition: string | undefined;
+  readonly cacheControl: string | undefined;
+  /** Only signed URLs may have it (`x-amz-meta-isprivatefile`, `Is-Private-File`). */
+  readonly private: boolean;
+  /** `x,y,width,height` in pixels that the uploader marked as the important part (`x-amz-meta-customcoordinates`). */
+  readonly customCoordinates: string | undefined;
+}
+
+export interface FetchOptions {
+  /** HEAD: no body comes. */
+  readonly head?: boolean;
+  /** Bytes `start` (inclusive) to `end` (exclusive); the origin may ignore it and send all. */
+  readonly range?: { readonly start: number; readonly end: number };
+  /** Asks only for what is newer. */
+  readonly known?: Pick<FileInfo, "etag" | "lastModified">;
+  /** Of the client's URL without our parameters; web origins pass it on. "" when none. */
+  readonly query?: string;
+  /** That the client named, for web origins that want to know; undefined when it named none. */
+  readonly host?: string | undefined;
+  readonly signal?: AbortSignal;
+}
+
+export type Fetched =
+  | {
+      readonly kind: "found";
+      readonly info: FileInfo;
+      /** Which bytes `body` has: all, or the range that was asked for. */
+      readonly range: { readonly start: number; readonly end: number } | undefined;
+      /** To be read, or closed by `return()`; a chunk's memory may be kept. Fails with DeliveryError when the origin does. */
+      readonly body: AsyncIterable<Buffer>;
+    }
+  | { readonly kind: "unchanged" }
+  | { readonly kind: "missing" };
+
+/** What a test of an origin found, in the order in which it looked. */
+export interface OriginTest {
+  ok: boolean;
+  findings: string[];
+}
+
+export interface OriginClient {
+  /**
+   * One file by its path below the origin's folder, decoded, without a slash in front. Retries with back-off inside.
+   * @throws DeliveryError OriginDenied (our credentials are refused), OriginFailed, OriginTimeout, OriginRefused (an
+   * address that is not allowed)
+   */
+  fetch(path: string, options: FetchOptions): Promise<Fetched>;
+  /** Looks at DNS, TLS, credentials, bucket, clock, and says what is wrong in words that name the remedy. */
+  test(): Promise<OriginTest>;
+  close(): void;
+}

@@ -1,0 +1,243 @@
+/** Fetching from strangers: judged addresses, pinned sockets, few redirects, bounded times. */
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import { isIP } from "node:net";
+import type { Readable } from "node:stream";
+import { Agent, request, type Dispatcher } from "undici";
+import { DeliveryError } from "../errors.ts";
+import { guardedLookup, judge, judgeHost, type AddressPolicy } from "./address.ts";
+import { LastingFailure } from "./attempts.ts";
+
+/** Redirects that are followed; each is judged like the first URL. */
+const REDIRECTS_MAX = 3;
+/** Milliseconds for a connection. */
+const CONNECT_MS = 5000;
+/** Sockets to one host. */
+const CONNECTIONS_MAX = 64;
+
+export interface WebOptions {
+  readonly policy: AddressPolicy;
+  /** Milliseconds until the answer's head, and between two pieces of its body. */
+  readonly headMs: number;
+}
+
+export interface Asking {
+  readonly method: "GET" | "HEAD" | "POST";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Answered {
+  readonly status: number;
+  /** Lower-case names; repeated ones joined. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** To be read or destroyed. */
+  readonly body: Dispatcher.ResponseData["body"];
+}
+
+export interface Web {
+  /** @throws DeliveryError OriginRefused, OriginFailed, OriginTimeout */
+  ask(url: URL, asking: Asking): Promise<Answered>;
+  close(): void;
+}
+
+/** Of answers that name another place. */
+const MOVED: readonly number[] = [301, 302, 303, 307, 308];
+
+export function openWeb({ policy, headMs }: WebOptions): Web {
+  const agent = new Agent({
+    connect: { timeout: CONNECT_MS, lookup: guardedLookup(policy) },
+    headersTimeout: headMs,
+    bodyTimeout: headMs,
+    connections: CONNECTIONS_MAX,
+    pipelining: 1,
+  });
+  const once = async (url: URL, { method, headers, signal }: Asking): Promise<Answered> => {
+    await judge(url, policy);
+    const answer = await request(url, {
+      method,
+      headers,
+      dispatcher: agent,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return { status: answer.statusCode, headers: flat(answer.headers), body: answer.body };
+  };
+  return {
+    async ask(url, asking) {
+      let [place, asked] = [url, asking];
+      for (let hops = 0; ; hops++) {
+        const answer = await once(place, asked).catch((error: unknown) => {
+          throw asOriginError(error, place);
+        });
+        const location = answer.headers["location"];
+        if (!MOVED.includes(answer.status) || location === undefined) return answer;
+        discard(answer.body);
+        if (hops === REDIRECTS_MAX) {
+          throw new LastingFailure(`The origin redirects more than ${REDIRECTS_MAX} times.`);
+        }
+        if (!URL.canParse(location, place.href)) {
+          throw new LastingFailure("The origin redirects to something that is no URL.");
+        }
+        const next = new URL(location, place);
+        // Who we are is for the origin alone.
+        if (next.origin !== place.origin) asked = { ...asked, headers: withoutKeys(asked.headers) };
+        place = next;
+      }
+    },
+    close: () => void agent.destroy(),
+  };
+}
+
+function withoutKeys(headers: Asking["headers"]): Record<string, string> {
+  const { authorization: _, host: _host, "x-forwarded-host": _forwarded, ...others } = headers;
+  return others;
+}
+
+/** What nobody reads must not hold its socket. */
+export function discard(body: {
+  destroy(): unknown;
+  on(event: "error", listener: () => void): unknown;
+}): void {
+  body.on("error", () => undefined);
+  body.destroy();
+}
+
+/**
+ * The body of an SDK's answer. Closing it before it was begun gives the socket back too; silence of `idleMs` ends it.
+ * Its reader may take any time.
+ */
+export function bodyOf(body: Readable, where: { host: string }, idleMs: number): AsyncIterable<Buffer> {
+  return {
+    [Symbol.asyncIterator]() {
+      const inner = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+      return {
+        async next() {
+          const silence = setTimeout(() => body.destroy(new DOMException("Silence", "TimeoutError")), idleMs);
+          try {
+            return await inner.next();
+          } catch (error) {
+            // Azure's SDK calls it so when the service hangs up.
+            if ((error as Error).name === "AbortError") {
+              throw new DeliveryError("OriginFailed", `${where.host} can't be read (it hung up).`);
+            }
+            throw asOriginError(error, where);
+          } finally {
+            clearTimeout(silence);
+          }
+        },
+        return() {
+          discard(body);
+          return Promise.resolve({ done: true, value: undefined });
+        },
+      };
+    },
+  };
+}
+
+/** The beginning of a body. */
+export async function bytesOf(body: AsyncIterable<Buffer>, max: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size >= max) break;
+  }
+  return Buffer.concat(chunks).subarray(0, max);
+}
+
+/** `bytes 0-99/1234`. */
+export function rangeOf(
+  text: string | undefined,
+): { start: number; end: number; size: number | undefined } | undefined {
+  const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/.exec(text ?? "");
+  if (match === null) return undefined;
+  return {
+    start: Number(match[1]),
+    end: Number(match[2]) + 1,
+    size: match[3] === "*" ? undefined : Number(match[3]),
+  };
+}
+
+function flat(headers: Dispatcher.ResponseData["headers"]): Record<string, string> {
+  const entries = Object.entries(headers).map(([name, value]) => [
+    name.toLowerCase(),
+    Array.isArray(value) ? value.join(", ") : (value ?? ""),
+  ]);
+  return Object.fromEntries(entries) as Record<string, string>;
+}
+
+/** For SDKs, which open their own sockets, perhaps to where an answer sent them. */
+export function guardedAgents(policy: AddressPolicy): { http: HttpAgent; https: HttpsAgent } {
+  const lookup = guardedLookup(policy) as never;
+  const options = { keepAlive: true, maxSockets: CONNECTIONS_MAX, lookup };
+  return { http: judging(new HttpAgent(options), policy), https: judging(new HttpsAgent(options), policy) };
+}
+
+/** Literal addresses are not looked up, so they are judged where the socket is made. */
+function judging<T extends HttpAgent>(agent: T, policy: AddressPolicy): T {
+  type Connect = (
+    options: { host?: string; port?: unknown },
+    made: (...result: unknown[]) => void,
+  ) => unknown;
+  const owner = agent as unknown as { createConnection: Connect };
+  const connect = owner.createConnection.bind(agent);
+  owner.createConnection = (options, made) => {
+    const { host = "", port } = options;
+    if (isIP(host.replace(/^\[|\]$/g, "")) === 0) return connect(options, made);
+    judgeHost(host, String(port), policy).then(
+      () =>
+        made(
+          null,
+          connect(options, () => undefined),
+        ),
+      (error: unknown) => made(error),
+    );
+    return undefined;
+  };
+  return agent;
+}
+
+/** A word of a stranger's protocol, such as an error code: it goes into headers, logs and terminals. */
+export const wordOf = (text: string | undefined): string =>
+  (text ?? "").replaceAll(/[^\w. ()/:+-]/g, "").slice(0, WORD_MAX) || "unknown error";
+const WORD_MAX = 64;
+
+const TLS_WORDS: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: "its certificate has expired",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",
+  SELF_SIGNED_CERT_IN_CHAIN: "its certificate is self-signed",
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another host",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate can't be verified",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "its certificate can't be verified",
+};
+const TIMEOUTS: readonly string[] = [
+  "UND_ERR_CONNECT_TIMEOUT",
+  "UND_ERR_HEADERS_TIMEOUT",
+  "UND_ERR_BODY_TIMEOUT",
+  "ETIMEDOUT",
+  "TimeoutError",
+  "ABORT_ERR",
+];
+
+/** Whatever a socket, TLS or an HTTP parser says, in words for the operator and a status for the client. */
+export function asOriginError(error: unknown, place: { readonly host: string }): DeliveryError {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof DeliveryError) return cause;
+    const { code = cause.name } = cause as NodeJS.ErrnoException;
+    if (TIMEOUTS.includes(code) || cause.name === "TimeoutError" || cause.name === "AbortError") {
+      return new DeliveryError("OriginTimeout", `${place.host} did not answer in time.`);
+    }
+    if (code === "ECONNREFUSED")
+      return new DeliveryError("OriginFailed", `${place.host} refuses connections.`);
+    if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
+      return new DeliveryError("OriginFailed", `The name ${place.host} can't be looked up (${code}).`);
+    }
+    const tls = TLS_WORDS[code];
+    if (tls !== undefined) return new DeliveryError("OriginFailed", `TLS with ${place.host} fails: ${tls}.`);
+    if (cause instanceof AggregateError && cause.errors.length > 0)
+      return asOriginError(cause.errors[0], place);
+  }
+  const { code, name } = (error ?? {}) as { code?: string; name?: string };
+  return new DeliveryError("OriginFailed", `${place.host} can't be read (${wordOf(code ?? name)}).`);
+}

@@ -1,0 +1,173 @@
+/** From an origin's document to the client that reads it. */
+import { Lru } from "../../lib/lru.ts";
+import type { ObjectStore } from "../../store/store.ts";
+import { DeliveryError } from "../errors.ts";
+import type { AddressPolicy } from "./address.ts";
+import { Attempts } from "./attempts.ts";
+import type { Fetched, FetchOptions, OriginClient } from "./client.ts";
+import { key, type OriginDocument, type OriginSecrets } from "./documents.ts";
+
+/** Seconds until an origin's first byte where its document doesn't say. */
+const TIMEOUT_SECONDS = 10;
+
+export type ForeignDocument = Exclude<OriginDocument, { type: "bucket" }>;
+
+export interface NamedDocument {
+  readonly ownerId: string;
+  readonly name: string;
+  readonly document: ForeignDocument;
+}
+
+export const sealContext = (ownerId: string, name: string): string => `origin/${key(ownerId, name)}`;
+
+const secretsOf = (store: ObjectStore, { ownerId, name, document }: NamedDocument): OriginSecrets =>
+  document.sealed === undefined
+    ? {}
+    : (JSON.parse(store.settings.unseal(document.sealed, sealContext(ownerId, name))) as OriginSecrets);
+
+/** A client without folder, retries and key variants: what a test asks. Modules of SDKs are loaded when needed. */
+async function openPlain(store: ObjectStore, named: NamedDocument): Promise<OriginClient> {
+  const { document } = named;
+  const secrets = secretsOf(store, named);
+  const { allowHosts = [], timeout = TIMEOUT_SECONDS } = document;
+  const policy: AddressPolicy = { allowHosts };
+  const headMs = timeout * 1000;
+  switch (document.type) {
+    case "s3":
+    case "s3-compatible": {
+      const { openS3Origin } = await import("./s3.ts");
+      const { accessKey } = document;
+      const { secretKey } = secrets;
+      return openS3Origin({
+        bucket: document.bucket,
+        region: document.region,
+        endpointUrl: document.type === "s3" ? undefined : document.endpointUrl,
+        pathStyle: document.type === "s3-compatible" && document.pathStyle === true,
+        credentials:
+          accessKey === undefined || secretKey === undefined
+            ? undefined
+            : { accessKeyId: accessKey, secretAccessKey: secretKey },
+        policy,
+        headMs,
+      });
+    }
+    case "azure": {
+      const { openAzureOrigin } = await import("./azure.ts");
+      const { azureAccount: account, container, azureEndpoint: endpoint } = document;
+      const { sasToken, accountKey } = secrets;
+      return openAzureOrigin({ account, container, endpoint, sasToken, accountKey, policy, headMs });
+    }
+    case "gcs": {
+      const { openGcsOrigin } = await import("./gcs.ts");
+      const { bucket, endpointUrl, clientEmail } = document;
+      const { privateKey } = secrets;
+      const account =
+        clientEmail === undefined || privateKey === undefined ? undefined : { clientEmail, privateKey };
+      return openGcsOrigin({ bucket, endpointUrl, account, policy, headMs });
+    }
+    case "web":
+    case "web-proxy":
+      break;
+  }
+  const { openWebOrigin } = await import("./web.ts");
+  const web = document.type === "web";
+  return openWebOrigin({
+    baseUrl: web ? document.baseUrl : undefined,
+    forwardHost: web && document.forwardHost === true,
+    policy: web ? policy : { ...policy, onlyAllowed: true },
+    headMs,
+  });
+}
+
+const encoded = (path: string): string => path.split("/").map(encodeURIComponent).join("/");
+
+/** Names under which a file may be stored: as asked for, and percent-encoded in the ways in which uploaders do it. */
+function variantsOf(path: string, encodeKeys: boolean): string[] {
+  if (!encodeKeys) return [path];
+  const spaced = path.replaceAll("+", " ");
+  return [...new Set([encoded(path), path.replaceAll(" ", "+"), spaced, encoded(spaced), path])];
+}
+
+/** Hosts whose health is known apart from each other. Stops a proxy's flood of names from filling the memory. */
+const HEALTH_MAX = 1000;
+
+/** A proxy's hosts are ill one by one; other origins are one service. */
+function healthOf(type: OriginDocument["type"]): (path: string) => Attempts {
+  const hosts = new Lru<string, Attempts>({ maxEntries: HEALTH_MAX });
+  return (path) => {
+    const host = type === "web-proxy" && URL.canParse(path) ? new URL(path).host : "";
+    const attempts = hosts.get(host) ?? new Attempts();
+    hosts.set(host, attempts);
+    return attempts;
+  };
+}
+
+/** A client for a document: loads its parts at the first request, knows the folder, tries again. */
+export function openClient(store: ObjectStore, named: NamedDocument): OriginClient {
+  let plain: Promise<OriginClient> | undefined;
+  const { folder, encodeKeys = false, type } = named.document;
+  const health = healthOf(type);
+  const inFolder = (path: string): string => (type === "web-proxy" ? path : folder + path);
+  return {
+    async fetch(path: string, options: FetchOptions): Promise<Fetched> {
+      // Some service or server on the way would take them for steps out of the folder.
+      if (type !== "web-proxy" && /(^|\/)\.{1,2}(\/|$)/.test(path)) {
+        throw new DeliveryError("InvalidPath", "The path climbs out of its origin.");
+      }
+      const client = await (plain ??= openPlain(store, named));
+      for (const variant of variantsOf(path, encodeKeys)) {
+        const fetched = await health(path).run(() => client.fetch(inFolder(variant), options));
+        if (fetched.kind !== "missing") return fetched;
+      }
+      return { kind: "missing" };
+    },
+    test: async () => (await (plain ??= openPlain(store, named))).test(),
+    close: () => void plain?.then((client) => client.close()),
+  };
+}
+
+/** Clients kept per process: sockets and signing keys are worth keeping, and nobody has thousands of origins. */
+const CLIENTS_MAX = 1000;
+
+/** How long a client that was replaced may end what it has begun, in milliseconds. */
+const LEAVING_MS = 60_000;
+
+/** Clients by origin; a changed document gets a new one. */
+export class OriginClients {
+  readonly #clients = new Map<
+    string,
+    { readonly document: ForeignDocument; readonly client: OriginClient }
+  >();
+  /** Replaced ones, with what closes them. */
+  readonly #leaving = new Map<OriginClient, NodeJS.Timeout>();
+
+  get(store: ObjectStore, named: NamedDocument): OriginClient {
+    const id = key(named.ownerId, named.name);
+    const kept = this.#clients.get(id);
+    if (kept?.document === named.document) return kept.client;
+    const same = kept !== undefined && JSON.stringify(kept.document) === JSON.stringify(named.document);
+    const client = same ? kept.client : openClient(store, named);
+    if (!same && kept !== undefined) this.#leave(kept.client);
+    if (kept === undefined && this.#clients.size >= CLIENTS_MAX) this.close();
+    this.#clients.set(id, { document: named.document, client });
+    return client;
+  }
+
+  #leave(client: OriginClient): void {
+    const timer = setTimeout(() => {
+      this.#leaving.delete(client);
+      client.close();
+    }, LEAVING_MS);
+    this.#leaving.set(client, timer.unref());
+  }
+
+  close(): void {
+    for (const { client } of this.#clients.values()) client.close();
+    this.#clients.clear();
+    for (const [client, timer] of this.#leaving) {
+      clearTimeout(timer);
+      client.close();
+    }
+    this.#leaving.clear();
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * Origins, where files come from, kept as settings documents:
+ *   origin    {account id}/{name}    alias   {alias} → its origin
+ * Aliases are unique on the server; names within their account. Credentials are sealed and never come out again.
+ */
+import { decide } from "../../access/access.ts";
+import type { ObjectStore } from "../../store/store.ts";
+import type { OriginTest } from "./client.ts";
+import {
+  accountOf,
+  all,
+  checkName,
+  find,
+  key,
+  ownerName,
+  taken,
+  type AliasDocument,
+  type Change,
+  type Found,
+  type OriginDocument,
+  type OriginSecrets,
+  type OriginType,
+  type Reference,
+} from "./documents.ts";
+import { joinDefault, type EndpointDocument } from "./endpoints.ts";
+import { openClient, sealContext } from "./open.ts";
+import { fieldsOf, mergedSecrets, type OriginFields } from "./originfields.ts";
+
+export { OriginClients } from "./open.ts";
+export type { OriginFields } from "./originfields.ts";
+
+export interface OriginInput extends Reference, OriginFields {
+  readonly type: string;
+}
+/** What may be told of an origin: everything but its secrets. */
+export interface OriginView {
+  name: string;
+  /** Account name; its id when the account is gone. */
+  owner: string;
+  ownerId: string;
+  type: OriginType;
+  folder: string;
+  alias?: string;
+  bucket?: string;
+  region?: string;
+  endpointUrl?: string;
+  pathStyle?: boolean;
+  /** Beginning and end of it. */
+  accessKey?: string;
+  azureAccount?: string;
+  container?: string;
+  azureEndpoint?: string;
+  clientEmail?: string;
+  baseUrl?: string;
+  forwardHost?: boolean;
+  canonicalBase?: string;
+  encodeKeys?: boolean;
+  allowHosts?: string[];
+  timeout?: number;
+  /** Whether it has secrets. */
+  hasCredentials: boolean;
+  createdAt: number;
+  updatedAt?: number;
+}
+
+const shortened = (accessKey: string): string =>
+  accessKey.length <= 8 ? "…" : `${accessKey.slice(0, 4)}…${accessKey.slice(-2)}`;
+
+async function originView(
+  store: ObjectStore,
+  { name, ownerId, value }: Found<OriginDocument>,
+): Promise<OriginView> {
+  const { sealed: secrets, ...document } = value;
+  const view: OriginView = {
+    name,
+    owner: await ownerName(store, ownerId),
+    ownerId,
+    ...document,
+    hasCredentials: secrets !== undefined,
+  };
+  return view.accessKey === undefined ? view : { ...view, accessKey: shortened(view.accessKey) };
+}
+
+const aliasTaken = (alias: string): Error =>
+  taken(`The alias "${alias}" is taken: aliases are unique on the server.`);
+
+/** The document with its secrets sealed into it. */
+function sealed(
+  store: ObjectStore,
+  { id, name }: { id: string; name: string },
+  document: OriginDocument,
+  secrets: OriginSecrets,
+): OriginDocument {
+  if (Object.keys(secrets).length === 0) return document;
+  return { ...document, sealed: store.settings.seal(JSON.stringify(secrets), sealContext(id, name)) };
+}
+
+/**
+ * Adds an origin; the first of an account joins its default endpoint. Without `alias` the name becomes the alias where
+ * that is free. The bucket need not exist yet. @throws StoreError InvalidArgument with a message for the user
+ */
+export async function createOrigin(store: ObjectStore, input: OriginInput): Promise<OriginView> {
+  await store.refresh();
+  checkName("an origin", input.name);
+  const { alias: givenAlias } = input;
+  if (givenAlias !== undefined) checkName("an alias", givenAlias);
+  const owner = await accountOf(store, input.owner ?? "root");
+  const { document: plain, secrets } = fieldsOf(input.type, input, undefined);
+  const document = sealed(store, { id: owner.id, name: input.name }, plain, secrets);
+  const name = key(owner.id, input.name);
+  const wanted = givenAlias === undefined ? [input.name, undefined] : [givenAlias];
+  for (const alias of wanted) {
+    const value: OriginDocument = alias === undefined ? document : { ...document, alias };
+    const changes: Change[] = [{ kind: "origin", name, value, ifAbsent: true }];
+    if (alias !== undefined) {
+      const target: AliasDocument = { ownerId: owner.id, origin: input.name };
+      changes.push({ kind: "alias", name: alias, value: target, ifAbsent: true });
+    }
+    changes.push(...(await joinDefault(store, owner.id, input.name)));
+    if (await store.settings.change(changes)) {
+      return originView(store, { ownerId: owner.id, name: input.name, value });
+    }
+    await store.refresh();
+    if ((await store.settings.get("origin", name)) !== undefined) {
+      throw taken(`Account ${owner.name} already has an origin "${input.name}".`);
+    }
+    if (givenAlias !== undefined && (await store.settings.get("alias", givenAlias)) !== undefined) {
+      throw aliasTaken(givenAlias);
+    }
+  }
+  throw taken("Someone else changed the origins at the same time: try again.");
+}
+
+/** All origins, or those of one account, in order of account and name. */
+export async function listOrigins(
+  store: ObjectStore,
+  filter: { owner?: string | undefined } = {},
+): Promise<OriginView[]> {
+  await store.refresh();
+  const only = filter.owner === undefined ? undefined : (await accountOf(store, filter.owner)).id;
+  const found = await all<OriginDocument>(store, "origin");
+  const wanted = found.filter(({ ownerId }) => only === undefined || ownerId === only);
+  return Promise.all(wanted.map((one) => originView(store, one)));
+}
+
+/** @throws StoreError InvalidArgument: no such origin */
+export async function showOrigin(store: ObjectStore, reference: Reference): Promise<OriginView> {
+  return originView(store, await find<OriginDocument>(store, "origin", reference));
+}
+
+/** Attempts at a document that others change at the same time. */
+const TRIES = 5;
+
+/** Changes what is given; an empty alias takes the alias away. The type stays. @throws StoreError InvalidArgument */
+export async function updateOrigin(
+  store: ObjectStore,
+  reference: Reference,
+  change: OriginFields,
+): Promise<OriginView> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const { ownerId, name, value: before } = await find<OriginDocument>(store, "origin", reference);
+    const { alias: oldAlias } = before;
+    const alias = change.alias === undefined ? oldAlias : change.alias === "" ? undefined : change.alias;
+    if (alias !== undefined) checkName("an alias", alias);
+    const { document, secrets } = fieldsOf(before.type, change, before);
+    const { alias: _, ...rest } = document;
+    const kept =
+      before.sealed === undefined
+        ? {}
+        : (JSON.parse(store.settings.unseal(before.sealed, sealContext(ownerId, name))) as OriginSecrets);
+    const plain = {
+      ...rest,
+      ...(alias === undefined ? {} : { alias }),
+      updatedAt: Date.now(),
+    } as OriginDocument;
+    const value = sealed(store, { id: ownerId, name }, plain, mergedSecrets(kept, secrets));
+    const changes: Change[] = [{ kind: "origin", name: key(ownerId, name), value, was: before }];
+    if (oldAlias !== alias) {
+      if (oldAlias !== undefined) changes.push({ kind: "alias", name: oldAlias, value: undefined });
+      const target: AliasDocument = { ownerId, origin: name };
+      if (alias !== undefined) changes.push({ kind: "alias", name: alias, value: target, ifAbsent: true });
+    }
+    if (await store.settings.change(changes)) return originView(store, { ownerId, name, value });
+    await store.refresh();
+    if (
+      alias !== undefined &&
+      alias !== oldAlias &&
+      (await store.settings.get("alias", alias)) !== undefined
+    ) {
+      throw aliasTaken(alias);
+    }
+  }
+  throw taken("Someone else changed the origin at the same time: try again.");
+}
+
+/** Removes an origin, its alias, and its name from its account's endpoints. @throws StoreError InvalidArgument */
+export async function deleteOrigin(store: ObjectStore, reference: Reference): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const { ownerId, name, value } = await find<OriginDocument>(store, "origin", reference);
+    const changes: Change[] = [{ kind: "origin", name: key(ownerId, name), value: undefined, was: value }];
+    if (value.alias !== undefined) changes.push({ kind: "alias", name: value.alias, value: undefined });
+    for (const endpoint of await all<EndpointDocument>(store, "endpoint")) {
+      if (endpoint.ownerId !== ownerId || !endpoint.value.origins.includes(name)) continue;
+      const origins = endpoint.value.origins.filter((other) => other !== name);
+      changes.push({
+        kind: "endpoint",
+        name: key(ownerId, endpoint.name),
+        value: { ...endpoint.value, origins },
+        was: endpoint.value,
+      });
+    }
+    if (await store.settings.change(changes)) return;
+  }
+  throw taken("Someone else changed the origin at the same time: try again.");
+}
+
+/** Value of the Link header that names a file's canonical address; undefined for origins without one. */
+export const canonicalLink = ({ canonicalBase }: OriginDocument, path: string): string | undefined =>
+  canonicalBase === undefined
+    ? undefined
+    : `<${canonicalBase}${path.split("/").map(encodeURIComponent).join("/")}>; rel="canonical"`;
+
+/**
+ * Says what stands between an origin and its files.
+ * @throws StoreError InvalidArgument: no such origin
+ */
+export async function testOrigin(store: ObjectStore, reference: Reference): Promise<OriginTest> {
+  const { ownerId, name, value } = await find<OriginDocument>(store, "origin", reference);
+  const account = await store.accounts.byId(ownerId);
+  if (account === undefined) return { ok: false, findings: ["The origin's account is gone."] };
+  if (account.status !== "active") {
+    return { ok: false, findings: [`Account ${account.name} is suspended: all answers are 403.`] };
+  }
+  if (value.type === "bucket") return testBucket(store, { id: ownerId, name: account.name }, value);
+  const client = openClient(store, { ownerId, name, document: value });
+  try {
+    return await client.test();
+  } finally {
+    client.close();
+  }
+}
+
+/** Bucket, folder, the owner's right to read the first object. */
+async function testBucket(
+  store: ObjectStore,
+  owner: { id: string; name: string },
+  value: OriginDocument & { type: "bucket" },
+): Promise<OriginTest> {
+  const bucket = await store.bucket(value.bucket);
+  if (bucket === undefined) {
+    return { ok: false, findings: [`There is no bucket ${value.bucket}: all answers are 404.`] };
+  }
+  const findings = [`Bucket ${bucket.name} is there.`];
+  const verdict = (ok: boolean, finding: string): OriginTest => ({ ok, findings: [...findings, finding] });
+  const page = await store.listObjects(bucket, {
+    prefix: value.folder,
+    delimiter: "",
+    after: "",
+    maxKeys: 1,
+  });
+  const first = page.objects[0];
+  const found = first === undefined ? undefined : await store.getObject(bucket, first.key);
+  if (found === undefined) {
+    return verdict(true, `It holds no object${value.folder === "" ? "" : ` under ${value.folder}`} yet.`);
+  }
+  const { key: objectKey, ownerId: objectOwner, acl } = found.version;
+  const account = await store.accounts.byId(owner.id);
+  const readable = decide({ account, ownerId: objectOwner, acl, permission: "READ" });
+  if (readable) return verdict(true, `Account ${owner.name} may read ${objectKey}.`);
+  return verdict(
+    false,
+    `Account ${owner.name} may not read ${objectKey}: its ACL gives no READ, so the answer is 403.`,
+  );
+}

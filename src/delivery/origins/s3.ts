@@ -1,0 +1,316 @@
+/** Amazon S3 and what speaks its protocol, through Amazon's SDK. */
+import type { GetObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
+import type { Readable } from "node:stream";
+import { DeliveryError } from "../errors.ts";
+import { judge, type AddressPolicy } from "./address.ts";
+import { failureOf, LastingFailure } from "./attempts.ts";
+import type { Fetched, FetchOptions, FileInfo, OriginClient, OriginTest } from "./client.ts";
+import { asOriginError, bodyOf, discard, guardedAgents, rangeOf, wordOf } from "./http.ts";
+
+export interface S3OriginOptions {
+  readonly bucket: string;
+  /** Learned from the first answer when not given. */
+  readonly region: string | undefined;
+  /** Undefined: Amazon's. */
+  readonly endpointUrl: string | undefined;
+  readonly pathStyle: boolean;
+  /** Undefined: requests are anonymous. */
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
+  readonly policy: AddressPolicy;
+  readonly headMs: number;
+}
+
+/** Where every bucket can be asked for its region. */
+const FIRST_REGION = "us-east-1";
+
+interface AwsError extends Error {
+  readonly name: string;
+  readonly Code?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly clockSkewCorrected?: boolean };
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
+  readonly Region?: string;
+}
+
+/** Words of S3 that tell of our credentials and not of the file. */
+const CREDENTIALS: Readonly<Record<string, string>> = {
+  InvalidAccessKeyId: "the access key doesn't exist",
+  SignatureDoesNotMatch: "the secret key is not that of the access key",
+  ExpiredToken: "the session has expired",
+  InvalidToken: "the session token is wrong",
+  RequestTimeTooSkewed: "this server's clock is wrong",
+  AccountProblem: "the account has a problem",
+  AllAccessDisabled: "all access to the bucket is disabled",
+  InvalidClientTokenId: "the access key doesn't exist",
+  AuthorizationHeaderMalformed: "the region is wrong",
+};
+
+export function openS3Origin(options: S3OriginOptions): OriginClient {
+  const clients = new Clients(options);
+  const where = { host: options.endpointUrl === undefined ? "Amazon S3" : new URL(options.endpointUrl).host };
+  const get = async (key: string, asked: FetchOptions): Promise<Fetched> => {
+    await clients.judge();
+    for (let tries = 0; ; tries++) {
+      const { region } = clients;
+      try {
+        return await getObject(await clients.current(), options, key, asked, where);
+      } catch (error) {
+        // Another region: once, or a bucket that points in circles would be followed for ever.
+        if (tries === 0 && clients.learn(error as AwsError, region)) continue;
+        // The SDK has set its clock by the answer's.
+        if (tries === 0 && (error as AwsError).$metadata?.clockSkewCorrected === true) continue;
+        return whatIsWrong(error, where);
+      }
+    }
+  };
+  return {
+    fetch: get,
+    test: () => testS3(clients, options, where),
+    close: () => clients.close(),
+  };
+}
+
+/** The SDK's client for the bucket's region. */
+class Clients {
+  readonly #options: S3OriginOptions;
+  readonly #agents: ReturnType<typeof guardedAgents>;
+  #region: string;
+  #client: Promise<S3Client> | undefined;
+
+  constructor(options: S3OriginOptions) {
+    this.#options = options;
+    this.#agents = guardedAgents(options.policy);
+    this.#region = options.region ?? FIRST_REGION;
+  }
+
+  get region(): string {
+    return this.#region;
+  }
+
+  /** Sockets to literal addresses do no lookup. @throws DeliveryError OriginRefused */
+  async judge(): Promise<void> {
+    const { endpointUrl, policy } = this.#options;
+    if (endpointUrl !== undefined) await judge(new URL(endpointUrl), policy);
+  }
+
+  current(): Promise<S3Client> {
+    return (this.#client ??= this.#open());
+  }
+
+  async #open(): Promise<S3Client> {
+    // It tells operators of ours what their Node.js should be, once in each worker.
+    process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] = "true";
+    // Loaded by the first request: it is large, and most servers have no such origin.
+    const { S3Client } = await import("@aws-sdk/client-s3");
+    const { endpointUrl, pathStyle, credentials, headMs } = this.#options;
+    return new S3Client({
+      region: this.#region,
+      ...(endpointUrl === undefined ? {} : { endpoint: endpointUrl }),
+      forcePathStyle: pathStyle,
+      ...(credentials === undefined ? { signer: ANONYMOUS, credentials: NOBODY } : { credentials }),
+      // Attempts.run does that, for all kinds of origins alike.
+      maxAttempts: 1,
+      followRegionRedirects: false,
+      responseChecksumValidation: "WHEN_REQUIRED",
+      requestHandler: {
+        httpAgent: this.#agents.http,
+        httpsAgent: this.#agents.https,
+        connectionTimeout: CONNECT_MS,
+        requestTimeout: headMs,
+        throwOnRequestTimeout: true,
+      },
+    });
+  }
+
+  /** Ends the client that there is; the next request opens another. */
+  async #drop(): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    (await client)?.destroy();
+  }
+
+  /** Whether an error says that the bucket is in another region than the one that was asked. */
+  learn(error: AwsError, asked: string): boolean {
+    const region = error.Region ?? error.$response?.headers?.["x-amz-bucket-region"];
+    if (region === undefined || region === asked || !/^[a-z0-9-]{3,32}$/.test(region)) return false;
+    if (region === this.#region) return true;
+    this.#region = region;
+    // Not ended: others may be reading through it, and its sockets are those of the agents.
+    this.#client = undefined;
+    return true;
+  }
+
+  close(): void {
+    void this.#drop();
+    this.#agents.http.destroy();
+    this.#agents.https.destroy();
+  }
+}
+
+/** Milliseconds for a connection. */
+const CONNECT_MS = 5000;
+const NOBODY = { accessKeyId: "", secretAccessKey: "" };
+/** Signs nothing. */
+const ANONYMOUS = { sign: async <T>(request: T): Promise<T> => request };
+
+async function getObject(
+  client: S3Client,
+  { bucket, headMs }: S3OriginOptions,
+  key: string,
+  { head, range, known, signal }: FetchOptions,
+  where: { host: string },
+): Promise<Fetched> {
+  const { GetObjectCommand, HeadObjectCommand } = await import("@aws-sdk/client-s3");
+  const input = {
+    Bucket: bucket,
+    Key: key,
+    ...(range === undefined ? {} : { Range: `bytes=${range.start}-${range.end - 1}` }),
+    ...(known?.etag === undefined ? {} : { IfNoneMatch: `"${known.etag}"` }),
+    ...(known?.etag !== undefined || known?.lastModified === undefined
+      ? {}
+      : { IfModifiedSince: new Date(known.lastModified) }),
+  };
+  const options = signal === undefined ? {} : { abortSignal: signal };
+  if (head === true) {
+    const found = await client.send(new HeadObjectCommand(input), options);
+    return { kind: "found", info: infoOf(found), range: undefined, body: nothing() };
+  }
+  const found = await client.send(new GetObjectCommand(input), options);
+  const part = rangeOf(found.ContentRange);
+  if ((found.ContentRange ?? "") !== "" && (part === undefined || range === undefined)) {
+    discard(found.Body as Readable);
+    throw new LastingFailure(`${where.host} answers with a part of the file that it doesn't name.`);
+  }
+  return {
+    kind: "found",
+    info: infoOf(found),
+    range: part,
+    body: bodyOf(found.Body as Readable, where, headMs),
+  };
+}
+
+async function* nothing(): AsyncGenerator<Buffer> {
+  // A HEAD has no body.
+}
+
+type Said = Pick<
+  GetObjectCommandOutput,
+  | "ETag"
+  | "LastModified"
+  | "ContentLength"
+  | "ContentRange"
+  | "ContentType"
+  | "ContentEncoding"
+  | "ContentLanguage"
+  | "ContentDisposition"
+  | "CacheControl"
+  | "Metadata"
+>;
+
+function infoOf(said: Said): FileInfo {
+  const whole = /\/(\d{1,15})$/.exec(said.ContentRange ?? "")?.[1];
+  return {
+    etag: said.ETag?.replace(/^W\//, "").replaceAll('"', ""),
+    lastModified: said.LastModified?.getTime(),
+    size: whole === undefined ? said.ContentLength : Number(whole),
+    contentType: said.ContentType,
+    contentEncoding: said.ContentEncoding,
+    contentLanguage: said.ContentLanguage,
+    contentDisposition: said.ContentDisposition,
+    cacheControl: said.CacheControl,
+    private: said.Metadata?.["isprivatefile"] === "true",
+    customCoordinates: said.Metadata?.["customcoordinates"],
+  };
+}
+
+const codeOf = (error: AwsError): string => wordOf(error.Code ?? error.name);
+const statusOf = (error: AwsError): number => error.$metadata?.httpStatusCode ?? 0;
+
+/**
+ * Sorts what S3 says. Who may read objects but not list the bucket is told AccessDenied of keys that don't exist: that
+ * is a missing file.
+ */
+function whatIsWrong(error: unknown, where: { host: string }): Fetched {
+  const said = error as AwsError;
+  const [code, status] = [codeOf(said), statusOf(said)];
+  if (status === 304) return { kind: "unchanged" };
+  if (code === "NoSuchKey" || code === "KeyTooLongError") return { kind: "missing" };
+  if (status === 404 && code !== "NoSuchBucket") return { kind: "missing" };
+  if (code === "AccessDenied" || (status === 403 && CREDENTIALS[code] === undefined))
+    return { kind: "missing" };
+  const denied = CREDENTIALS[code];
+  if (denied !== undefined) {
+    throw new DeliveryError(
+      "OriginDenied",
+      `${where.host} refuses the origin's credentials (${code}): ${denied}.`,
+    );
+  }
+  if (code === "NoSuchBucket") throw new LastingFailure(`${where.host} has no such bucket.`);
+  if (status > 0) throw failureOf(status, `${where.host} answers ${status} ${code}.`);
+  throw asOriginError(error, where);
+}
+
+/** A name that nobody gives to an object. */
+const PROBE_KEY = "windlass-origin-test-of-a-key-that-does-not-exist";
+
+/** How far the clocks are apart, by the answer's Date. */
+function clocks(said: AwsError, { host }: { host: string }): string {
+  const theirs = Date.parse(said.$response?.headers?.["date"] ?? "");
+  if (Number.isNaN(theirs)) return `this server's clock differs from that of ${host}`;
+  const seconds = Math.round((Date.now() - theirs) / 1000);
+  const [apart, unit] =
+    Math.abs(seconds) < 120
+      ? [Math.abs(seconds), "seconds"]
+      : [Math.round(Math.abs(seconds) / 60), "minutes"];
+  return `this server's clock is ${apart} ${unit} ${seconds < 0 ? "behind" : "ahead of"} that of ${host}`;
+}
+
+async function testS3(
+  clients: Clients,
+  { bucket, region }: S3OriginOptions,
+  where: { host: string },
+): Promise<OriginTest> {
+  const findings: string[] = [];
+  const { GetObjectCommand } = await import("@aws-sdk/client-s3");
+  for (let tries = 0; ; tries++) {
+    const asked = clients.region;
+    try {
+      await clients.judge();
+      const client = await clients.current();
+      const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: PROBE_KEY }));
+      discard(Body as Readable);
+      return { ok: true, findings: [...findings, `Bucket ${bucket} can be read.`] };
+    } catch (error) {
+      const said = error as AwsError;
+      if (tries === 0 && clients.learn(said, asked)) {
+        findings.push(
+          `The bucket is in the region ${clients.region}${region === undefined ? "" : `, not ${region}`}.`,
+        );
+        continue;
+      }
+      return verdictOf(said, findings, bucket, where);
+    }
+  }
+}
+
+function verdictOf(said: AwsError, findings: string[], bucket: string, where: { host: string }): OriginTest {
+  const [code, status] = [codeOf(said), statusOf(said)];
+  if (code === "NoSuchKey") {
+    return { ok: true, findings: [...findings, `Bucket ${bucket} can be read and listed.`] };
+  }
+  if (code === "AccessDenied") {
+    findings.push(
+      "The credentials are accepted. Keys that don't exist are answered AccessDenied, as for users with s3:GetObject alone: they count as not found.",
+      "If files that do exist are 404 too, the user lacks s3:GetObject on them.",
+    );
+    return { ok: true, findings };
+  }
+  if (code === "NoSuchBucket")
+    return { ok: false, findings: [...findings, `There is no bucket ${bucket} at ${where.host}.`] };
+  if (code === "RequestTimeTooSkewed") {
+    return { ok: false, findings: [...findings, `${code}: ${clocks(said, where)}.`] };
+  }
+  const denied = CREDENTIALS[code];
+  if (denied !== undefined) return { ok: false, findings: [...findings, `${code}: ${denied}.`] };
+  if (status > 0) return { ok: false, findings: [...findings, `${where.host} answers ${status} ${code}.`] };
+  return { ok: false, findings: [...findings, asOriginError(said, where).message] };
+}

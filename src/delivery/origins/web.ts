@@ -1,0 +1,192 @@
+/** Web servers, and the web proxy, whose paths are URLs themselves. */
+import { DeliveryError } from "../errors.ts";
+import type { AddressPolicy } from "./address.ts";
+import { failureOf, LastingFailure } from "./attempts.ts";
+import type { Fetched, FetchOptions, FileInfo, OriginClient, OriginTest } from "./client.ts";
+import {
+  asOriginError,
+  bytesOf,
+  discard,
+  openWeb,
+  rangeOf,
+  wordOf,
+  type Answered,
+  type Web,
+} from "./http.ts";
+
+export interface WebOriginOptions {
+  /** With a slash at the end; undefined for the proxy. */
+  readonly baseUrl: string | undefined;
+  readonly forwardHost: boolean;
+  readonly policy: AddressPolicy;
+  readonly headMs: number;
+  /** Headers that show who we are; asked for before each request. */
+  readonly authorize?: () => Readonly<Record<string, string>>;
+  /** What else a service's error code, if it has one, says; undefined: what the status says. @throws DeliveryError */
+  readonly sort?: (status: number, code: string | undefined) => Fetched | undefined;
+}
+
+export function openWebOrigin(options: WebOriginOptions): OriginClient {
+  const { baseUrl, forwardHost, policy, headMs, authorize = () => ({}), sort = () => undefined } = options;
+  const web = openWeb({ policy, headMs });
+  return {
+    async fetch(path, asked) {
+      const url = urlOf(baseUrl, path, asked.query ?? "");
+      const answer = await web.ask(url, {
+        method: asked.head === true ? "HEAD" : "GET",
+        headers: { ...headersOf(asked, forwardHost ? asked.host : undefined), ...authorize() },
+        signal: asked.signal,
+      });
+      return fetchedOf(answer, url, asked, sort);
+    },
+    test: () => testWeb(web, baseUrl),
+    close: () => web.close(),
+  };
+}
+
+/** @throws DeliveryError InvalidPath */
+function urlOf(baseUrl: string | undefined, path: string, query: string): URL {
+  if (baseUrl !== undefined) {
+    // Dots would climb out of the base.
+    if (/(^|\/)\.{1,2}(\/|$)/.test(path)) {
+      throw new DeliveryError("InvalidPath", "The path climbs out of its origin.");
+    }
+    const url = new URL(baseUrl + path.split("/").map(encodeURIComponent).join("/"));
+    if (query !== "") url.search = query;
+    return url;
+  }
+  if (!/^https?:\/\//.test(path) || !URL.canParse(path)) {
+    throw new DeliveryError(
+      "InvalidPath",
+      "A web proxy needs a URL such as https://example.com/photo.jpg as its path.",
+    );
+  }
+  const url = new URL(path);
+  if (query !== "" && url.search === "") url.search = query;
+  return url;
+}
+
+/** `identity`: a size and a range must be those of the file. */
+function headersOf({ range, known }: FetchOptions, host: string | undefined): Record<string, string> {
+  return {
+    accept: "*/*",
+    "accept-encoding": "identity",
+    "user-agent": "windlass",
+    "x-req-from": "windlass",
+    ...(host === undefined ? {} : { host, "x-forwarded-host": host }),
+    ...(range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` }),
+    ...(known?.etag === undefined ? {} : { "if-none-match": `"${known.etag}"` }),
+    ...(known?.etag !== undefined || known?.lastModified === undefined
+      ? {}
+      : { "if-modified-since": new Date(known.lastModified).toUTCString() }),
+  };
+}
+
+async function fetchedOf(
+  answer: Answered,
+  url: URL,
+  asked: FetchOptions,
+  sort: NonNullable<WebOriginOptions["sort"]>,
+): Promise<Fetched> {
+  const { status, headers, body } = answer;
+  if (status === 200 || status === 206) {
+    const range = status === 206 ? rangeOf(headers["content-range"]) : undefined;
+    if (status === 206 && (range === undefined || asked.range === undefined)) {
+      discard(body);
+      throw new LastingFailure(`${url.host} answers with a part of the file that it doesn't name.`);
+    }
+    return {
+      kind: "found",
+      info: infoOf(headers, range),
+      range,
+      body: asked.head === true ? drained(body) : guard(body, url),
+    };
+  }
+  const code = status < 400 ? undefined : await codeOf(body);
+  discard(body);
+  if (status === 304) return { kind: "unchanged" };
+  const sorted = sort(status, code);
+  if (sorted !== undefined) return sorted;
+  if (status === 404 || status === 410) return { kind: "missing" };
+  if (status === 401 || status === 403 || status === 407) {
+    throw new DeliveryError("OriginDenied", `${url.host} answers ${status}: it wants credentials.`);
+  }
+  throw failureOf(status, `${url.host} answers ${status}.`);
+}
+
+/** Of an error document in XML, as storage services have it. */
+async function codeOf(body: Answered["body"]): Promise<string | undefined> {
+  const text = await bytesOf(body, ERROR_BYTES_MAX).catch(() => undefined);
+  const code = /<Code>([A-Za-z0-9]{1,64})<\/Code>/.exec(text?.toString("latin1") ?? "");
+  return code?.[1];
+}
+/** What is read of an error document. */
+const ERROR_BYTES_MAX = 4096;
+
+function drained(body: Answered["body"]): AsyncIterable<Buffer> {
+  discard(body);
+  return nothing();
+}
+async function* nothing(): AsyncGenerator<Buffer> {
+  // A HEAD has no body.
+}
+
+/** Closing it before it was begun gives the socket back too. */
+function guard(body: Answered["body"], url: URL): AsyncIterable<Buffer> {
+  return {
+    [Symbol.asyncIterator]() {
+      const inner = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+      return {
+        next: () =>
+          inner.next().catch((error: unknown) => {
+            throw asOriginError(error, url);
+          }),
+        return() {
+          discard(body);
+          return Promise.resolve({ done: true, value: undefined });
+        },
+      };
+    },
+  };
+}
+
+function infoOf(headers: Answered["headers"], range: { size: number | undefined } | undefined): FileInfo {
+  const length = headers["content-length"];
+  const strong = /^"([^"]*)"$/.exec(headers["etag"] ?? "")?.[1];
+  const modified = Date.parse(headers["last-modified"] ?? "");
+  return {
+    etag: strong,
+    lastModified: Number.isNaN(modified) ? undefined : modified,
+    size: range === undefined ? (length === undefined ? undefined : Number(length)) : range.size,
+    contentType: headers["content-type"],
+    contentEncoding: headers["content-encoding"],
+    contentLanguage: headers["content-language"],
+    contentDisposition: undefined,
+    cacheControl: headers["cache-control"],
+    private: headers["is-private-file"] === "true" || headers["x-goog-meta-isprivatefile"] === "true",
+    customCoordinates: headers["x-goog-meta-customcoordinates"],
+  };
+}
+
+async function testWeb(web: Web, baseUrl: string | undefined): Promise<OriginTest> {
+  if (baseUrl === undefined)
+    return { ok: true, findings: ["A web proxy asks the hosts of its --allow-host list."] };
+  const url = new URL(baseUrl);
+  try {
+    const { status, body, headers } = await web.ask(url, {
+      method: "HEAD",
+      headers: headersOf({}, undefined),
+    });
+    discard(body);
+    const server = headers["server"] === undefined ? "" : ` (${wordOf(headers["server"])})`;
+    const findings = [`${url.host} answers${server}: ${status} to its base URL.`];
+    if (status === 401 || status === 403) {
+      findings.push(
+        "It wants credentials, which web origins don't have, or forbids its index: ask for a file.",
+      );
+    }
+    return { ok: status < 500, findings };
+  } catch (error) {
+    return { ok: false, findings: [asOriginError(error, url).message] };
+  }
+}

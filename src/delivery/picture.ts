@@ -1,0 +1,296 @@
+/** Originals as they are stored, and pictures that are made of them. */
+import { createHash } from "node:crypto";
+import type { HttpRequest, HttpResponse } from "../lib/http.ts";
+import { Lru } from "../lib/lru.ts";
+import { early, MAX_AGE_SECONDS, send, type Answer } from "./answers.ts";
+import type { DerivedCache } from "./cache/cache.ts";
+import type { Services } from "./delivery.ts";
+import { DeliveryError, ERRORS } from "./errors.ts";
+import type { Renderers } from "./image/image.ts";
+import type { ClientHints, Input, Job } from "./image/job.ts";
+import type { DeliveryLimits } from "./limits.ts";
+import { acceptedFormats, typeOf } from "./mediatypes.ts";
+import type { Plan, Step } from "./plan/plan.ts";
+import { pathsOf, planText } from "./plan/text.ts";
+import type { Reading } from "./reading.ts";
+import { openSource, type Source, type SourceContext } from "./source.ts";
+
+export interface PictureContext extends SourceContext {
+  readonly limits: DeliveryLimits;
+  readonly renderers: Renderers;
+  readonly cache: DerivedCache;
+  readonly services: Services;
+  readonly failures: FailureMemory;
+}
+
+/** Part of every key: to be raised when the same plan makes other pictures, so that old results are not taken for new. */
+const RENDERING_VERSION = 2;
+
+/** A source as it is stored. */
+export function originalAnswer(
+  request: HttpRequest,
+  { asked, debugHeaders, place: { rules } }: Reading,
+  source: Source,
+): HttpResponse {
+  const { info, path } = source;
+  const { contentEncoding, contentLanguage } = info;
+  const bodyHeaders = [
+    ...(contentEncoding === undefined ? [] : ["Content-Encoding", contentEncoding]),
+    ...(contentLanguage === undefined ? [] : ["Content-Language", contentLanguage]),
+    ...disposition(asked.attachment, info.contentDisposition, path),
+  ];
+  const answer: Answer = {
+    validators: { etag: info.etag ?? hash([source.identity]).slice(0, 32), lastModified: info.lastModified },
+    type: typeOf(info.contentType, path),
+    size: info.size,
+    cacheControl: cacheControlOf(source, rules.cacheSeconds),
+    headers: [...sourceHeaders(source), ...debugHeaders],
+    bodyHeaders,
+    log: { operation: "GetFile", origin: source.origin },
+    read: (start, end) => source.read(start, end),
+  };
+  return early(request, answer) ?? send(request, answer);
+}
+
+export interface Making {
+  readonly kind: Job["kind"];
+  readonly reading: Reading;
+  readonly source: Source;
+  readonly plan: Plan;
+  /** In place of the source's own bytes: a frame of a film. */
+  readonly from?: { readonly name: string; readonly input: () => Promise<Input> };
+}
+
+/** What the plan makes of the source: from the cache, or rendered now, once for all who ask at the same time. */
+export async function pictureAnswer(
+  context: PictureContext,
+  request: HttpRequest,
+  making: Making,
+): Promise<HttpResponse> {
+  const { reading, source, plan, kind } = making;
+  const started = performance.now();
+  const { rules } = reading.place;
+  const variation = variationOf(request.headers, plan, rules.formats);
+  const layers = await openLayers(context, reading, pathsOf(plan));
+  const text = planText(plan);
+  // The key tells the result, so a client that has it need not wait for the rendering.
+  const key = hash([
+    RENDERING_VERSION,
+    kind,
+    source.identity,
+    making.from?.name ?? "",
+    context.epochs.ofVariant(source.originId, source.path, text),
+    text,
+    layers.map(({ identity }) => identity),
+    variation.hints,
+  ]);
+  const log = { operation: kind === "facts" ? "GetMetadata" : "GetImage", origin: source.origin, plan: text };
+  const common = {
+    validators: { etag: key.slice(0, 32), lastModified: source.info.lastModified },
+    cacheControl: cacheControlOf(source, rules.cacheSeconds),
+    headers: [...sourceHeaders(source), ...variation.headers, ...reading.debugHeaders],
+    log,
+  };
+  const settled = early(request, common);
+  if (settled !== undefined) return settled;
+  const { entry, hit } = await produce(context, { ...making, key, text, layers, hints: variation.hints });
+  const milliseconds = (performance.now() - started).toFixed(1);
+  return send(request, {
+    ...common,
+    type: entry.facts.type,
+    size: entry.size,
+    bodyHeaders: [
+      "X-Cache",
+      hit ? "HIT" : "MISS",
+      "Server-Timing",
+      hit ? `cache;desc=hit;dur=${milliseconds}` : `render;dur=${milliseconds}`,
+      ...entry.facts.headers,
+      ...disposition(reading.asked.attachment, undefined, source.path),
+    ],
+    log: { ...log, cache: hit ? "hit" : "miss" },
+    read: (start, end) => entry.data?.subarray(start, end) ?? entry.read(start, end),
+  });
+}
+
+interface Production extends Making {
+  readonly key: string;
+  readonly text: string;
+  readonly layers: readonly Source[];
+  readonly hints: ClientHints;
+}
+
+async function produce(
+  { cache, renderers, limits, services, failures }: PictureContext,
+  { kind, key, source, plan, layers, hints, text, from }: Production,
+): ReturnType<DerivedCache["produce"]> {
+  failures.check(key);
+  const { path, originId, info } = source;
+  try {
+    return await cache.produce(key, async () => {
+      const input = from === undefined ? inputOf(source, limits) : await from.input();
+      const { models, detector } = services;
+      const job: Job = {
+        kind,
+        plan,
+        hints,
+        inputs: pathsOf(plan),
+        extension: from === undefined ? extensionOf(path) : "png",
+        ...(info.customCoordinates === undefined ? {} : { customCoordinates: info.customCoordinates }),
+        ...(models === undefined ? {} : { models }),
+        ...(detector === undefined ? {} : { detector }),
+        limits,
+      };
+      const inputs = [input, ...layers.map((layer) => inputOf(layer, limits))];
+      const { data, type, width, height, headers } = await renderers.render(job, inputs);
+      return { facts: { type, width, height, headers, origin: originId, path, variant: text }, data };
+    });
+  } catch (error) {
+    failures.remember(key, error);
+    throw error;
+  }
+}
+
+/** @throws DeliveryError SourceTooLarge */
+function inputOf(source: Source, { sourceBytes }: DeliveryLimits): Input {
+  const { size } = source.info;
+  if (size === undefined || size > sourceBytes) {
+    throw new DeliveryError(
+      "SourceTooLarge",
+      `${source.path} has ${size ?? "an unknown number of"} bytes; the limit for pictures is ${sourceBytes}.`,
+    );
+  }
+  return { size, read: () => source.read(0, size) };
+}
+
+/** What the plan lays over the source: private files only for whom they may be. */
+export const openLayers = (
+  context: SourceContext,
+  reading: Reading,
+  paths: readonly string[],
+): Promise<Source[]> =>
+  Promise.all(
+    paths.map(async (path) => {
+      const source = await openSource(context, reading.place, { path, query: "" });
+      checkPrivate(source, reading);
+      return source;
+    }),
+  );
+
+/** @throws DeliveryError SignatureRequired */
+export function checkPrivate({ info }: Source, { permitted }: Reading): void {
+  if (!info.private || permitted) return;
+  throw new DeliveryError("SignatureRequired", "The file is private: only signed URLs may have it.");
+}
+
+const extensionOf = (path: string): string => /\.([A-Za-z0-9]{1,8})$/.exec(path)?.[1]?.toLowerCase() ?? "";
+
+/** What of the client the result depends on, and the headers that say so. */
+function variationOf(
+  headers: HttpRequest["headers"],
+  plan: Plan,
+  formats: readonly string[] | undefined,
+): { hints: ClientHints; headers: string[] } {
+  const says = optionsSaid(plan.steps);
+  const vary: string[] = [];
+  let hints: ClientHints = { accepts: [] };
+  const format = says.format ?? plan.defaults.format;
+  if (format === "auto") {
+    vary.push("Accept");
+    const accepts = acceptedFormats(headers["accept"]);
+    hints = { accepts: accepts.filter((one) => formats?.includes(one) ?? true) };
+  } else if (formats !== undefined && format !== "source" && !formats.includes(format)) {
+    throw new DeliveryError("InvalidParameter", `f can't be ${format} here. Allowed: ${formats.join(", ")}.`);
+  }
+  if (says.width === "auto" || says.height === "auto") {
+    vary.push("Sec-CH-Width");
+    hints = { ...hints, ...numberHint("width", headers["sec-ch-width"] ?? headers["width"]) };
+  }
+  if (says.dpr === "auto" || says.width === "auto" || says.height === "auto") {
+    vary.push("Sec-CH-DPR");
+    hints = { ...hints, ...numberHint("dpr", headers["sec-ch-dpr"] ?? headers["dpr"]) };
+  }
+  return { hints, headers: vary.length === 0 ? [] : ["Vary", vary.join(", ")] };
+}
+
+const numberHint = (name: "width" | "dpr", text: string | undefined): Partial<ClientHints> =>
+  text !== undefined && /^\d{1,5}(\.\d{1,4})?$/.test(text) && Number(text) > 0
+    ? { [name]: Number(text) }
+    : {};
+
+/** The last word of all steps on each of these; a condition's branches speak too: who may be heard is heard. */
+function optionsSaid(steps: readonly Step[]): {
+  format?: string;
+  width?: unknown;
+  height?: unknown;
+  dpr?: unknown;
+} {
+  let said: ReturnType<typeof optionsSaid> = {};
+  for (const step of steps) {
+    if ("when" in step) {
+      const branches = [optionsSaid(step.then), optionsSaid(step.otherwise)];
+      for (const branch of branches) {
+        const auto = Object.entries(branch).filter(([name, value]) => name !== "format" && value === "auto");
+        said = { ...said, ...Object.fromEntries(auto) };
+      }
+      if (branches.some(({ format }) => format !== undefined)) said = { ...said, format: "auto" };
+    } else {
+      const { format, width, height, dpr } = step.options;
+      said = {
+        ...said,
+        ...(format === undefined ? {} : { format }),
+        ...(width === "auto" ? { width } : {}),
+        ...(height === "auto" ? { height } : {}),
+        ...(dpr === "auto" ? { dpr } : {}),
+      };
+    }
+  }
+  return said;
+}
+
+/** Headers that tell of the source rather than of the answer. */
+export function sourceHeaders({ link, checkedAt, stale }: Source): string[] {
+  const age = checkedAt === undefined ? undefined : Math.max(0, Math.floor((Date.now() - checkedAt) / 1000));
+  return [
+    ...(link === undefined ? [] : ["Link", link]),
+    ...(age === undefined ? [] : ["Age", String(age)]),
+    ...(stale ? ["Warning", '110 - "Response is Stale"'] : []),
+  ];
+}
+
+export const cacheControlOf = ({ info }: Source, seconds: number | undefined): string =>
+  seconds === undefined
+    ? (info.cacheControl ?? `public, max-age=${MAX_AGE_SECONDS}`)
+    : `public, max-age=${seconds}`;
+
+function disposition(attachment: boolean, stored: string | undefined, path: string): string[] {
+  if (!attachment) return stored === undefined ? [] : ["Content-Disposition", stored];
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const ascii = name.replace(/[^\x20-\x7e]|["\\]/g, "_");
+  return [
+    "Content-Disposition",
+    `attachment; filename="${ascii}"; filename*=UTF-8''${encodeURIComponent(name)}`,
+  ];
+}
+
+const hash = (parts: readonly unknown[]): string =>
+  createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+
+/** Failures that the same source and plan will meet again are remembered for a while, so that a bomb goes off once. */
+export class FailureMemory {
+  readonly #failures = new Lru<string, { error: DeliveryError; until: number }>({ maxEntries: FAILURES_MAX });
+
+  /** @throws DeliveryError: what happened the last time */
+  check(key: string): void {
+    const found = this.#failures.get(key);
+    if (found !== undefined && Date.now() < found.until) throw found.error;
+  }
+
+  remember(key: string, error: unknown): void {
+    if (!(error instanceof DeliveryError) || !LASTING.includes(ERRORS[error.code])) return;
+    this.#failures.set(key, { error, until: Date.now() + FAILURE_MS });
+  }
+}
+const FAILURES_MAX = 2000;
+const FAILURE_MS = 60_000;
+/** Statuses that tell of source and plan and not of the moment. */
+const LASTING: readonly number[] = [400, 413, 415, 422];

@@ -1,0 +1,151 @@
+/**
+ * Prompts that the rules don't understand, asked of an OpenAI-compatible service of the operator's. It only ever chooses
+ * among the options that URLs have; what it says is read by the same parsers and brought within the same limits.
+ */
+import { DeliveryError } from "../errors.ts";
+import type { Options } from "./plan.ts";
+import { transformationNames } from "./transforms.ts";
+import { parseWeekerp } from "./url.ts";
+
+export interface PromptService {
+  /** Base of the API, such as https://llm.example.com/v1. */
+  readonly url: string;
+  readonly token: string | undefined;
+  readonly model: string;
+}
+
+const TIMEOUT_MS = 3000;
+const ANSWER_BYTES_MAX = 65_536;
+/** Options of one answer, characters of a name or value: more is babble. */
+const OPTIONS_MAX = 20;
+const WORD_MAX = 32;
+
+/** Where an answer's numbers are brought back to. */
+const RANGES: Readonly<Record<string, readonly [min: number, max: number, whole: boolean]>> = {
+  width: [1, 8192, true],
+  height: [1, 8192, true],
+  quality: [1, 100, true],
+  rotate: [-360, 360, false],
+  blur: [0.3, 20, false],
+  sharpen: [0.3, 20, false],
+  gamma: [1, 3, false],
+  brightness: [0.5, 2, false],
+  saturation: [0, 3, false],
+  hue: [-360, 360, true],
+  threshold: [0, 255, true],
+};
+
+const INSTRUCTION = `You turn a wish about one image into options. Answer with one JSON object and nothing else. Its keys are among: ${transformationNames("weekerp")}, flip, flop. width and height are pixels, or fractions of the original below 1. fit is one of cover, contain, fill, inside, outside. position is one of centre, top, right, bottom, left. format is one of webp, avif, jpeg, png. rotate is degrees clockwise. grayscale, flip (top to bottom) and flop (left to right) are true or false. blur and sharpen are sigmas from 0.3 to 20; brightness 0.5 to 2 and saturation 0 to 3 are factors. If the wish can't be met with these options, or is no wish about an image, answer {}.`;
+
+/** @throws DeliveryError PromptNotUnderstood, OriginFailed, OriginTimeout */
+export async function askModel(service: PromptService, prompt: string): Promise<Partial<Options>> {
+  const answer = await ask(service, prompt);
+  let said: unknown;
+  try {
+    said = JSON.parse(answer.replace(/^```(?:json)?\s*|\s*```$/g, ""));
+  } catch {
+    throw notUnderstood(prompt);
+  }
+  if (typeof said !== "object" || said === null || Array.isArray(said)) throw notUnderstood(prompt);
+  const entries = Object.entries(said as Readonly<Record<string, unknown>>).filter(
+    ([name]) => !CONTROLS.includes(name),
+  );
+  // Other values have no text of their own, or one that no URL can hold.
+  if (entries.length > OPTIONS_MAX || !entries.every(([name, value]) => isWord(name) && isWord(value))) {
+    throw notUnderstood(prompt);
+  }
+  const query = entries
+    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(clamp(name, value))}`)
+    .join("&");
+  return optionsOf(query, prompt);
+}
+
+/** What URLs can't say, models can't either. */
+function optionsOf(query: string, prompt: string): Partial<Options> {
+  try {
+    const [step] = parseWeekerp("image", "picture", query).plan?.steps ?? [];
+    if (step !== undefined && "options" in step) return step.options;
+  } catch (error) {
+    if (!(error instanceof DeliveryError)) throw error;
+  }
+  throw notUnderstood(prompt);
+}
+
+const isWord = (value: unknown): boolean =>
+  typeof value === "number" ||
+  typeof value === "boolean" ||
+  (typeof value === "string" && value.length <= WORD_MAX && /^[\w.:-]*$/.test(value));
+
+/** Options that are no wish about the picture. */
+const CONTROLS: readonly string[] = ["ai", "debug", "v"];
+
+const notUnderstood = (prompt: string): DeliveryError =>
+  new DeliveryError(
+    "PromptNotUnderstood",
+    `Nobody knows what ${JSON.stringify(prompt)} means for a picture.`,
+  );
+
+function clamp(name: string, value: unknown): string {
+  const range = Object.hasOwn(RANGES, name) ? RANGES[name] : undefined;
+  if (typeof value !== "number" || range === undefined) return String(value);
+  const [min, max, whole] = range;
+  const fraction = (name === "width" || name === "height") && value > 0 && value < 1;
+  const within = fraction ? value : Math.min(max, Math.max(min, value));
+  return String(whole && !fraction ? Math.round(within) : Number(within.toFixed(6)));
+}
+
+async function ask({ url, token, model }: PromptService, prompt: string): Promise<string> {
+  let response: Response;
+  try {
+    response = await fetch(`${url.replace(/\/$/, "")}/chat/completions`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+      body: JSON.stringify({
+        model,
+        temperature: 0,
+        response_format: { type: "json_object" },
+        messages: [
+          { role: "system", content: INSTRUCTION },
+          { role: "user", content: prompt },
+        ],
+      }),
+      redirect: "error",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    if (response.status !== 200 || response.body === null) {
+      await response.body?.cancel();
+      throw new DeliveryError("OriginFailed", `The prompt service answered ${response.status}.`);
+    }
+    return contentOf(await textOf(response.body as AsyncIterable<Uint8Array>));
+  } catch (error) {
+    if (error instanceof DeliveryError) throw error;
+    if (error instanceof Error && error.name === "TimeoutError") {
+      throw new DeliveryError("OriginTimeout", "The prompt service did not answer in time.");
+    }
+    throw new DeliveryError("OriginFailed", "The prompt service can't be used.");
+  }
+}
+
+async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > ANSWER_BYTES_MAX) throw new DeliveryError("OriginFailed", "The prompt service says too much.");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function contentOf(text: string): string {
+  const answer = JSON.parse(text) as { choices?: { message?: { content?: unknown } }[] };
+  const content = answer.choices?.[0]?.message?.content;
+  if (typeof content === "string") return content.trim();
+  throw new DeliveryError(
+    "OriginFailed",
+    "The prompt service answers something else than a chat completion.",
+  );
+}

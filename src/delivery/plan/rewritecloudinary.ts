@@ -1,0 +1,269 @@
+/** Cloudinary's URLs as ImageKit's chains: `image/upload/w_300,c_fill/l_logo,g_north_east/v1234/photo.jpg`. */
+import { DeliveryError } from "../errors.ts";
+import { CHAIN_MAX } from "../limits.ts";
+import { cloudinaryColour, fits, whole } from "./rewritevalues.ts";
+import type { Rewritten } from "./rewrite.ts";
+
+/** Parts of a component: a key of one to four letters and a value. */
+const PART = /^([a-z]{1,4})_(.+)$/s;
+/** Keys that begin components. Others, such as `img_2024`, are names of folders. */
+const KEYS: ReadonlySet<string> = new Set(
+  "w h c g q f a e b bo r o x y ar dpr so eo du fl t l co z d pg vc ac br fps ki cs dn dl p u".split(" "),
+);
+const TYPES: readonly string[] = ["image", "video", "raw"];
+const DELIVERIES: readonly string[] = ["upload", "fetch", "private", "authenticated"];
+const SIGNATURE = /^s--[A-Za-z0-9_-]{8,32}--$/;
+const VERSION = /^v\d{1,12}$/;
+
+type Parts = ReadonlyMap<string, string>;
+
+/** Components of a URL: a layer may have several of its own. Stops paths of thousands. */
+const COMPONENTS_MAX = CHAIN_MAX * 4;
+
+/** Undefined: nothing of Cloudinary is in the path. @throws DeliveryError LimitExceeded */
+export function cloudinaryChain(segments: readonly string[]): Rewritten | undefined {
+  let at = TYPES.includes(segments[0] ?? "") && DELIVERIES.includes(segments[1] ?? "") ? 2 : 0;
+  const more = (): boolean => at < segments.length - 1;
+  if (more() && SIGNATURE.test(segments[at]!)) at++;
+  const components: Parts[] = [];
+  for (let parts = more() ? partsOf(segments[at]!) : undefined; parts !== undefined;) {
+    components.push(parts);
+    if (components.length > COMPONENTS_MAX) {
+      throw new DeliveryError("LimitExceeded", `A URL has at most ${COMPONENTS_MAX} components.`);
+    }
+    at++;
+    parts = more() ? partsOf(segments[at]!) : undefined;
+  }
+  if (more() && VERSION.test(segments[at]!)) at++;
+  if (at === 0) return undefined;
+  const film = segments[0] === "video" || /\.(mp4|webm|mov|ogv|m3u8|mpd)$/i.test(segments.at(-1)!);
+  const steps = stepsOf(components, film);
+  return { dropped: at, chain: steps.length === 0 ? undefined : steps.join(":") };
+}
+
+function partsOf(segment: string): Parts | undefined {
+  const parts = segment.split(",").map((text) => PART.exec(text));
+  if (!parts.every((part) => part !== null && KEYS.has(part[1]!))) return undefined;
+  // The first of two counts, wherever a part stands twice.
+  return new Map(parts.map((part) => [part![1]!, part![2]!] as const).toReversed());
+}
+
+/** A component is a step; those from a layer to its `fl_layer_apply` are one. */
+function stepsOf(components: readonly Parts[], film: boolean): string[] {
+  const steps: string[] = [];
+  for (let n = 0; n < components.length; n++) {
+    const parts = components[n]!;
+    if (!parts.has("l") && !parts.has("u")) {
+      const items = fits(itemsOf(parts, film));
+      // Named ones are looked up and read later.
+      const name = parts.get("t");
+      if (name !== undefined && /^[\w-]{1,64}$/.test(name)) items.push(`n-${name}`);
+      if (items.length > 0) steps.push(items.join(","));
+      continue;
+    }
+    const apply = components.findIndex((one, m) => m > n && one.get("fl") === "layer_apply");
+    const last = apply < 0 ? n : apply;
+    const layer = layerOf(components.slice(n, last + 1), film);
+    if (layer !== undefined) steps.push(layer);
+    n = last;
+  }
+  return steps;
+}
+
+type Reader = (value: string, film: boolean) => string | undefined;
+const CROPS: Readonly<Record<string, string>> = {
+  crop: "cm-extract",
+  fill: "c-maintain_ratio",
+  lfill: "c-maintain_ratio_no_enlarge",
+  fit: "c-at_max",
+  limit: "c-at_max",
+  mfit: "c-at_least",
+  pad: "cm-pad_resize",
+  lpad: "cm-pad_resize_no_enlarge",
+  scale: "c-force",
+  thumb: "c-maintain_ratio",
+};
+const GRAVITIES: Readonly<Record<string, string>> = {
+  north: "top",
+  south: "bottom",
+  east: "right",
+  west: "left",
+  north_east: "top_right",
+  north_west: "top_left",
+  south_east: "bottom_right",
+  south_west: "bottom_left",
+  center: "center",
+  face: "face",
+  faces: "face",
+  auto: "auto",
+  custom: "custom",
+};
+const AUTO_QUALITY: Readonly<Record<string, readonly [picture: number, film: number]>> = {
+  auto: [70, 50],
+  "auto:low": [50, 40],
+  "auto:eco": [60, 45],
+  "auto:good": [70, 50],
+  "auto:best": [86, 60],
+};
+const FORMATS = /^(auto|jpg|jpeg|png|webp|gif|avif|mp4|webm)$/;
+const own = <T>(words: Readonly<Record<string, T>>, value: string): T | undefined =>
+  Object.hasOwn(words, value) ? words[value] : undefined;
+const say = (name: string, value: string | number | undefined): string | undefined =>
+  value === undefined ? undefined : `${name}-${value}`;
+const seconds = (value: string): string | undefined =>
+  /^\d{1,6}(\.\d{1,6})?$/.test(value) ? String(Math.round(Number(value) * 100) / 100) : undefined;
+
+const ITEMS: Readonly<Record<string, Reader>> = {
+  w: (value) => say("w", value),
+  h: (value) => say("h", value),
+  x: (value) => say("x", value.replace(/^-/, "N")),
+  y: (value) => say("y", value.replace(/^-/, "N")),
+  ar: ratio,
+  c: (value) => own(CROPS, value),
+  g: (value) => say("fo", own(GRAVITIES, value)),
+  q: (value, film) => say("q", own(AUTO_QUALITY, value)?.[film ? 1 : 0] ?? whole(value)),
+  f: (value) => say("f", FORMATS.test(value) ? value : undefined),
+  a: (value) =>
+    value === "hflip" ? "fl-h" : value === "vflip" ? "fl-v" : say("rt", value.replace(/^-/, "N")),
+  r: radius,
+  o: (value) => say("o", value),
+  b: (value) => say("bg", cloudinaryColour(value)),
+  bo: border,
+  dpr: (value) => say("dpr", value),
+  e: effect,
+  fl: (value) =>
+    /^progressive(:(steep|semi))?$/.test(value)
+      ? "pr-true"
+      : value === "progressive:none"
+        ? "pr-false"
+        : undefined,
+  so: (value) => say("so", seconds(value)),
+  eo: (value) => say("eo", seconds(value)),
+  du: (value) => say("du", seconds(value)),
+};
+
+const itemsOf = (parts: Parts, film: boolean): string[] =>
+  Object.entries(ITEMS).flatMap(([name, read]) => {
+    const value = parts.get(name);
+    const item = value === undefined ? undefined : read(value, film);
+    return item === undefined ? [] : [item];
+  });
+
+/** `2.5`, `4:3`. */
+function ratio(value: string): string | undefined {
+  const sides = /^(\d{1,4}(?:\.\d{1,4})?)(?::(\d{1,4}(?:\.\d{1,4})?))?$/.exec(value);
+  return sides === null ? undefined : `ar-${sides[1]}-${sides[2] ?? 1}`;
+}
+
+/** `20`, `max`, and corners from top left as CSS has them: two are for opposite ones. */
+function radius(value: string): string | undefined {
+  const corners = value.split(":");
+  if (corners.length === 1) return say("r", value);
+  const [first, second, third = first, fourth = second] = corners;
+  return corners.length > 4 ? undefined : `r-${first}_${second}_${third}_${fourth}`;
+}
+
+/** `5px_solid_red`. */
+function border(value: string): string | undefined {
+  const parts = /^(\d{1,4})px_solid_(.+)$/.exec(value);
+  const colour = parts === null ? undefined : cloudinaryColour(parts[2]!);
+  return colour === undefined ? undefined : `b-${parts![1]}_${colour}`;
+}
+
+/** Strengths are a hundred times ImageKit's. */
+function effect(value: string): string | undefined {
+  const [, name = "", strength] = /^([a-z_]+)(?::(\d{1,4})(?::.*)?)?$/.exec(value) ?? [];
+  const amount = strength === undefined ? undefined : Number(strength) / 100;
+  if (name === "grayscale" || name === "contrast") return `e-${name}`;
+  if (name === "blur") return `bl-${Math.max(1, Math.round(amount ?? 1))}`;
+  if (name === "sharpen") return amount === undefined ? "e-sharpen" : `e-sharpen-${amount}`;
+  if (name === "unsharp_mask") return `e-usm-0-${amount ?? 1}-1-0.05`;
+  return name === "trim" ? `t-${strength ?? "true"}` : undefined;
+}
+
+/** The places of layers: what is not in the middle is counted from its side. */
+const OFFSETS: Readonly<Record<string, (offset: string) => string>> = {
+  start: (offset) => offset,
+  // The order of arithmetic has no brackets: what is left over is divided part by part.
+  middleX: (offset) => `bw_div_2_sub_cw_div_2_add_${offset}`,
+  middleY: (offset) => `bh_div_2_sub_ch_div_2_add_${offset}`,
+  endX: (offset) => `bw_sub_cw_sub_${offset}`,
+  endY: (offset) => `bh_sub_ch_sub_${offset}`,
+};
+
+function placeOf(parts: Parts): string[] {
+  const gravity = own(GRAVITIES, parts.get("g") ?? "center") ?? "center";
+  const at = /^(face|auto|custom)$/.test(gravity) ? "center" : gravity;
+  const [x, y] = [whole(parts.get("x") ?? ""), whole(parts.get("y") ?? "")];
+  if (x === undefined && y === undefined) return [`lfo-${at}`];
+  const horizontal = at.includes("left") ? "start" : at.includes("right") ? "endX" : "middleX";
+  const vertical = at.includes("top") ? "start" : at.includes("bottom") ? "endY" : "middleY";
+  return [`lx-${OFFSETS[horizontal]!(x ?? "0")}`, `ly-${OFFSETS[vertical]!(y ?? "0")}`];
+}
+
+/** Texts and paths within components are percent-encoded once more. */
+function decodedOnce(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // It has a per cent sign of its own.
+    return text;
+  }
+}
+
+const contentOf = (text: string): string =>
+  `ie-${encodeURIComponent(Buffer.from(decodedOnce(text)).toString("base64"))}`;
+
+const ALIGNMENTS: Readonly<Record<string, string>> = {
+  left: "ia-left",
+  start: "ia-left",
+  right: "ia-right",
+  end: "ia-right",
+  center: "ia-center",
+};
+
+/** `text:Roboto_50_bold_left:Hello`; the font may be a path with colons for slashes. */
+const TEXT = /^text:([\w .:%-]+?)_(\d{1,4})((?:_[a-z]+)*):(.+)$/s;
+
+function textItems(value: string, parts: Parts): string[] | undefined {
+  const text = TEXT.exec(value);
+  if (text === null || whole(text[2]!) === undefined) return undefined;
+  const words = text[3]!.split("_");
+  const font = decodedOnce(text[1]!).replaceAll(":", "@@");
+  const styles = [words.includes("bold") && "b", words.includes("italic") && "i"].filter(
+    (one) => one !== false,
+  );
+  const aligned = words.flatMap((word) => own(ALIGNMENTS, word) ?? []);
+  const [colour, under] = ["co", "b"].map((name) => cloudinaryColour(parts.get(name) ?? ""));
+  const wraps = parts.get("c") === "fit" && whole(parts.get("w") ?? "") !== undefined;
+  return [
+    "l-text",
+    contentOf(text[4]!),
+    ...(/[,:]/.test(font) ? [] : [`ff-${font}`]),
+    `fs-${text[2]}`,
+    ...(styles.length === 0 ? [] : [`tg-${styles.join("_")}`]),
+    ...aligned.slice(0, 1),
+    ...(colour === undefined ? [] : [`co-${colour}`]),
+    ...(under === undefined ? [] : [`bg-${under}`]),
+    ...(wraps ? [`w-${parts.get("w")}`] : []),
+  ];
+}
+
+/** One layer: its own components, of which the last says where it goes. */
+function layerOf(components: readonly Parts[], film: boolean): string | undefined {
+  const [first, ...rest] = components;
+  const value = first!.get("l");
+  if (value === undefined || value.startsWith("fetch:") || value.startsWith("subtitles:")) return undefined;
+  const place = placeOf(components.at(-1)!);
+  const rows = [first!, ...rest.slice(0, -1)].map((parts) => withoutPlace(parts, components.length > 1));
+  const text = textItems(value, first!);
+  if (value.startsWith("text:") && text === undefined) return undefined;
+  const head = text ?? ["l-image", contentOf(value.replaceAll(":", "/"))];
+  const steps = (text === undefined ? rows : rows.slice(1)).map((parts) => fits(itemsOf(parts, film)));
+  const inner = steps.filter((items) => items.length > 0).map((items) => items.join(","));
+  return `${[[...head, ...place].join(","), ...inner].join(":")},l-end`;
+}
+
+/** In layers of one component, `g`, `x` and `y` say where the layer goes, not what is cut off. */
+const withoutPlace = (parts: Parts, applied: boolean): Parts =>
+  new Map([...parts].filter(([name]) => name !== "l" && (applied || !/^[gxy]$/.test(name))));

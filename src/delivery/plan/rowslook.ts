@@ -1,0 +1,355 @@
+/** Rows of THE table (transforms.ts): shape, colours and effects. */
+import type { ModelTask, Options } from "./plan.ts";
+import type { Rows, Transformation } from "./transforms.ts";
+import {
+  BACKGROUND_ALLOWED,
+  BORDER_ALLOWED,
+  DISTORT_ALLOWED,
+  GRADIENT_ALLOWED,
+  oneOf,
+  parseBackground,
+  parseBoolean,
+  parseBorder,
+  parseColorize,
+  parseColourReplace,
+  parseDistort,
+  parseDropShadow,
+  parseGradient,
+  parseNumber,
+  parsePrompt,
+  parseRadius,
+  parseShadow,
+  parseUnsharp,
+  parseWhole,
+  REPLACE_ALLOWED,
+  SHADOW_ALLOWED,
+} from "./values.ts";
+
+const FLIPS: Readonly<Record<string, Options["flip"]>> = {
+  h: { horizontal: true, vertical: false },
+  v: { horizontal: false, vertical: true },
+  h_v: { horizontal: true, vertical: true },
+  v_h: { horizontal: true, vertical: true },
+};
+const TASKS: Readonly<Record<string, ModelTask>> = {
+  "e-bgremove": { task: "bgremove" },
+  "e-removedotbg": { task: "removedotbg" },
+  "e-upscale": { task: "upscale" },
+  "e-retouch": { task: "retouch" },
+  "e-genvar": { task: "genvar" },
+};
+
+type Look =
+  | "trim"
+  | "border"
+  | "rotate"
+  | "flip"
+  | "radius"
+  | "background"
+  | "opacity"
+  | "blur"
+  | "blurSigma"
+  | "grayscale"
+  | "contrast"
+  | "sharpen"
+  | "sharpenSigma"
+  | "unsharp"
+  | "shadow"
+  | "gradient"
+  | "colorize"
+  | "distort"
+  | "colourReplace"
+  | "gamma"
+  | "brightness"
+  | "saturation"
+  | "hue"
+  | "threshold"
+  | "model";
+
+export const LOOK_ROWS: Rows<Look> = {
+  trim: {
+    imagekit: {
+      names: ["t"],
+      allowed: "true, false, or a threshold from 1 to 99",
+      parse: (text) => parseBoolean(text) ?? parseWhole(text, 1, 99),
+    },
+    stage: "crop",
+    fallback: "false; true for layers",
+    doc: "Cuts off edges of one colour.",
+    examples: { trim: "w-150:cm-pad_resize,w-250,h-250,bg-FFFFFF:t-true" },
+  },
+  border: {
+    imagekit: { names: ["b"], allowed: BORDER_ALLOWED, parse: parseBorder },
+    stage: "shape",
+    fallback: "none",
+    doc: "A border around the picture, which becomes larger by it.",
+    examples: { border: "w-300,b-10_FF0000" },
+  },
+  rotate: {
+    imagekit: {
+      names: ["rt"],
+      allowed: "degrees clockwise from 0 to 360, N in front for the other way, or auto",
+      parse: (text) => (text === "auto" ? text : parseNumber(text, -360, 360)),
+    },
+    weekerp: {
+      names: ["rotate"],
+      allowed: "degrees from -360 to 360",
+      parse: (text) => parseNumber(text, -360, 360),
+    },
+    stage: "shape",
+    fallback: "auto",
+    doc: "Turns clockwise. Corners that become free are background. `auto`: as the camera's EXIF says.",
+    examples: { rotate90: "w-300,rt-90", rotate45: "w-300,rt-45,bg-FFFF00", rotateBack: "w-300,rt-N30" },
+  },
+  flip: {
+    imagekit: { names: ["fl"], allowed: "h, v, h_v or v_h", parse: oneOf(FLIPS) },
+    stage: "shape",
+    fallback: "none",
+    doc: "Mirrors: `h` swaps left and right (`flop=true`), `v` swaps top and bottom (`flip=true`).",
+    examples: { flipHorizontal: "w-300,fl-h", flipVertical: "w-300,fl-v" },
+  },
+  radius: {
+    imagekit: {
+      names: ["r"],
+      allowed: "pixels, four of them joined by _ clockwise from top left, an expression, or max",
+      parse: parseRadius,
+    },
+    stage: "shape",
+    fallback: "0",
+    doc: "Rounds the corners. `max`: a circle or an ellipse.",
+    examples: {
+      radius: "w-300,h-200,r-30",
+      radiusMax: "w-200,h-200,r-max",
+      radiusCorners: "w-300,h-200,r-10_40_80_0",
+    },
+  },
+  background: {
+    imagekit: { names: ["bg"], allowed: BACKGROUND_ALLOWED, parse: parseBackground },
+    stage: "shape",
+    fallback: "black, or transparent where the format can be",
+    doc:
+      "What is seen beside and through the picture. `blurred`: the picture itself, with an intensity and a brightness. " +
+      "`dominant`, `gradient_dominant`: its main colours. `genfill` needs `--delivery-models`.",
+    examples: {
+      backgroundColour: "w-300,h-300,cm-pad_resize,bg-F3A0B0",
+      backgroundBlurred: "w-300,h-120,cm-pad_resize,bg-blurred",
+      backgroundBlurredDark: "w-300,h-120,cm-pad_resize,bg-blurred_25_N60",
+      backgroundDominant: "w-300,h-120,cm-pad_resize,bg-dominant",
+      backgroundGradient: "w-300,h-120,cm-pad_resize,bg-gradient_dominant_4",
+    },
+  },
+  opacity: {
+    imagekit: {
+      names: ["o"],
+      allowed: "a whole number from 0 to 100",
+      parse: (text) => parseWhole(text, 0, 100),
+    },
+    stage: "shape",
+    fallback: "100",
+    doc: "How much of the picture is seen, in per cent; blended with the background where there is one.",
+    examples: { opacity: "w-300,o-40,bg-FF0000" },
+  },
+  blur: {
+    imagekit: {
+      names: ["bl"],
+      allowed: "a whole number from 1 to 100",
+      parse: (text) => parseWhole(text, 1, 100),
+    },
+    stage: "effect",
+    fallback: "none",
+    doc: "Gaussian blur by its radius in pixels.",
+    examples: { blur: "w-300,bl-10" },
+  },
+  blurSigma: {
+    weekerp: {
+      names: ["blur"],
+      allowed: "a number from 0.3 to 20",
+      parse: (text) => parseNumber(text, 0.3, 20),
+    },
+    stage: "effect",
+    fallback: "none",
+    doc: "Gaussian blur by its sigma.",
+    examples: { queryBlur: "?w=300&blur=2.5" },
+  },
+  grayscale: {
+    imagekit: { names: ["e-grayscale"], allowed: "no value", bare: true, parse: () => undefined },
+    weekerp: { names: ["grayscale"], allowed: "true or false", parse: parseBoolean },
+    stage: "effect",
+    fallback: "false",
+    doc: "Shades of grey.",
+    examples: { grayscale: "w-300,e-grayscale" },
+  },
+  contrast: {
+    imagekit: { names: ["e-contrast"], allowed: "no value", bare: true, parse: () => undefined },
+    stage: "effect",
+    fallback: "false",
+    doc: "Stretches the colours over the whole range.",
+    examples: { contrast: "w-300,e-contrast" },
+  },
+  sharpen: {
+    imagekit: {
+      names: ["e-sharpen"],
+      allowed: "no value, or an amount from 0.01 to 10000",
+      bare: 0,
+      parse: (text) => parseNumber(text, 0.01, 10_000),
+    },
+    stage: "effect",
+    fallback: "none",
+    doc: "Sharper edges.",
+    examples: { sharpen: "w-300,e-sharpen-10" },
+  },
+  sharpenSigma: {
+    weekerp: {
+      names: ["sharpen"],
+      allowed: "a number from 0.3 to 20",
+      parse: (text) => parseNumber(text, 0.3, 20),
+    },
+    stage: "effect",
+    fallback: "none",
+    doc: "Sharper edges by sigma.",
+    examples: { querySharpen: "?w=300&sharpen=2" },
+  },
+  unsharp: {
+    imagekit: {
+      names: ["e-usm"],
+      allowed: "no value, or radius-sigma-amount-threshold such as 2-2-0.8-0.024",
+      // ImageMagick's.
+      bare: { radius: 0, sigma: 1, amount: 1, threshold: 0.05 },
+      parse: parseUnsharp,
+    },
+    stage: "effect",
+    fallback: "none",
+    doc: "Unsharp mask.",
+    examples: { unsharp: "w-300,e-usm-2-2-0.8-0.024" },
+  },
+  shadow: {
+    imagekit: {
+      names: ["e-shadow"],
+      allowed: SHADOW_ALLOWED,
+      bare: { blur: 10, saturation: 30, x: 2, y: 2 },
+      parse: parseShadow,
+    },
+    stage: "effect",
+    fallback: "none",
+    doc: "A shadow behind what is not transparent, of pictures up to 2 megapixels.",
+    examples: { shadow: "w-200,h-200,r-max:e-shadow-bl-10_st-60_x-5_y-5,f-png" },
+  },
+  gradient: {
+    imagekit: {
+      names: ["e-gradient"],
+      allowed: GRADIENT_ALLOWED,
+      bare: {
+        direction: 180,
+        from: { r: 255, g: 255, b: 255, a: 1 },
+        to: { r: 0, g: 0, b: 0, a: 0 },
+        stop: 1,
+      },
+      parse: parseGradient,
+    },
+    stage: "effect",
+    fallback: "none",
+    doc: "A gradient over the picture.",
+    examples: { gradient: "w-300,e-gradient-ld-top_from-green_to-00FF0010_sp-1" },
+  },
+  colorize: {
+    imagekit: {
+      names: ["e-colorize"],
+      allowed: "co- a colour, in- an intensity from 0 to 100, joined by _",
+      bare: { colour: { r: 128, g: 128, b: 128, a: 1 }, intensity: 100 },
+      parse: parseColorize,
+    },
+    stage: "effect",
+    fallback: "none",
+    doc: "Shades of one colour.",
+    examples: { colorize: "w-300,e-colorize-co-blue_in-50" },
+  },
+  distort: {
+    imagekit: { names: ["e-distort"], allowed: DISTORT_ALLOWED, parse: parseDistort },
+    stage: "effect",
+    fallback: "none",
+    doc: "Moves the corners (`p`), or bends the picture into an arc (`a`).",
+    examples: {
+      distortPerspective: "w-300,h-200:e-distort-p-40_20_260_0_300_200_0_180,f-png",
+      distortArc: "w-300,h-100:e-distort-a-90,f-png",
+    },
+  },
+  colourReplace: {
+    imagekit: { names: ["cr"], allowed: REPLACE_ALLOWED, parse: parseColourReplace },
+    stage: "effect",
+    fallback: "none",
+    doc: "Replaces one colour, the dominant one when it isn't named.",
+    examples: { colourReplace: "w-300,cr-3060FF_20_C9221C" },
+  },
+  gamma: adjustment("gamma", 1, 3, "Gamma correction.", { queryGamma: "?w=300&gamma=2.2" }),
+  brightness: adjustment("brightness", 0.5, 2, "Factor of the brightness.", {
+    queryBrightness: "?w=300&brightness=1.5",
+  }),
+  saturation: adjustment("saturation", 0, 3, "Factor of the saturation.", {
+    querySaturation: "?w=300&saturation=0.3",
+  }),
+  hue: adjustment("hue", -360, 360, "Turns the hue by degrees.", { queryHue: "?w=300&hue=120" }),
+  threshold: {
+    weekerp: {
+      names: ["threshold"],
+      allowed: "a whole number from 0 to 255",
+      parse: (text) => parseWhole(text, 0, 255),
+    },
+    stage: "effect",
+    fallback: "none",
+    doc: "Black below, white from this brightness on.",
+    examples: { queryThreshold: "?w=300&threshold=128" },
+  },
+  model: {
+    imagekit: {
+      names: [
+        "e-bgremove",
+        "e-removedotbg",
+        "e-upscale",
+        "e-retouch",
+        "e-genvar",
+        "e-changebg",
+        "e-edit",
+        "e-dropshadow",
+      ],
+      allowed:
+        "no value; e-changebg and e-edit: prompt-TEXT or prompte-BASE64; e-dropshadow: az-, el-, st-, joined by _",
+      // The name is part of what is parsed here (imagekit.ts), since eight names share the row.
+      parse: parseModel,
+    },
+    stage: "model",
+    fallback: "none",
+    doc: "Work of trained models, done by a service of the operator's (`--delivery-models`); 501 without one.",
+    examples: {},
+  },
+};
+
+function parseModel(text: string): ModelTask | undefined {
+  const plain = oneOf(TASKS)(text);
+  if (plain !== undefined) return plain;
+  if (text === "e-dropshadow") return parseDropShadow("");
+  const match = /^e-(changebg|edit|dropshadow)-(.+)$/s.exec(text);
+  if (match === null) return undefined;
+  if (match[1] === "dropshadow") return parseDropShadow(match[2]!);
+  const prompt = parsePrompt(match[2]!);
+  return prompt === undefined ? undefined : { task: match[1] as "changebg" | "edit", prompt };
+}
+
+function adjustment(
+  name: string,
+  min: number,
+  max: number,
+  doc: string,
+  examples: Readonly<Record<string, string>>,
+): Transformation<number> {
+  return {
+    weekerp: {
+      names: [name],
+      allowed: `a number from ${min} to ${max}`,
+      parse: (text) => parseNumber(text, min, max),
+    },
+    stage: "effect",
+    fallback: "none",
+    doc,
+    examples,
+  };
+}

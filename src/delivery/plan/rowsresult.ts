@@ -1,0 +1,182 @@
+/** Rows of THE table (transforms.ts): what is read of the source, what is written, and what only films have. */
+import { EXPRESSION_ALLOWED, parseExpression } from "./expression.ts";
+import type { Format, FormatChoice, Options } from "./plan.ts";
+import type { Rows, Transformation } from "./transforms.ts";
+import {
+  oneOf,
+  PAGES_ALLOWED,
+  parseBoolean,
+  parsePages,
+  parsePath,
+  parseResolutions,
+  parseWhole,
+  RESOLUTIONS_ALLOWED,
+  wordsOf,
+} from "./values.ts";
+
+const WRITABLE: Readonly<Record<string, Format>> = {
+  jpg: "jpeg",
+  jpeg: "jpeg",
+  webp: "webp",
+  avif: "avif",
+  png: "png",
+  gif: "gif",
+};
+const FORMATS: Readonly<Record<string, FormatChoice>> = {
+  auto: "auto",
+  ...WRITABLE,
+  orig: "source",
+  svg: "svg",
+  mp4: "mp4",
+  webm: "webm",
+};
+const ALIAS_FORMATS: Readonly<Record<string, FormatChoice>> = {
+  webp: "webp",
+  avif: "avif",
+  jpeg: "jpeg",
+  jpg: "jpeg",
+  png: "png",
+  gif: "gif",
+  tiff: "tiff",
+  svg: "svg",
+  auto: "auto",
+};
+
+type Result =
+  | "pages"
+  | "format"
+  | "quality"
+  | "progressive"
+  | "lossless"
+  | "colourProfile"
+  | "metadata"
+  | "original"
+  | "defaultImage"
+  | "videoCodec"
+  | "audioCodec"
+  | "startOffset"
+  | "endOffset"
+  | "duration"
+  | "streamingResolutions";
+
+export const RESULT_ROWS: Rows<Result> = {
+  pages: {
+    imagekit: { names: ["pg"], allowed: PAGES_ALLOWED, parse: parsePages },
+    stage: "source",
+    fallback: "the first, or all of an animation",
+    doc: "Page of a document or frame of an animation, with `/ik-thumbnail.jpg` behind the path, or in layers.",
+    examples: {},
+  },
+  format: {
+    imagekit: { names: ["f"], allowed: wordsOf(FORMATS), parse: oneOf(FORMATS) },
+    weekerp: { names: ["format", "f"], allowed: wordsOf(ALIAS_FORMATS), parse: oneOf(ALIAS_FORMATS) },
+    stage: "encode",
+    fallback: "auto; as the source in alias URLs",
+    doc: "`auto`: AVIF or WebP where the browser's Accept header names them, else as the source (`orig`).",
+    examples: { formatWebp: "w-300,f-webp", formatAvif: "w-300,f-avif", formatPng: "w-300,f-png" },
+  },
+  quality: {
+    imagekit: {
+      names: ["q"],
+      allowed: "a whole number from 1 to 100",
+      parse: (text) => parseWhole(text, 1, 100),
+    },
+    weekerp: {
+      names: ["quality", "q"],
+      allowed: "a whole number from 1 to 100",
+      parse: (text) => parseWhole(text, 1, 100),
+    },
+    stage: "encode",
+    fallback: "80; 50 for films",
+    doc: "Of JPEG, WebP and AVIF, on JPEG's scale: AVIF is encoded with the number that looks alike. PNG has none.",
+    examples: { quality: "w-300,q-20" },
+  },
+  progressive: {
+    imagekit: { names: ["pr"], allowed: "true or false", parse: parseBoolean },
+    stage: "encode",
+    fallback: "false",
+    doc: "Progressive JPEG.",
+    examples: { progressive: "w-300,pr-true,f-jpg" },
+  },
+  lossless: {
+    imagekit: { names: ["lo"], allowed: "true or false", parse: parseBoolean },
+    stage: "encode",
+    fallback: "false",
+    doc: "WebP and AVIF without loss.",
+    examples: { lossless: "w-100,lo-true,f-webp" },
+  },
+  colourProfile: {
+    imagekit: { names: ["cp"], allowed: "true or false", parse: parseBoolean },
+    stage: "encode",
+    fallback: "false",
+    doc: "Keeps the colour profile; else colours become sRGB. Never AVIF.",
+    examples: { colourProfile: "w-300,cp-true" },
+  },
+  metadata: {
+    imagekit: { names: ["md"], allowed: "true or false", parse: parseBoolean },
+    stage: "encode",
+    fallback: "false",
+    doc: "Keeps EXIF, XMP and IPTC.",
+    examples: { metadata: "w-300,md-true" },
+  },
+  original: {
+    imagekit: { names: ["orig"], allowed: "true or false", parse: parseBoolean },
+    stage: "encode",
+    fallback: "false",
+    doc: "The file byte for byte; everything else is left out of account.",
+    examples: { original: "orig-true" },
+  },
+  defaultImage: {
+    imagekit: {
+      names: ["di"],
+      allowed: "a path with @@ for slashes",
+      parse: parsePath,
+    },
+    stage: "source",
+    fallback: "404",
+    doc: "Served, with all transformations, where no origin has the file.",
+    examples: {},
+  },
+  videoCodec: {
+    imagekit: codec("vc", { h264: "h264", vp9: "vp9", av1: "av1", none: "none" }),
+    stage: "video",
+    fallback: "h264 in MP4, vp9 in WebM",
+    doc: "Video codec of a film; `none`: sound only.",
+    examples: {},
+  },
+  audioCodec: {
+    imagekit: codec("ac", { aac: "aac", opus: "opus", none: "none" }),
+    stage: "video",
+    fallback: "aac in MP4, opus in WebM",
+    doc: "Audio codec of a film; `none`: no sound.",
+    examples: {},
+  },
+  startOffset: seconds("so", "Where a film, or the frame of a thumbnail, begins.", "0"),
+  endOffset: seconds("eo", "Where a film ends.", "its end"),
+  duration: seconds("du", "How long a film is; `eo` wins.", "to its end"),
+  streamingResolutions: {
+    imagekit: { names: ["sr"], allowed: RESOLUTIONS_ALLOWED, parse: parseResolutions },
+    stage: "video",
+    fallback: "none",
+    doc: "Renditions of a stream, with `/ik-master.m3u8` (HLS) or `/ik-master.mpd` (DASH) behind the path.",
+    examples: {},
+  },
+};
+
+function codec<T>(name: string, words: Readonly<Record<string, T>>) {
+  return { names: [name], allowed: wordsOf(words), parse: oneOf(words) };
+}
+
+function seconds(name: string, doc: string, fallback: string): Transformation<Options["duration"]> {
+  return {
+    imagekit: {
+      names: [name],
+      allowed: `seconds: ${EXPRESSION_ALLOWED}, with idu and bdu for durations`,
+      parse: parseExpression,
+    },
+    stage: "video",
+    fallback,
+    doc,
+    examples: {},
+  };
+}

@@ -1,0 +1,247 @@
+/**
+ * Signed URLs. Two schemes, side by side:
+ *   ik-s, ik-t             ImageKit's: HMAC-SHA1 in hexadecimal over the path behind the endpoint, the query and the end
+ *   wl-key, wl-expires, wl-sig   ours: HMAC-SHA256 in base64url, with the key's id, bound to the place and not to its address
+ * Keys are settings documents: urlkey {account id}/{id}, sealed.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import type { ObjectStore } from "../store/store.ts";
+import { DeliveryError } from "./errors.ts";
+import { accountOf, all, key as nameOf, ownerName, taken, wrong } from "./origins/documents.ts";
+import type { Place } from "./site.ts";
+
+export type Scheme = "imagekit" | "windlass";
+
+/** What is signed: parts of a URL as they stand in it, percent-encoding and all. */
+export interface SignedParts {
+  readonly ownerId: string;
+  /** As in Place. */
+  readonly scope: string;
+  /** Behind the endpoint, without a slash in front. */
+  readonly rawPath: string;
+  readonly rawQuery: string;
+}
+
+/** As stored. */
+interface KeyDocument {
+  sealed: string;
+  createdAt: number;
+}
+export interface UrlKeyView {
+  id: string;
+  owner: string;
+  createdAt: number;
+}
+
+const KIND = "urlkey";
+/** The key that is made when the first URL is signed. */
+const DEFAULT_KEY = "default";
+const KEY_ID = /^[A-Za-z0-9_-]{1,64}$/;
+const SECRET_MAX = 512;
+/** Keys of one account: each may have to be tried. */
+const KEYS_MAX = 10;
+/** What ImageKit signs where a URL has no end. */
+const NO_END = "9999999999";
+const VERSION = "windlass-url-1";
+
+const contextOf = (ownerId: string, id: string): string => `urlkey/${ownerId}/${id}`;
+
+/**
+ * Adds a key. `secret`: one that is used elsewhere, so that URLs signed there stay valid; without it one is made. The
+ * secret is returned this once. @throws StoreError InvalidArgument, ConditionalRequestConflict
+ */
+export async function createUrlKey(
+  store: ObjectStore,
+  input: { owner?: string | undefined; id: string; secret?: string | undefined },
+): Promise<UrlKeyView & { secret: string }> {
+  await store.refresh();
+  const { id, secret = randomBytes(32).toString("base64url") } = input;
+  if (!KEY_ID.test(id))
+    throw wrong(`"${id}" can't be a key's id: 1 to 64 letters, digits, dashes and underscores.`);
+  if (secret === "" || secret.length > SECRET_MAX || /\s/.test(secret)) {
+    throw wrong(`A secret has 1 to ${SECRET_MAX} characters and no white space.`);
+  }
+  const owner = await accountOf(store, input.owner ?? "root");
+  if ((await keysOf(store, owner.id)).length >= KEYS_MAX)
+    throw wrong(`An account has at most ${KEYS_MAX} keys.`);
+  const value: KeyDocument = {
+    sealed: store.settings.seal(secret, contextOf(owner.id, id)),
+    createdAt: Date.now(),
+  };
+  if (!(await store.settings.change([{ kind: KIND, name: nameOf(owner.id, id), value, ifAbsent: true }]))) {
+    throw taken(`Account ${owner.name} already has a URL key "${id}".`);
+  }
+  return { id, owner: owner.name, createdAt: value.createdAt, secret };
+}
+
+/** Of all accounts, or of one; without their secrets. */
+export async function listUrlKeys(
+  store: ObjectStore,
+  filter: { owner?: string | undefined } = {},
+): Promise<UrlKeyView[]> {
+  await store.refresh();
+  const only = filter.owner === undefined ? undefined : (await accountOf(store, filter.owner)).id;
+  const found = await all<KeyDocument>(store, KIND);
+  return Promise.all(
+    found
+      .filter(({ ownerId }) => only === undefined || ownerId === only)
+      .map(async ({ ownerId, name, value }) => ({
+        id: name,
+        owner: await ownerName(store, ownerId),
+        createdAt: value.createdAt,
+      })),
+  );
+}
+
+/** URLs that were signed with it are worth nothing from now on. @throws StoreError InvalidArgument */
+export async function deleteUrlKey(
+  store: ObjectStore,
+  reference: { owner?: string | undefined; id: string },
+): Promise<void> {
+  await store.refresh();
+  const owner = await accountOf(store, reference.owner ?? "root");
+  const name = nameOf(owner.id, reference.id);
+  if ((await store.settings.get(KIND, name)) === undefined) {
+    throw wrong(`Account ${owner.name} has no URL key "${reference.id}".`);
+  }
+  await store.settings.change([{ kind: KIND, name, value: undefined }]);
+}
+
+interface UrlKey {
+  readonly id: string;
+  readonly secret: string;
+}
+
+/** In the order of their ids. */
+async function keysOf(store: ObjectStore, ownerId: string): Promise<UrlKey[]> {
+  const documents = await store.settings.all<KeyDocument>(KIND);
+  return documents
+    .filter(({ name }) => name.startsWith(`${ownerId}/`))
+    .map(({ name, value }) => {
+      const id = name.slice(ownerId.length + 1);
+      return { id, secret: store.settings.unseal(value.sealed, contextOf(ownerId, id)) };
+    });
+}
+
+/** ImageKit's. `end`: seconds since 1970. */
+export function imagekitSignature(
+  secret: string,
+  { rawPath, rawQuery }: Pick<SignedParts, "rawPath" | "rawQuery">,
+  end = NO_END,
+): string {
+  const url = rawQuery === "" ? rawPath : `${rawPath}?${rawQuery}`;
+  return createHmac("sha1", secret)
+    .update(url + end)
+    .digest("hex");
+}
+
+/** Ours. `rawQuery` ends with what says the key and the end. */
+function windlassSignature(secret: string, { ownerId, scope, rawPath, rawQuery }: SignedParts): string {
+  const text = [VERSION, ownerId, scope, rawPath, rawQuery].join("\n");
+  return createHmac("sha256", secret).update(text).digest("base64url");
+}
+
+function same(given: string, expected: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** Takes parameters off a query without touching the others; undefined for what is not there. */
+function split(rawQuery: string, names: readonly string[]): { rest: string; values: (string | undefined)[] } {
+  const pairs = rawQuery.split("&");
+  const rest = pairs.filter((pair) => !names.includes(pair.split("=", 1)[0]!));
+  const values = names.map((name) =>
+    pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1),
+  );
+  return { rest: rest.join("&"), values };
+}
+
+/**
+ * `none` for URLs without a signature.
+ * @throws DeliveryError InvalidSignature, ExpiredUrl
+ */
+export async function checkSignature(
+  store: ObjectStore,
+  parts: SignedParts & { readonly now: number },
+): Promise<"valid" | "none"> {
+  const { rawQuery } = parts;
+  if (!/(^|&)(ik-s|ik-t|wl-sig|wl-key|wl-expires)=/.test(rawQuery)) return "none";
+  const keys = await keysOf(store, parts.ownerId);
+  if (/(^|&)wl-/.test(rawQuery)) checkWindlass(keys, parts);
+  else checkImageKit(keys, parts);
+  return "valid";
+}
+
+function checkImageKit(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): void {
+  const { rest, values } = split(parts.rawQuery, ["ik-s", "ik-t"]);
+  const [given = "", end] = values;
+  const expected = keys.map(({ secret }) => imagekitSignature(secret, { ...parts, rawQuery: rest }, end));
+  // All keys are tried, so that time tells nothing of which one it was.
+  if (expected.filter((signature) => same(given.toLowerCase(), signature)).length === 0) throw invalid();
+  if (end !== undefined) checkEnd(end, parts.now);
+}
+
+function checkWindlass(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): void {
+  const { rest, values } = split(parts.rawQuery, ["wl-sig"]);
+  const [id, end] = split(parts.rawQuery, ["wl-key", "wl-expires"]).values;
+  const key = keys.find((one) => one.id === id);
+  const expected = windlassSignature(key?.secret ?? "", { ...parts, rawQuery: rest });
+  if (!same(values[0] ?? "", expected) || key === undefined) throw invalid();
+  if (end !== undefined) checkEnd(end, parts.now);
+}
+
+const invalid = (): DeliveryError =>
+  new DeliveryError("InvalidSignature", "The signature is not one of this URL.");
+
+function checkEnd(end: string, now: number): void {
+  // ImageKit's text runs into the end without a mark. Of other lengths, `?v=1` that ended in 2023 would be `?v=` that
+  // ends in 2340, with the same signature.
+  if (!/^\d{10}$/.test(end)) throw invalid();
+  if (Number(end) * 1000 <= now) throw new DeliveryError("ExpiredUrl", "The URL has expired.");
+}
+
+/** What `windlass url sign` gives: the same URL with its signature. */
+export interface Signing {
+  /** Of the file: where it leads is told by `place`. */
+  readonly url: string;
+  readonly place: Place;
+  readonly scheme: Scheme;
+  /** Id of the key; the account's only or first one when not given. */
+  readonly keyId?: string | undefined;
+  /** Seconds from `now`, milliseconds since 1970. */
+  readonly expires?: number | undefined;
+  readonly now: number;
+}
+
+/** @throws StoreError InvalidArgument */
+export async function signUrl(store: ObjectStore, signing: Signing): Promise<string> {
+  const { url, place, scheme, expires, now } = signing;
+  const key = await keyFor(store, place, signing.keyId);
+  const parts = { ...place, ownerId: place.owner.id };
+  if (/(^|&)(ik-[st]|wl-(sig|key|expires))=/.test(place.rawQuery)) throw wrong("The URL is signed already.");
+  const [base = "", fragment] = url.split("#", 2);
+  if (fragment !== undefined) throw wrong("A fragment (#) never reaches a server: leave it out.");
+  const join = place.rawQuery === "" ? "?" : "&";
+  const end = expires === undefined ? undefined : String(Math.floor(now / 1000) + expires);
+  if (scheme === "imagekit") {
+    const signature = imagekitSignature(key.secret, parts, end);
+    return `${base.replace(/\?$/, "")}${join}${end === undefined ? "" : `ik-t=${end}&`}ik-s=${signature}`;
+  }
+  const added = `wl-key=${key.id}${end === undefined ? "" : `&wl-expires=${end}`}`;
+  const rawQuery = place.rawQuery === "" ? added : `${place.rawQuery}&${added}`;
+  return `${base.replace(/\?$/, "")}${join}${added}&wl-sig=${windlassSignature(key.secret, { ...parts, rawQuery })}`;
+}
+
+async function keyFor(store: ObjectStore, { owner }: Place, id: string | undefined): Promise<UrlKey> {
+  await store.refresh();
+  const keys = await keysOf(store, owner.id);
+  if (id !== undefined) {
+    const found = keys.find((one) => one.id === id);
+    if (found === undefined) throw wrong(`Account ${owner.name} has no URL key "${id}".`);
+    return found;
+  }
+  const first = keys.find((one) => one.id === DEFAULT_KEY) ?? keys[0];
+  if (first !== undefined) return first;
+  const { secret } = await createUrlKey(store, { owner: owner.id, id: DEFAULT_KEY });
+  return { id: DEFAULT_KEY, secret };
+}

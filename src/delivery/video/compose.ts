@@ -1,0 +1,298 @@
+/** A plan as one graph of filters: the film, and the layers that lie on it. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DeliveryError } from "../errors.ts";
+import type { Input } from "../image/job.ts";
+import type { Size } from "../image/surface.ts";
+import { evaluate, holds } from "../plan/expression.ts";
+import type { Colour, Expression, Layer, Options, Step } from "../plan/plan.ts";
+import { FILES_ONLY } from "./ffmpeg.ts";
+import {
+  add,
+  checkOptions,
+  filmValues,
+  newLabel,
+  shape,
+  type Corners,
+  type Graph,
+  type StepOptions,
+  type Track,
+} from "./filters.ts";
+import type { VideoLimits } from "./limits.ts";
+import { spotOf, timesOf, type Cut, type Times } from "./placement.ts";
+import { drawStill, inputOf, type StillRenderer } from "./stills.ts";
+import { layOutSubtitles } from "./subtitles.ts";
+import { reading, secondsText, type Clip, type Workplace } from "./workplace.ts";
+
+interface Composing {
+  readonly place: Workplace;
+  readonly renderer: StillRenderer;
+  /** Of layers, by the path in the plan. */
+  readonly inputs: ReadonlyMap<string, Input>;
+  readonly graph: Graph;
+  /** What ffmpeg reads: its arguments, in the order by which filters count. */
+  readonly reads: (readonly string[])[];
+}
+
+/** Where steps are applied. */
+interface Scene {
+  readonly track: Track;
+  /** What `iw` and `ih` are. */
+  readonly input: Size;
+  /** The film that this one is a layer of. */
+  readonly parent: Size | undefined;
+  readonly cut: Cut;
+  /** Options that only layers have. */
+  readonly more: readonly (keyof Options)[];
+  /** Hears the options of each step that is done. */
+  readonly hear: (options: StepOptions) => void;
+}
+
+export interface Composition extends Size {
+  /** For ffmpeg: what it reads. */
+  readonly reads: readonly string[];
+  /** For ffmpeg: the graph, empty where there is no picture. */
+  readonly graph: readonly string[];
+  /** Of what comes out of the graph; undefined: there is no picture. */
+  readonly label: string | undefined;
+  readonly cut: Cut;
+  /** Options of the steps that were done, conditions settled. */
+  readonly options: readonly StepOptions[];
+}
+
+/** @throws DeliveryError InvalidParameter, LimitExceeded, NotFound; those of renderers and of layers' sources */
+export async function compose(
+  steps: readonly Step[],
+  { place, renderer, inputs }: Pick<Composing, "place" | "renderer" | "inputs">,
+  last: (track: Track) => void,
+): Promise<Composition> {
+  const { film, shop } = place;
+  const cut = cutOf(steps, film, shop.limits);
+  const graph: Graph = { filters: [], labels: 0 };
+  const work: Composing = { place, renderer, inputs, graph, reads: [reading(film, cut)] };
+  const track = trackOf(graph, 0, film, false);
+  const options: StepOptions[] = [];
+  const hear = (these: StepOptions): void => void options.push(these);
+  const scene: Scene = { track, input: { ...film.facts }, parent: undefined, cut, more: [], hear };
+  if (film.facts.video === undefined) {
+    hearAll(steps, film, hear);
+    return { width: 0, height: 0, reads: work.reads.flat(), graph: [], label: undefined, cut, options };
+  }
+  await applySteps(work, scene, steps);
+  last(track);
+  const { width, height, label } = track;
+  return { width, height, reads: work.reads.flat(), graph: graph.filters, label, cut, options };
+}
+
+/** The picture of a clip that ffmpeg reads as its input of that number, with square pixels. */
+function trackOf(graph: Graph, index: number, { facts }: Clip, clear: boolean): Track {
+  const { width, height, video, regular, frameRate } = facts;
+  const track: Track = { graph, label: `${index}:${video ?? "v"}`, width, height, clear };
+  if (!regular && video !== undefined) add(track, `fps=${frameRate},scale=${width}:${height},setsar=1`);
+  return track;
+}
+
+/** Sound alone has no sizes; its steps are heard as if it had. */
+function hearAll(steps: readonly Step[], film: Clip, hear: Scene["hear"]): void {
+  for (const options of optionsOf(steps, film)) {
+    checkOptions(options);
+    hear(options);
+  }
+}
+
+/** Conditions are judged by the film as it is before all steps. */
+function optionsOf(steps: readonly Step[], film: Clip): StepOptions[] {
+  const values = filmValues(film.facts, film.facts, { parent: undefined, seconds: film.facts.duration });
+  return steps.flatMap((step): StepOptions[] =>
+    "when" in step ? optionsOf(holds(step.when, values) ? step.then : step.otherwise, film) : [step.options],
+  );
+}
+
+/**
+ * What `so`, `eo` and `du` leave of a film; `eo` wins over `du`, later steps over earlier ones.
+ * @throws DeliveryError InvalidParameter
+ */
+export function cutOf(steps: readonly Step[], film: Clip, { duration: longest }: VideoLimits): Cut {
+  const { duration } = film.facts;
+  const options = optionsOf(steps, film);
+  const last = (name: "startOffset" | "endOffset" | "duration"): number | undefined => {
+    const said: Expression | undefined = options.map((one) => one[name]).findLast((one) => one !== undefined);
+    return said === undefined ? undefined : evaluate(said, { idu: duration, bdu: duration });
+  };
+  const start = last("startOffset") ?? 0;
+  if (start < 0 || (duration > 0 && start >= duration)) {
+    throw new DeliveryError("InvalidParameter", `so-${start}: the film lasts ${duration} seconds.`);
+  }
+  const end = last("endOffset");
+  const asked = end === undefined ? last("duration") : end - start;
+  if (asked !== undefined && asked <= 0) {
+    const [name, value] = end === undefined ? ["du", asked] : ["eo", end];
+    throw new DeliveryError(
+      "InvalidParameter",
+      `${name}-${value}: nothing is left of a film from ${start} on.`,
+    );
+  }
+  const rest = duration > 0 ? duration - start : longest;
+  return { start, seconds: Math.min(asked ?? rest, rest, longest) };
+}
+
+async function applySteps(work: Composing, scene: Scene, steps: readonly Step[]): Promise<void> {
+  const { track, input, parent, cut, more, hear } = scene;
+  const values = (): ReturnType<typeof filmValues> =>
+    filmValues(input, track, { parent, seconds: cut.seconds });
+  for (const step of steps) {
+    if ("when" in step) {
+      await applySteps(work, scene, holds(step.when, values()) ? step.then : step.otherwise);
+      continue;
+    }
+    const { options, layers } = step;
+    checkOptions(options, more);
+    hear(options);
+    await shape(track, options, values(), {
+      limits: work.place.shop.limits,
+      cutCorners: (on, corners, outside) => cutCorners(work, on, corners, outside),
+    });
+    if (options.opacity !== undefined) {
+      add(track, `format=rgba,colorchannelmixer=aa=${(options.opacity / 100).toFixed(3)}`);
+    }
+    for (const layer of layers) await lay(work, scene, layer);
+  }
+}
+
+async function lay(work: Composing, scene: Scene, layer: Layer): Promise<void> {
+  if (layer.placement.mode !== undefined) {
+    throw new DeliveryError("InvalidParameter", `lm-${layer.placement.mode}: layers of films have no mode.`);
+  }
+  switch (layer.kind) {
+    case "image":
+    case "canvas":
+    case "text":
+      return layStill(work, scene, layer);
+    case "video":
+      return layFilm(work, scene, layer);
+    case "subtitles": {
+      const { track, cut } = scene;
+      const filter = await layOutSubtitles(work, layer, { size: track, cut, times: timesIn(scene, layer) });
+      if (filter !== undefined) add(track, filter);
+    }
+  }
+}
+
+function timesIn({ track, input, parent, cut }: Scene, { placement }: Layer): Times {
+  return timesOf(placement, filmValues(input, track, { parent, seconds: cut.seconds }));
+}
+
+/** Reads a PNG of ours as ffmpeg's next input; gives the number of that. */
+async function readStill(
+  { place, renderer, inputs, reads }: Composing,
+  size: Size,
+  layers: readonly Layer[],
+): Promise<number> {
+  const name = `still-${reads.length}.png`;
+  await writeFile(join(place.folder, name), await drawStill(renderer, size, layers, inputs), { flag: "wx" });
+  reads.push([...FILES_ONLY, "-f", "png_pipe", "-i", name]);
+  return reads.length - 1;
+}
+
+type Drawn = Extract<Layer, { kind: "image" | "canvas" | "text" }>;
+
+async function layStill(work: Composing, scene: Scene, layer: Drawn): Promise<void> {
+  const { start: _s, end: _e, duration: _d, ...placement } = layer.placement;
+  const index = await readStill(work, scene.track, [{ ...layer, placement }]);
+  put(scene.track, `${index}:v`, { left: 0, top: 0 }, timesIn(scene, layer), "repeat");
+}
+
+/** A still is there until the end; a film is gone when it is over. */
+function put(
+  track: Track,
+  layer: string,
+  { left, top }: { left: number; top: number },
+  times: Times,
+  after: "repeat" | "pass",
+): void {
+  const label = newLabel(track.graph);
+  const when = whenOf(times);
+  const enable = when === undefined ? "" : `:enable='${when}'`;
+  const format = track.clear ? ":format=auto" : "";
+  track.graph.filters.push(
+    `[${track.label}][${layer}]overlay=${left}:${top}:eof_action=${after}${format}${enable}[${label}]`,
+  );
+  track.label = label;
+}
+
+function whenOf({ from, to }: Times): string | undefined {
+  if (to !== undefined) return `gte(t,${secondsText(from)})*lt(t,${secondsText(to)})`;
+  return from > 0 ? `gte(t,${secondsText(from)})` : undefined;
+}
+
+async function layFilm(
+  work: Composing,
+  scene: Scene,
+  layer: Extract<Layer, { kind: "video" }>,
+): Promise<void> {
+  const { place, inputs, graph, reads } = work;
+  const { track: base } = scene;
+  const clip = await place.addClip(inputOf(inputs, layer.path));
+  if (clip.facts.video === undefined) {
+    throw new DeliveryError("InvalidParameter", `l-video: ${layer.path} has sound, and no picture.`);
+  }
+  const times = timesIn(scene, layer);
+  const shown = cutOf(layer.steps, clip, place.shop.limits);
+  // A layer that went on longer than its film would make the film longer.
+  const left = Math.min(times.to ?? scene.cut.seconds, scene.cut.seconds) - times.from;
+  if (left <= 0) return;
+  const cut: Cut = { start: shown.start, seconds: Math.min(shown.seconds, left) };
+  reads.push(reading(clip, cut));
+  const track = trackOf(graph, reads.length - 1, clip, true);
+  const input = { width: track.width, height: track.height };
+  const parent = { width: base.width, height: base.height };
+  await applySteps(
+    work,
+    { track, input, parent, cut, more: ["opacity"], hear: () => undefined },
+    layer.steps,
+  );
+  add(track, `setpts=PTS-STARTPTS+${secondsText(times.from)}/TB`);
+  const values = filmValues(input, track, { parent, seconds: scene.cut.seconds });
+  put(base, track.label, spotOf(layer.placement, parent, track, values), times, "pass");
+}
+
+const WHITE: Colour = { r: 255, g: 255, b: 255, a: 1 };
+
+/** A block of the track's size. */
+function block({ width, height }: Size, background: Colour, corners?: Corners, mode?: "cutout"): Layer {
+  const [a = 0, b = 0, c = 0, d = 0] = corners === "max" ? [] : (corners ?? []);
+  const radius = corners === "max" ? corners : ([a, b, c, d] as const);
+  const options: StepOptions = {
+    width,
+    height,
+    background: { kind: "colour", colour: background },
+    ...(corners === undefined ? {} : { radius }),
+  };
+  const placement = { x: 0, y: 0, ...(mode === undefined ? {} : { mode }) };
+  return { kind: "canvas", placement, steps: [{ options, layers: [] }] };
+}
+
+/** Lays a block with a round hole over the film; where nothing may be left, takes the block for its opacity. */
+async function cutCorners(
+  work: Composing,
+  track: Track,
+  corners: Corners,
+  outside: Colour | undefined,
+): Promise<void> {
+  if (corners !== "max" && corners.every((corner) => corner === 0)) return;
+  if (outside !== undefined) {
+    const hole = block(track, WHITE, corners, "cutout");
+    const index = await readStill(work, track, [block(track, { ...outside, a: 1 }), hole]);
+    put(track, `${index}:v`, { left: 0, top: 0 }, { from: 0, to: undefined }, "repeat");
+    return;
+  }
+  const index = await readStill(work, track, [block(track, WHITE, corners)]);
+  const { graph } = track;
+  const [colours, opacity, label] = [newLabel(graph), newLabel(graph), newLabel(graph)] as const;
+  graph.filters.push(
+    `[${track.label}]format=rgba[${colours}]`,
+    `[${index}:v]format=rgba,alphaextract[${opacity}]`,
+    `[${colours}][${opacity}]alphamerge[${label}]`,
+  );
+  track.label = label;
+}

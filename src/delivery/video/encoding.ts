@@ -1,0 +1,120 @@
+/** Films and single frames, made by ffmpeg in a workplace. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { DeliveryError } from "../errors.ts";
+import type { Input } from "../image/job.ts";
+import type { Options, Plan } from "../plan/plan.ts";
+import { codecsOf, encodingOf } from "./codecs.ts";
+import { compose, cutOf } from "./compose.ts";
+import { damaged, words } from "./ffmpeg.ts";
+import { finish, type StepOptions } from "./filters.ts";
+import type { StillRenderer } from "./stills.ts";
+import { reading, secondsText, type Workplace } from "./workplace.ts";
+
+/** Nothing of the source but picture and sound. */
+export const NO_METADATA = words("-map_metadata -1 -map_chapters -1 -dn -sn");
+
+export interface Encoded {
+  /** Media type. */
+  readonly type: string;
+  /** In pixels; 0 where there is only sound. */
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Encoding {
+  readonly plan: Plan;
+  /** Of layers, by the path in the plan. */
+  readonly inputs: ReadonlyMap<string, Input>;
+  readonly renderer: StillRenderer;
+  /** Path of the result. */
+  readonly to: string;
+  /** 0 to 1. */
+  readonly report: (part: number) => void;
+}
+
+export function lastSaid<Name extends keyof Options>(
+  options: readonly StepOptions[],
+  name: Name,
+): Options[Name] | undefined {
+  return options.map((one) => one[name]).findLast((one) => one !== undefined);
+}
+
+/** @throws DeliveryError */
+export async function encodeFilm(
+  place: Workplace,
+  { plan, inputs, renderer, to, report }: Encoding,
+): Promise<Encoded> {
+  const { film, shop } = place;
+  const { limits, abilities } = shop;
+  const { defaults } = plan;
+  const made = await compose(plan.steps, { place, inputs, renderer }, finish);
+  const asked = {
+    format: lastSaid(made.options, "format") ?? defaults.format,
+    video: lastSaid(made.options, "videoCodec"),
+    audio: lastSaid(made.options, "audioCodec"),
+  };
+  const codecs = codecsOf(asked, film.facts);
+  const quality = lastSaid(made.options, "quality") ?? defaults.quality;
+  const picture = codecs.video !== "none" && made.label !== undefined;
+  const args = [
+    ...made.reads,
+    ...(picture ? ["-filter_complex", made.graph.join(";"), "-map", `[${made.label}]`] : []),
+    ...(codecs.audio === "none" ? [] : ["-map", `0:${film.facts.audio}`]),
+    "-t",
+    secondsText(made.cut.seconds),
+    ...NO_METADATA,
+    ...encodingOf(codecs, quality, limits.threads, abilities),
+    "-fs",
+    String(limits.resultBytes),
+    "-max_muxing_queue_size",
+    "1024",
+    "-f",
+    codecs.container,
+    to,
+  ];
+  const progress = { seconds: made.cut.seconds, report };
+  const written = await place.run(args, { seconds: limits.encodeSeconds, progress });
+  if (picture ? written.frames === 0 : written.seconds === 0) throw damaged();
+  const { size } = await stat(to);
+  if (size >= limits.resultBytes) {
+    throw new DeliveryError("LimitExceeded", `The film has more than ${limits.resultBytes} bytes.`);
+  }
+  if (!picture) return { type: `audio/${codecs.container}`, width: 0, height: 0 };
+  return { type: `video/${codecs.container}`, width: made.width, height: made.height };
+}
+
+/** Seconds before the end of a film in which its last frame is looked for. */
+const TAIL_SECONDS = 5;
+
+/** The frame at `so`, the first one by default, as a PNG file; gives its path. @throws DeliveryError */
+export async function extractFrame(place: Workplace, { steps }: Plan): Promise<string> {
+  const { film, folder, shop } = place;
+  const { video, duration, width, height, regular } = film.facts;
+  if (video === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
+  const { start } = cutOf(steps, film, shop.limits);
+  const square = regular ? [] : ["-vf", `scale=${width}:${height},setsar=1`];
+  const file = join(folder, "frame.png");
+  const from = async (begin: number, which: readonly string[]): Promise<boolean> => {
+    const args = [
+      ...reading(film, { start: begin, seconds: shop.limits.duration }),
+      "-map",
+      `0:${video}`,
+      ...square,
+      ...which,
+      "-c:v",
+      "png",
+      "-f",
+      "image2",
+      "-update",
+      "1",
+      file,
+    ];
+    await place.run(args, { seconds: shop.limits.frameSeconds });
+    return (await stat(file).catch(() => undefined)) !== undefined;
+  };
+  if (await from(start, ["-frames:v", "1"])) return file;
+  // Films may end with sound alone: then the last frame before is what is seen there.
+  if (await from(Math.max(0, Math.min(start, duration) - TAIL_SECONDS), [])) return file;
+  throw new DeliveryError("DamagedSource", `The film has no frame at ${start} seconds.`);
+}

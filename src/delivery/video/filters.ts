@@ -1,0 +1,299 @@
+/**
+ * What a step does to a film, as ffmpeg's filters. Every word in them is ours, and all numbers are numbers: what
+ * strangers wrote never gets here.
+ */
+import { DeliveryError } from "../errors.ts";
+import { around, geometryOf, named, type Point } from "../image/geometry.ts";
+import { pixelsOf, valuesOf, type Values, type Wanted } from "../image/resolve.ts";
+import type { Size } from "../image/surface.ts";
+import { evaluate } from "../plan/expression.ts";
+import type { Background, Colour, Options, Radius } from "../plan/plan.ts";
+import { TRANSFORMATIONS } from "../plan/transforms.ts";
+import { SIDE_MAX, type VideoLimits } from "./limits.ts";
+import { pointOf } from "./placement.ts";
+
+export type StepOptions = Readonly<Partial<Options>>;
+
+/** A graph under way. */
+export interface Graph {
+  readonly filters: string[];
+  /** Labels given out. */
+  labels: number;
+}
+
+/** Moving pictures somewhere in a graph. */
+export interface Track {
+  readonly graph: Graph;
+  /** Of what comes out of the filters so far; without brackets. */
+  label: string;
+  width: number;
+  height: number;
+  /** A layer: what lies below shows where it has nothing. */
+  readonly clear: boolean;
+}
+
+export const newLabel = (graph: Graph): string => `n${graph.labels++}`;
+
+/** Sends a track through filters that are joined by commas. */
+export function add(track: Track, filters: string, size: Size = track): void {
+  const label = newLabel(track.graph);
+  track.graph.filters.push(`[${track.label}]${filters}[${label}]`);
+  track.label = label;
+  track.width = size.width;
+  track.height = size.height;
+}
+
+/** `0xRRGGBB`: films have no opacity. */
+export const rgb = ({ r, g, b }: Colour): string =>
+  `0x${[r, g, b].map((one) => one.toString(16).padStart(2, "0")).join("")}`;
+
+export const BLACK: Colour = { r: 0, g: 0, b: 0, a: 1 };
+
+/** The sizes and times that expressions may name. */
+export function filmValues(
+  input: Size,
+  now: Size,
+  { parent, seconds }: { readonly parent: Size | undefined; readonly seconds: number },
+): Values {
+  return { ...valuesOf(input, now, { parent }), idu: seconds, bdu: seconds };
+}
+
+/** What films can do. */
+const KNOWN: readonly (keyof Options)[] = [
+  "width",
+  "height",
+  "aspectRatio",
+  "crop",
+  "cropMode",
+  "focus",
+  "x",
+  "y",
+  "centreX",
+  "centreY",
+  "border",
+  "rotate",
+  "flip",
+  "radius",
+  "background",
+  "blur",
+  "blurSigma",
+  "grayscale",
+  "format",
+  "quality",
+  "videoCodec",
+  "audioCodec",
+  "startOffset",
+  "endOffset",
+  "duration",
+  "streamingResolutions",
+];
+/** What makes no difference to them, and may stand in a named transformation that is for pictures, too. */
+const NEUTRAL: readonly (keyof Options)[] = [
+  "progressive",
+  "lossless",
+  "colourProfile",
+  "metadata",
+  "defaultImage",
+  "original",
+];
+
+/** @throws DeliveryError InvalidParameter for what films can't do; `more`: what layers of them can */
+export function checkOptions(options: StepOptions, more: readonly (keyof Options)[] = []): void {
+  const known = [...KNOWN, ...NEUTRAL, ...more];
+  for (const row of Object.keys(options) as (keyof Options)[]) {
+    if (known.includes(row)) continue;
+    throw new DeliveryError(
+      "InvalidParameter",
+      `${nameOf(row)}: films don't have it. Known: ${NAMES.join(", ")}.`,
+    );
+  }
+}
+
+function nameOf(row: keyof Options): string {
+  const { imagekit, weekerp } = TRANSFORMATIONS[row];
+  return (imagekit ?? weekerp)?.names[0] ?? row;
+}
+const NAMES: readonly string[] = KNOWN.map(nameOf);
+
+/** Corners that are cut off, from the left above clockwise, in pixels. */
+export type Corners = "max" | readonly number[];
+/** Cuts the corners off and puts a colour there; undefined: nothing. */
+export type CutCorners = (track: Track, corners: Corners, outside: Colour | undefined) => Promise<void>;
+
+/** Crop, resize, mirror, blur, pad, round, border, turn: the order of pictures. @throws DeliveryError */
+export async function shape(
+  track: Track,
+  options: StepOptions,
+  values: Values,
+  how: { readonly limits: VideoLimits; readonly cutCorners: CutCorners },
+): Promise<void> {
+  resize(track, options, values, how.limits);
+  if (options.flip?.horizontal === true) add(track, "hflip");
+  if (options.flip?.vertical === true) add(track, "vflip");
+  if (options.grayscale === true) add(track, "hue=s=0");
+  const soft = options.blur === undefined ? options.blurSigma : 1 + options.blur / 2;
+  if (soft !== undefined) add(track, `gblur=sigma=${soft.toFixed(2)}`);
+  await outline(track, options, values, how);
+  if (typeof options.rotate === "number") turn(track, options.rotate);
+}
+
+/** @throws DeliveryError LimitExceeded */
+function spend(size: Size, { pixels }: VideoLimits): Size {
+  if (size.width * size.height <= pixels && Math.max(size.width, size.height) <= SIDE_MAX) return size;
+  throw new DeliveryError(
+    "LimitExceeded",
+    `A film of ${size.width} by ${size.height} pixels is too large. Allowed: ${pixels} pixels in all, ${SIDE_MAX} a side.`,
+  );
+}
+
+function wantedOf(options: StepOptions, from: Size, values: Values): Wanted {
+  // What a browser says of its width is nothing to films, which are made once for all.
+  const side = (length: Options["width"] | undefined, of: number, name: string): number | undefined =>
+    length === undefined || length === "auto" ? undefined : pixelsOf(length, of, values, name);
+  const width = side(options.width, from.width, "w");
+  const height = side(options.height, from.height, "h");
+  const ratio = options.aspectRatio === undefined ? undefined : evaluate(options.aspectRatio, values);
+  if (ratio === undefined) return { width, height, ratio, dpr: 1 };
+  if (ratio <= 0) {
+    throw new DeliveryError("InvalidParameter", `ar comes to ${ratio} here. Allowed: what is above 0.`);
+  }
+  return {
+    width: width ?? (height === undefined ? undefined : Math.max(1, Math.round(height * ratio))),
+    height: height ?? (width === undefined ? undefined : Math.max(1, Math.round(width / ratio))),
+    ratio,
+    dpr: 1,
+  };
+}
+
+function focusPoint({ focus }: StepOptions): Point {
+  if (focus === undefined) return pointOf("center");
+  const { at } = focus;
+  if (at === "auto" || at === "entropy" || at === "custom" || at === "face" || at === "object") {
+    throw new DeliveryError(
+      "InvalidParameter",
+      `fo-${at === "object" ? focus.name : at}: films are cropped by a position: center, top, bottom_left and the like.`,
+    );
+  }
+  return pointOf(at);
+}
+
+function resize(track: Track, options: StepOptions, values: Values, limits: VideoLimits): void {
+  const geometry = geometryOf(track, wantedOf(options, track, values), options);
+  const point = focusPoint(options);
+  const { window, scaled, crop, pad } = geometry;
+  if (window !== undefined) {
+    const box = named(options, window, track, values) ?? around(point, window, track);
+    add(track, `crop=${box.width}:${box.height}:${box.left}:${box.top}`, box);
+  }
+  if (scaled !== undefined && (scaled.width !== track.width || scaled.height !== track.height)) {
+    const { width, height } = spend(scaled, limits);
+    add(track, `scale=${width}:${height}`, scaled);
+  }
+  if (crop !== undefined) {
+    const box = around(point, crop, track);
+    add(track, `crop=${box.width}:${box.height}:${box.left}:${box.top}`, box);
+  }
+  if (pad !== undefined) setOn(track, spend(pad, limits), options.background, point);
+}
+
+/** Onto a canvas of that size; the focus says where. */
+function setOn(track: Track, to: Size, background: Background | undefined, point: Point): void {
+  if (track.width >= to.width && track.height >= to.height) return;
+  const left = Math.round((to.width - track.width) * point.x);
+  const top = Math.round((to.height - track.height) * point.y);
+  if (background?.kind !== "blurred") {
+    add(track, `pad=${to.width}:${to.height}:${left}:${top}:color=${rgb(colourOf(background))}`, to);
+    return;
+  }
+  const { graph } = track;
+  const [behind, before, blurred, label] = [
+    newLabel(graph),
+    newLabel(graph),
+    newLabel(graph),
+    newLabel(graph),
+  ] as const;
+  graph.filters.push(
+    `[${track.label}]split[${behind}][${before}]`,
+    `[${behind}]${blurring(to, background)}[${blurred}]`,
+    `[${blurred}][${before}]overlay=${left}:${top}[${label}]`,
+  );
+  track.label = label;
+  track.width = to.width;
+  track.height = to.height;
+}
+
+/** The longer side of the copy that is blurred: it looks the same as blurring all of it, and costs nothing. */
+const BLUR_SIDE = 64;
+const INTENSITY_AUTO = 25;
+
+/** The film itself, covering a canvas, blurred, lighter or darker. */
+function blurring(to: Size, { intensity, brightness }: Background & { kind: "blurred" }): string {
+  const by = Math.min(1, BLUR_SIDE / Math.max(to.width, to.height));
+  const small = [to.width, to.height].map((side) => Math.max(2, Math.round(side * by))).join(":");
+  const sigma = ((intensity === "auto" ? INTENSITY_AUTO : intensity) / 100) * 12;
+  return [
+    `scale=${small}:force_original_aspect_ratio=increase,crop=${small}`,
+    `gblur=sigma=${Math.max(0.3, sigma).toFixed(2)}`,
+    ...(brightness === 0 ? [] : [`eq=brightness=${(brightness / 255).toFixed(3)}`]),
+    `scale=${to.width}:${to.height}:flags=bicubic,setsar=1`,
+  ].join(",");
+}
+
+/** @throws DeliveryError InvalidParameter */
+function colourOf(background: Background | undefined): Colour {
+  if (background === undefined || background.kind === "blurred") return BLACK;
+  if (background.kind === "colour") return background.colour;
+  throw new DeliveryError(
+    "InvalidParameter",
+    `bg-${background.kind}: films have colours and blurred backgrounds.`,
+  );
+}
+
+/** Rounded corners and a border, which is round where they are. */
+async function outline(
+  track: Track,
+  { radius, border, background }: StepOptions,
+  values: Values,
+  { limits, cutCorners }: Parameters<typeof shape>[3],
+): Promise<void> {
+  const outside = track.clear && background === undefined ? undefined : colourOf(background);
+  const corners = radius === undefined ? undefined : cornersOf(radius, values);
+  const width = border === undefined ? 0 : Math.round(evaluate(border.width, values));
+  if (border === undefined || width < 1) {
+    if (corners !== undefined) await cutCorners(track, corners, outside);
+    return;
+  }
+  if (corners !== undefined) await cutCorners(track, corners, border.colour);
+  const to = spend({ width: track.width + 2 * width, height: track.height + 2 * width }, limits);
+  add(track, `pad=${to.width}:${to.height}:${width}:${width}:color=${rgb(border.colour)}`, to);
+  const wider = (corner: number): number => (corner === 0 ? 0 : corner + width);
+  if (corners !== undefined) {
+    await cutCorners(track, corners === "max" ? corners : corners.map(wider), outside);
+  }
+}
+
+const cornersOf = (radius: Radius, values: Values): Corners =>
+  radius === "max" ? radius : radius.map((corner) => Math.max(0, evaluate(corner, values)));
+
+/** Clockwise. @throws DeliveryError InvalidParameter */
+function turn(track: Track, degrees: number): void {
+  const quarters = (((degrees % 360) + 360) % 360) / 90;
+  if (!Number.isInteger(quarters)) {
+    throw new DeliveryError("InvalidParameter", `rt-${degrees}: films turn by 0, 90, 180, 270 or 360.`);
+  }
+  const lying = { width: track.height, height: track.width };
+  if (quarters === 1) add(track, "transpose=clock", lying);
+  if (quarters === 2) add(track, "hflip,vflip");
+  if (quarters === 3) add(track, "transpose=cclock", lying);
+}
+
+const even = (side: number): number => Math.max(2, side - (side % 2));
+
+/** Even sides, and colours that every player knows. */
+export function finish(track: Track): void {
+  const to = { width: even(track.width), height: even(track.height) };
+  const cut = to.width <= track.width && to.height <= track.height;
+  const size = cut ? `crop=${to.width}:${to.height}:0:0` : `scale=${to.width}:${to.height}`;
+  const same = to.width === track.width && to.height === track.height;
+  add(track, `${same ? "" : `${size},`}setsar=1,format=yuv420p`, to);
+}

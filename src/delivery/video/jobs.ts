@@ -1,0 +1,243 @@
+/**
+ * Work that takes longer than a request waits: it goes on by itself, once for all who ask for it, in this process and in
+ * those that share the folder.
+ */
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "../../lib/log.ts";
+import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
+import { isLeased, tryLease, type Lease } from "./leases.ts";
+import { Turnstile } from "./turnstile.ts";
+
+export interface JobStatus {
+  readonly state: "queued" | "running" | "done" | "failed";
+  /** 0 to 1. */
+  readonly progress: number;
+  /** Why it failed. */
+  readonly message?: string;
+}
+
+export interface JobTools {
+  readonly signal: AbortSignal;
+  /** Told from 0 to 1. */
+  readonly report: (part: number) => void;
+}
+
+export interface Job {
+  readonly id: string;
+  /** Fails as the work does. */
+  readonly done: Promise<void>;
+  readonly status: JobStatus;
+}
+
+interface Running extends Job {
+  status: JobStatus;
+  /** Other processes hear of it from us; else we wait for one of them. */
+  ours: boolean;
+  error: unknown;
+  endedAt: number;
+}
+
+export interface JobsOptions {
+  readonly folder: string;
+  readonly log: Logger;
+  readonly atOnce: number;
+  readonly queueLength: number;
+}
+
+/** Jobs whose end one process remembers. */
+const REMEMBERED_MAX = 200;
+/** How often other processes are told how far a job is, in milliseconds. */
+const TELL_MS = 1000;
+/** Silence after which nobody believes that a job goes on, and age at which its end is forgotten, in milliseconds. */
+const SILENT_MS = 20_000;
+const FORGOTTEN_MS = 3_600_000;
+/** How often it is looked whether another process is done, in milliseconds. */
+const LOOK_MS = 200;
+/** What a source will not do better at once, and for how long it isn't tried again, in milliseconds. */
+const FINAL: readonly DeliveryErrorCode[] = [
+  "InvalidParameter",
+  "UnsupportedSource",
+  "DamagedSource",
+  "LimitExceeded",
+  "NotAvailable",
+  "SourceTooLarge",
+];
+const FINAL_MS = 30_000;
+const RETRY_SECONDS = 10;
+const ID = /^[0-9a-f]{16,64}$/;
+
+export class Jobs {
+  readonly #options: JobsOptions;
+  readonly #jobs = new Map<string, Running>();
+  readonly #turnstile: Turnstile;
+  readonly #closing = new AbortController();
+
+  constructor(options: JobsOptions) {
+    this.#options = options;
+    this.#turnstile = new Turnstile(options.atOnce);
+  }
+
+  /**
+   * The running job of this id, one that just failed for good, or a new one. When another process did the work first,
+   * `work` is called all the same and should find what there is.
+   * @throws DeliveryError TooManyRenders
+   */
+  run(id: string, work: (tools: JobTools) => Promise<void>): Job {
+    const known = this.#jobs.get(id);
+    if (known !== undefined && (isOpen(known) || isFinal(known))) return known;
+    const { atOnce, queueLength } = this.#options;
+    const open = [...this.#jobs.values()].filter(isOpen).length;
+    if (open >= atOnce + queueLength) {
+      throw new DeliveryError("TooManyRenders", "Too many films wait to be made.", [
+        "Retry-After",
+        String(RETRY_SECONDS),
+      ]);
+    }
+    const job: Running = {
+      id,
+      status: { state: "queued", progress: 0 },
+      ours: false,
+      error: undefined,
+      endedAt: 0,
+      done: Promise.resolve().then(() => this.#finish(job, work)),
+    };
+    // Whoever waits hears of it; nobody may be waiting.
+    job.done.catch(() => undefined);
+    this.#jobs.delete(id);
+    this.#jobs.set(id, job);
+    this.#forget();
+    return job;
+  }
+
+  /** How a job stands that this process or another one does. */
+  async status(id: string): Promise<JobStatus | undefined> {
+    if (!ID.test(id)) return undefined;
+    const own = this.#jobs.get(id);
+    if (own !== undefined && (own.ours || !isOpen(own))) return own.status;
+    return (await readStatus(this.#pathOf(id))) ?? own?.status;
+  }
+
+  /** Whether any process has work on it. */
+  isLeased(id: string): Promise<boolean> {
+    return isLeased(this.#leaseOf(id));
+  }
+
+  /** Ends all work. */
+  async close(): Promise<void> {
+    this.#closing.abort(
+      new DeliveryError("ServiceUnavailable", "The server is closing.", ["Retry-After", "1"]),
+    );
+    await Promise.allSettled([...this.#jobs.values()].map(({ done }) => done));
+  }
+
+  async #finish(job: Running, work: (tools: JobTools) => Promise<void>): Promise<void> {
+    try {
+      await this.#work(job, work);
+      job.status = { state: "done", progress: 1 };
+    } catch (error) {
+      const told = error instanceof DeliveryError;
+      const message = told ? error.message : "The film could not be made.";
+      if (!told) this.#options.log.error({ err: error, job: job.id }, "a film could not be made");
+      job.error = error;
+      job.status = { state: "failed", progress: job.status.progress, message };
+      throw error;
+    } finally {
+      job.endedAt = Date.now();
+      if (job.ours) await this.#tell(job);
+      job.ours = false;
+    }
+  }
+
+  async #work(job: Running, work: (tools: JobTools) => Promise<void>): Promise<void> {
+    const { signal } = this.#closing;
+    await using lease = await this.#lease(job.id, signal);
+    job.ours = lease !== undefined;
+    await this.#tell(job);
+    const timer = setInterval(() => void this.#tell(job), TELL_MS);
+    timer.unref();
+    try {
+      const report = (progress: number): void => {
+        job.status = { state: "running", progress };
+      };
+      await this.#turnstile.pass(signal, () => {
+        report(0);
+        return work({ signal, report });
+      });
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  /** Waits while another process has it. On a disk that takes no file each process works for itself. */
+  async #lease(id: string, signal: AbortSignal): Promise<Lease | undefined> {
+    const path = this.#leaseOf(id);
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        const lease = await tryLease(path);
+        if (lease !== undefined) return lease;
+      } catch (error) {
+        this.#options.log.warn({ err: error, path }, "work on films can't be shared between processes");
+        return undefined;
+      }
+      // Aborted it goes on at once, and is told above.
+      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  #leaseOf(id: string): string {
+    return join(this.#options.folder, "leases", id);
+  }
+  #pathOf(id: string): string {
+    return join(this.#options.folder, "jobs", `${id}.json`);
+  }
+
+  /** Tells other processes. Never fails: then they know less. */
+  async #tell({ id, status }: Running): Promise<void> {
+    const path = this.#pathOf(id);
+    const draft = `${path}.${process.pid}`;
+    try {
+      await mkdir(join(this.#options.folder, "jobs"), { recursive: true, mode: 0o700 });
+      await writeFile(draft, JSON.stringify(status));
+      await rename(draft, path);
+      if (status.state === "done" || status.state === "failed") await this.#sweep();
+    } catch (error) {
+      this.#options.log.debug({ err: error, path }, "the state of a film could not be written");
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const folder = join(this.#options.folder, "jobs");
+    for (const name of await readdir(folder)) {
+      const path = join(folder, name);
+      const found = await stat(path).catch(() => undefined);
+      if (found !== undefined && Date.now() - found.mtimeMs > FORGOTTEN_MS) await rm(path, { force: true });
+    }
+  }
+
+  #forget(): void {
+    for (const [id, job] of this.#jobs) {
+      if (this.#jobs.size <= REMEMBERED_MAX) return;
+      if (!isOpen(job)) this.#jobs.delete(id);
+    }
+  }
+}
+
+const isOpen = ({ status: { state } }: Job): boolean => state === "queued" || state === "running";
+
+const isFinal = ({ error, endedAt }: Running): boolean =>
+  error instanceof DeliveryError && FINAL.includes(error.code) && Date.now() - endedAt < FINAL_MS;
+
+async function readStatus(path: string): Promise<JobStatus | undefined> {
+  try {
+    const [text, { mtimeMs }] = await Promise.all([readFile(path, "utf8"), stat(path)]);
+    const status = JSON.parse(text) as JobStatus;
+    const over = status.state === "done" || status.state === "failed";
+    return over || Date.now() - mtimeMs < SILENT_MS ? status : undefined;
+  } catch {
+    // No process has told of it.
+    return undefined;
+  }
+}

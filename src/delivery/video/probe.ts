@@ -1,0 +1,218 @@
+/** What a file is, before anything is made of it. */
+import { DeliveryError } from "../errors.ts";
+import { damaged, FILES_ONLY, run, type Programs, type RunOptions } from "./ffmpeg.ts";
+import { FRAME_RATE_MAX, STREAMS_MAX, type VideoLimits } from "./limits.ts";
+
+/** Bytes of a file that tell what it is. */
+export const HEAD_BYTES = 512;
+
+/**
+ * The demuxer for what begins like that; undefined: no film. It is named to ffmpeg, so that a text that is called a film
+ * is no playlist and no list of other files.
+ */
+export function demuxerOf(head: Buffer): string | undefined {
+  const ascii = (start: number, end: number): string => head.toString("latin1", start, end);
+  const hex = (bytes: number): string => head.toString("hex", 0, bytes);
+  if (MOV_BOXES.includes(ascii(4, 8))) return "mov";
+  if (hex(4) === "1a45dfa3") return "matroska";
+  if (ascii(0, 4) === "OggS") return "ogg";
+  if (ascii(0, 4) === "RIFF" && ascii(8, 12) === "AVI ") return "avi";
+  if (/^GIF8[79]a$/.test(ascii(0, 6))) return "gif";
+  if (hex(4) === "000001ba") return "mpeg";
+  if (hex(4) === "000001b3") return "mpegvideo";
+  // 188 bytes a packet; 192 where each has a time in front.
+  if (head[0] === 0x47 && head[188] === 0x47) return "mpegts";
+  if (head[4] === 0x47 && head[196] === 0x47) return "mpegts";
+  // A parameter set of HEVC.
+  if (/^(00)?000001(40|42|44)01/.test(hex(6))) return "hevc";
+  return undefined;
+}
+const MOV_BOXES: readonly string[] = ["ftyp", "moov", "mdat", "wide", "free", "skip", "pnot"];
+
+/**
+ * Decoders that films may use. ffmpeg has some hundred more, for games of the nineties and the like, which nobody looks
+ * after so well.
+ */
+const DECODERS: readonly string[] = [
+  "h264",
+  "hevc",
+  "mpeg4",
+  "mpeg1video",
+  "mpeg2video",
+  "h263",
+  "mjpeg",
+  "gif",
+  "prores",
+  "theora",
+  "libdav1d",
+  "libaom-av1",
+  "av1",
+  "vp8",
+  "vp9",
+  "libvpx",
+  "libvpx-vp9",
+  "aac",
+  "aac_latm",
+  "mp3",
+  "mp3float",
+  "mp2",
+  "mp2float",
+  "opus",
+  "libopus",
+  "vorbis",
+  "libvorbis",
+  "ac3",
+  "eac3",
+  "flac",
+  "alac",
+  "amrnb",
+  "amrwb",
+  "pcm_s16le",
+  "pcm_s16be",
+  "pcm_s24le",
+  "pcm_u8",
+  "pcm_alaw",
+  "pcm_mulaw",
+];
+
+/** How a file is opened that a stranger made. */
+export const opening = (demuxer: string): readonly string[] => [
+  ...FILES_ONLY,
+  "-f",
+  demuxer,
+  "-codec_whitelist",
+  DECODERS.join(","),
+];
+
+/** What a film is, upright and with square pixels. */
+export interface FilmFacts {
+  readonly width: number;
+  readonly height: number;
+  /** Seconds; 0: the file doesn't say. */
+  readonly duration: number;
+  /** Numbers of the first streams of each kind; undefined: it has none. */
+  readonly video: number | undefined;
+  readonly audio: number | undefined;
+  /** A second, as a fraction in ffmpeg's words; at most FRAME_RATE_MAX. */
+  readonly frameRate: string;
+  /** Its pixels are square, and no more frames a second come than may. */
+  readonly regular: boolean;
+}
+
+interface Stream {
+  readonly index: number;
+  readonly codec_type?: string;
+  readonly width?: number;
+  readonly height?: number;
+  readonly duration?: string;
+  readonly avg_frame_rate?: string;
+  readonly sample_aspect_ratio?: string;
+  readonly disposition?: { readonly attached_pic?: number };
+  readonly side_data_list?: readonly { readonly rotation?: number }[];
+  readonly tags?: { readonly rotate?: string };
+}
+interface Probed {
+  readonly streams?: readonly Stream[];
+  readonly format?: { readonly duration?: string; readonly nb_streams?: number };
+}
+
+const ENTRIES = [
+  "stream=index,codec_type,width,height,duration,avg_frame_rate,sample_aspect_ratio",
+  "stream_disposition=attached_pic",
+  "stream_side_data=rotation",
+  "stream_tags=rotate",
+  "format=duration,nb_streams",
+].join(":");
+
+/** Looks into a file. @throws DeliveryError UnsupportedSource, DamagedSource, LimitExceeded, and those of `run` */
+export async function probe(
+  { ffprobe }: Programs,
+  { file, demuxer }: { readonly file: string; readonly demuxer: string },
+  limits: VideoLimits,
+  options: Pick<RunOptions, "folder" | "signal">,
+): Promise<FilmFacts> {
+  const { memoryBytes, threads, frameSeconds: seconds } = limits;
+  const args = ["-v", "error", ...opening(demuxer), "-show_entries", ENTRIES, "-print_format", "json", file];
+  const { code, stdout } = await run(ffprobe, args, { ...options, seconds, memoryBytes, threads });
+  if (code !== 0) throw damaged();
+  return factsOf(parsed(stdout), limits);
+}
+
+function parsed(text: string): Probed {
+  try {
+    return JSON.parse(text) as Probed;
+  } catch {
+    // Only what is too long to be kept whole is no JSON.
+    throw tooManyStreams();
+  }
+}
+const tooManyStreams = (): DeliveryError =>
+  new DeliveryError("LimitExceeded", `The film has too many streams; the limit is ${STREAMS_MAX}.`);
+
+function factsOf({ streams = [], format = {} }: Probed, limits: VideoLimits): FilmFacts {
+  if (streams.length > STREAMS_MAX) throw tooManyStreams();
+  const video = streams.find(
+    ({ codec_type: type, width = 0, height = 0, disposition }) =>
+      type === "video" && width > 0 && height > 0 && disposition?.attached_pic !== 1,
+  );
+  const audio = streams.find(({ codec_type: type }) => type === "audio");
+  if (video === undefined && audio === undefined) {
+    throw new DeliveryError("UnsupportedSource", "The file holds neither picture nor sound.");
+  }
+  const duration = positive(format.duration) ?? positive(video?.duration) ?? 0;
+  if (duration > limits.duration) {
+    const seconds = Math.round(duration);
+    throw new DeliveryError(
+      "LimitExceeded",
+      `The film lasts ${seconds} seconds; the limit is ${limits.duration}.`,
+    );
+  }
+  const rate = rateOf(video?.avg_frame_rate);
+  return {
+    ...sizeOf(video, limits),
+    duration,
+    video: video?.index,
+    audio: audio?.index,
+    frameRate: rate.text,
+    regular: rate.regular && (video === undefined || ratioOf(video.sample_aspect_ratio) === 1),
+  };
+}
+
+function positive(text: string | undefined): number | undefined {
+  const value = Number(text);
+  return value > 0 && Number.isFinite(value) ? value : undefined;
+}
+
+/** @throws DeliveryError LimitExceeded */
+function sizeOf(video: Stream | undefined, { pixels }: VideoLimits): { width: number; height: number } {
+  const height = video?.height ?? 0;
+  const width = Math.round((video?.width ?? 0) * ratioOf(video?.sample_aspect_ratio));
+  if (width * height > pixels) {
+    throw new DeliveryError(
+      "LimitExceeded",
+      `The film has ${width} by ${height} pixels; the limit is ${pixels} in all.`,
+    );
+  }
+  const rotation =
+    video?.side_data_list?.find((data) => data.rotation !== undefined)?.rotation ?? video?.tags?.rotate ?? 0;
+  const lying = Math.abs(Math.round(Number(rotation))) % 180 === 90;
+  return lying ? { width: height, height: width } : { width, height };
+}
+
+/** Width of a pixel by its height: `4:3`. `0:1` and `N/A` say nothing. */
+function ratioOf(text: string | undefined): number {
+  const [, across = "", down = ""] = /^(\d{1,9}):(\d{1,9})$/.exec(text ?? "") ?? [];
+  const ratio = Number(across) / Number(down);
+  return ratio > 0.1 && ratio < 10 ? ratio : 1;
+}
+
+/** Where nothing is said that can be true. */
+const USUAL_RATE = "25/1";
+
+function rateOf(text: string | undefined): { text: string; regular: boolean } {
+  const [, frames = "", seconds = ""] = /^(\d{1,9})\/(\d{1,9})$/.exec(text ?? "") ?? [];
+  const rate = Number(frames) / Number(seconds);
+  if (!(rate > 0)) return { text: USUAL_RATE, regular: false };
+  if (rate > FRAME_RATE_MAX) return { text: `${FRAME_RATE_MAX}/1`, regular: false };
+  return { text: `${frames}/${seconds}`, regular: true };
+}

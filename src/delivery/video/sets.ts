@@ -1,0 +1,165 @@
+/**
+ * Sets of segments on disk. A set is a folder that ffmpeg fills; any process that shares it serves what is there
+ * already. `done` marks a complete one.
+ */
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  manifest,
+  masterPlaylist,
+  MASTERS,
+  mediaPlaylist,
+  segmentsOf,
+  typeOfSetFile,
+  type Addressing,
+  type StreamSet,
+} from "./playlists.ts";
+
+/** File of a set that says what it will hold. */
+export const DESCRIPTION = "set.json";
+const DONE = "done";
+/** How often a set that is read is marked as used, in milliseconds. */
+const TOUCH_MS = 60_000;
+const READ_BYTES = 256 * 1024;
+
+/** Names a set, and is the right to read it: nobody can make it up. */
+export const setId = (secret: string, key: string): string =>
+  createHmac("sha256", secret).update(key).digest("hex").slice(0, 32);
+
+export const sameId = (a: string, b: string): boolean =>
+  a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
+
+export interface SetFile {
+  /** Media type. */
+  readonly type: string;
+  readonly size: number;
+  /** Bytes `start` (inclusive) to `end` (exclusive). */
+  read(start: number, end: number): AsyncIterable<Buffer>;
+}
+
+export async function isDone(folder: string): Promise<boolean> {
+  return (await stat(join(folder, DONE)).catch(() => undefined)) !== undefined;
+}
+
+export const finishSet = (folder: string): Promise<void> => writeFile(join(folder, DONE), "");
+
+export async function freshFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+}
+
+/** A file of a set as it is now; undefined: not there, or not yet of use to a player. `name` is one of a set's. */
+export async function readSetFile(
+  folder: string,
+  name: string,
+  how: Addressing & { readonly done: boolean },
+): Promise<SetFile | undefined> {
+  if (name === MASTERS.hls || name === MASTERS.dash) return readMaster(folder, name, how);
+  if (name.endsWith(".m3u8")) {
+    const text = await readPlaylist(folder, name);
+    return text === undefined ? undefined : textFile(name, mediaPlaylist(text, how));
+  }
+  const path = join(folder, name);
+  const size = (await stat(path).catch(() => undefined))?.size ?? 0;
+  return size === 0
+    ? undefined
+    : { type: typeOfSetFile(name), size, read: (from, to) => bytes(path, from, to) };
+}
+
+async function readMaster(
+  folder: string,
+  name: string,
+  how: Addressing & { readonly done: boolean },
+): Promise<SetFile | undefined> {
+  const text = await readFile(join(folder, DESCRIPTION), "utf8").catch(() => "");
+  const described = parsed(text);
+  if (described === undefined) return undefined;
+  const names = [...described.renditions.map((rendition) => rendition.name), "a0"];
+  const playlists = await Promise.all(names.map((one) => readPlaylist(folder, `${one}.m3u8`)));
+  if (playlists[0] === undefined) return undefined;
+  // A sound that begins late holds nothing up; at the end it is seen whether there was any.
+  const audio = described.audio && (!how.done || playlists.at(-1) !== undefined);
+  const set: StreamSet = { ...described, audio };
+  if (name === MASTERS.hls) return textFile(name, masterPlaylist(set, how));
+  const segments = new Map(names.map((one, n) => [one, segmentsOf(playlists[n] ?? "")]));
+  return textFile(name, manifest(set, how.done ? segments : undefined, how));
+}
+
+function parsed(text: string): StreamSet | undefined {
+  try {
+    return JSON.parse(text) as StreamSet;
+  } catch {
+    // Not written to its end yet.
+    return undefined;
+  }
+}
+
+/** Players give up where no segment is named. */
+async function readPlaylist(folder: string, name: string): Promise<string | undefined> {
+  const text = await readFile(join(folder, name), "utf8").catch(() => "");
+  return text.includes("#EXTINF") ? text : undefined;
+}
+
+function textFile(name: string, text: string): SetFile {
+  const data = Buffer.from(text);
+  return {
+    type: typeOfSetFile(name),
+    size: data.length,
+    read: (start, end) => once(data.subarray(start, end)),
+  };
+}
+
+async function* once(chunk: Buffer): AsyncGenerator<Buffer> {
+  yield chunk;
+}
+
+async function* bytes(path: string, start: number, end: number): AsyncGenerator<Buffer> {
+  if (end <= start) return;
+  const stream = createReadStream(path, { start, end: end - 1, highWaterMark: READ_BYTES });
+  for await (const chunk of stream) yield chunk as Buffer;
+}
+
+/** Marks a set as used. */
+export async function touchSet(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined);
+  const now = Date.now();
+  if (found === undefined || now - found.mtimeMs < TOUCH_MS) return;
+  await utimes(folder, now / 1000, now / 1000).catch(() => undefined);
+}
+
+/**
+ * Removes the sets that were not used for longest while all together are too large, and those that nobody works on any
+ * more. `keep`: a set that is about to be read. `inWork`: whether somebody works on one.
+ */
+export async function pruneSets(
+  parent: string,
+  { maxBytes, keep }: { readonly maxBytes: number; readonly keep: string },
+  inWork: (id: string) => Promise<boolean>,
+): Promise<void> {
+  const sets: { folder: string; usedAt: number; size: number }[] = [];
+  for (const id of await readdir(parent)) {
+    const folder = join(parent, id);
+    if (!(await isDone(folder))) {
+      if (!(await inWork(id))) await rm(folder, { recursive: true, force: true });
+      continue;
+    }
+    const usedAt = (await stat(folder).catch(() => undefined))?.mtimeMs ?? 0;
+    sets.push({ folder, usedAt: id === keep ? Infinity : usedAt, size: await sizeOf(folder) });
+  }
+  let total = sets.reduce((sum, { size }) => sum + size, 0);
+  for (const { folder, size, usedAt } of sets.toSorted((a, b) => a.usedAt - b.usedAt)) {
+    if (total <= maxBytes || usedAt === Infinity) return;
+    await rm(folder, { recursive: true, force: true });
+    total -= size;
+  }
+}
+
+async function sizeOf(folder: string): Promise<number> {
+  let size = 0;
+  for (const name of await readdir(folder).catch(() => [])) {
+    size += (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0;
+  }
+  return size;
+}

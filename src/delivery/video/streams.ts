@@ -1,0 +1,174 @@
+/** Renditions of a film, encoded at once into one set of CMAF segments, which HLS and DASH share. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DeliveryError } from "../errors.ts";
+import type { Size } from "../image/surface.ts";
+import type { Options, Plan, Step } from "../plan/plan.ts";
+import { cutOf } from "./compose.ts";
+import { lastSaid, NO_METADATA } from "./encoding.ts";
+import { damaged, words } from "./ffmpeg.ts";
+import type { StepOptions } from "./filters.ts";
+import type { VideoLimits } from "./limits.ts";
+import { SEGMENT_SECONDS, type Rendition, type StreamSet } from "./playlists.ts";
+import type { FilmFacts } from "./probe.ts";
+import { DESCRIPTION, finishSet } from "./sets.ts";
+import { reading, type Workplace } from "./workplace.ts";
+
+interface Rung {
+  readonly width: number;
+  readonly height: number;
+  /** Bits per second at most. */
+  readonly rate: number;
+  /** H.264's, times ten: what decoders must be able to do, at 60 frames a second. */
+  readonly level: number;
+}
+
+/** https://imagekit.io/docs/adaptive-bitrate-streaming */
+const LADDER: readonly Rung[] = [
+  { width: 426, height: 240, rate: 200_000, level: 30 },
+  { width: 640, height: 360, rate: 400_000, level: 31 },
+  { width: 854, height: 480, rate: 800_000, level: 31 },
+  { width: 1280, height: 720, rate: 3_300_000, level: 32 },
+  { width: 1920, height: 1080, rate: 5_500_000, level: 42 },
+  { width: 2560, height: 1440, rate: 12_000_000, level: 51 },
+  { width: 3840, height: 2160, rate: 18_000_000, level: 52 },
+];
+/** What stands beside `sr`. */
+const BESIDE: readonly (keyof Options)[] = ["streamingResolutions", "startOffset", "endOffset", "duration"];
+
+/** @throws DeliveryError InvalidParameter */
+function heightsOf({ steps, defaults }: Plan): readonly number[] {
+  const options = allOptions(steps);
+  const heights = lastSaid(options, "streamingResolutions");
+  if (heights === undefined) {
+    throw new DeliveryError("InvalidParameter", "A stream needs its renditions: ?tr=sr-240_360_480.");
+  }
+  const other = options
+    .flatMap((one) => Object.keys(one) as (keyof Options)[])
+    .find((name) => !BESIDE.includes(name));
+  const layered = steps.some((step) => "layers" in step && step.layers.length > 0);
+  if (other !== undefined || layered || defaults.format === "mp4" || defaults.format === "webm") {
+    throw new DeliveryError(
+      "InvalidParameter",
+      `sr stands alone, or with so, eo and du, not with ${other ?? (layered ? "layers" : "f")}.`,
+    );
+  }
+  return heights;
+}
+
+const allOptions = (steps: readonly Step[]): StepOptions[] =>
+  steps.flatMap((step) => ("when" in step ? allOptions([...step.then, ...step.otherwise]) : [step.options]));
+
+/** By what a film is multiplied to fit into a rendition; upright films go into one that stands. */
+function scaleInto({ width, height }: Size, rung: Rung): number {
+  const [across, down] = height > width ? [rung.height, rung.width] : [rung.width, rung.height];
+  return Math.min(across / width, down / height);
+}
+
+/** Renditions that the film would have to be enlarged for are left out, but the smallest stays in any case. */
+function rungsFor(heights: readonly number[], film: Size): readonly Rung[] {
+  const wanted = LADDER.filter(({ height }) => heights.includes(height));
+  const fitting = wanted.filter((rung) => scaleInto(film, rung) <= 1);
+  return fitting.length > 0 ? fitting : wanted.slice(0, 1);
+}
+
+/** `at_max`, with even sides. */
+function sizeIn(film: Size, rung: Rung): Size {
+  const by = Math.min(1, scaleInto(film, rung));
+  const even = (side: number): number => Math.max(2, 2 * Math.round((side * by) / 2));
+  return { width: even(film.width), height: even(film.height) };
+}
+
+/**
+ * Encoding a film again at more than this many times its own rate gains nothing, and smaller renditions need less. This
+ * bounds a set by the size of its source.
+ */
+const RATE_FACTOR = 2;
+const RATE_STEP = 100_000;
+
+/** Bits per second at most of the rendition of that number. `own`: the film's. */
+function rateOf(film: Size, rung: Rung, n: number, own: number): number {
+  const size = sizeIn(film, rung);
+  const part = ((size.width * size.height) / (film.width * film.height)) ** 0.75;
+  return Math.round(Math.min(rung.rate, Math.max(RATE_STEP * (n + 1), own * RATE_FACTOR * part)));
+}
+
+/** What a set will be. @throws DeliveryError InvalidParameter, UnsupportedSource */
+function describe(plan: Plan, film: FilmFacts, bytes: number, seconds: number): StreamSet {
+  const heights = heightsOf(plan);
+  if (film.video === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
+  const own = film.duration > 0 ? (bytes * 8) / film.duration : Infinity;
+  const renditions = rungsFor(heights, film).map((rung, n): Rendition => ({
+    name: `v${n}`,
+    ...sizeIn(film, rung),
+    rate: rateOf(film, rung, n, own),
+    level: rung.level,
+  }));
+  return { renditions, audio: film.audio !== undefined, frameRate: film.frameRate, seconds };
+}
+
+/** Fills a folder; players may read along. @throws DeliveryError */
+export async function encodeSet(
+  place: Workplace,
+  plan: Plan,
+  { folder, sourceBytes, report }: { folder: string; sourceBytes: number; report: (part: number) => void },
+): Promise<void> {
+  const { film, shop } = place;
+  const { limits } = shop;
+  const cut = cutOf(plan.steps, film, limits);
+  const set = describe(plan, film.facts, sourceBytes, cut.seconds);
+  await writeFile(join(folder, DESCRIPTION), JSON.stringify(set));
+  const labels = set.renditions.map(({ name }) => `[s${name}]`).join("");
+  const graph = [
+    `[0:${film.facts.video}]fps=${set.frameRate},split=${set.renditions.length}${labels}`,
+    ...set.renditions.map(
+      ({ name, width, height }) => `[s${name}]scale=${width}:${height},setsar=1,format=yuv420p[${name}]`,
+    ),
+  ];
+  const args = [
+    ...reading(film, cut),
+    "-filter_complex",
+    graph.join(";"),
+    ...set.renditions.flatMap((rendition) => videoOutput(folder, rendition, limits)),
+    ...(set.audio ? audioOutput(folder, film.facts) : []),
+  ];
+  const progress = { seconds: cut.seconds, report };
+  const { frames } = await place.run(args, { seconds: limits.streamSeconds, progress });
+  if (frames === 0) throw damaged();
+  await finishSet(folder);
+}
+
+function videoOutput(
+  folder: string,
+  { name, rate, level }: Rendition,
+  limits: VideoLimits,
+): readonly string[] {
+  return [
+    ...words(`-map [${name}] -an`),
+    ...words(`-c:v libx264 -preset superfast -threads ${limits.threads}`),
+    ...words(`-profile:v high -level:v ${level / 10} -crf 23`),
+    ...words(`-maxrate ${rate} -bufsize ${rate * 2}`),
+    // Players change between renditions at key frames, which lie at the same times in all. Without B-frames the first
+    // picture is shown at 0, as the first sound is.
+    ...words("-bf 0 -sc_threshold 0 -g 600"),
+    ...words(`-force_key_frames expr:gte(t,n_forced*${SEGMENT_SECONDS})`),
+    ...NO_METADATA,
+    ...hls(folder, name),
+  ];
+}
+
+const audioOutput = (folder: string, { audio }: FilmFacts): readonly string[] => [
+  ...words(`-map 0:${audio} -vn -c:a aac -b:a 128k -ac 2 -ar 48000`),
+  ...NO_METADATA,
+  ...hls(folder, "a0"),
+];
+
+/** Segments appear whole, by rename. */
+const hls = (folder: string, name: string): readonly string[] => [
+  ...words(`-f hls -hls_time ${SEGMENT_SECONDS} -hls_playlist_type event`),
+  ...words("-hls_segment_type fmp4 -hls_flags independent_segments+temp_file"),
+  ...words(`-hls_fmp4_init_filename ${name}.init.mp4`),
+  "-hls_segment_filename",
+  join(folder, `${name}.%05d.m4s`),
+  join(folder, `${name}.m3u8`),
+];

@@ -1,0 +1,297 @@
+/**
+ * Subtitles on films. Files of strangers are read here, as SubRip or WebVTT, and written anew as what libass draws, so
+ * that nothing in them is an instruction to ffmpeg.
+ */
+import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DeliveryError } from "../errors.ts";
+import { bundledFace } from "../image/fonts.ts";
+import { FontError, renamed } from "../image/fontsfile.ts";
+import type { Input } from "../image/job.ts";
+import type { Size } from "../image/surface.ts";
+import { evaluate } from "../plan/expression.ts";
+import type { Colour, Layer, TextStyle } from "../plan/plan.ts";
+import { filmValues } from "./filters.ts";
+import { CUES_MAX, FONT_BYTES_MAX, SUBTITLES_BYTES_MAX } from "./limits.ts";
+import type { Cut, Times } from "./placement.ts";
+import { inputOf } from "./stills.ts";
+import type { Workplace } from "./workplace.ts";
+
+type Subtitles = Extract<Layer, { kind: "subtitles" }>;
+
+/** Of one cue, in seconds. */
+export interface Cue {
+  readonly from: number;
+  readonly to: number;
+  readonly text: string;
+}
+
+/**
+ * Writes the subtitles into the workplace; gives the filter that draws them. Undefined: none are shown. They belong to
+ * the whole film, so they stay with what is said where the film is cut.
+ * @throws DeliveryError InvalidParameter for files that hold no subtitles, for unknown fonts; NotFound, LimitExceeded,
+ * NotAvailable
+ */
+export async function layOutSubtitles(
+  { place, inputs }: { readonly place: Workplace; readonly inputs: ReadonlyMap<string, Input> },
+  { path, style }: Subtitles,
+  { size, cut, times }: { readonly size: Size; readonly cut: Cut; readonly times: Times },
+): Promise<string | undefined> {
+  if (!place.shop.abilities.filters.has("ass")) {
+    throw new DeliveryError("NotAvailable", "This server's ffmpeg draws no subtitles: it lacks libass.");
+  }
+  const bytes = await readAll(inputOf(inputs, path), SUBTITLES_BYTES_MAX, "Subtitles");
+  const cues = parseCues(decoded(bytes));
+  if (cues.length === 0) {
+    throw new DeliveryError(
+      "InvalidParameter",
+      `l-subtitles: ${path} holds no subtitles. Known: SRT and WebVTT.`,
+    );
+  }
+  const until = Math.min(times.to ?? cut.seconds, cut.seconds);
+  const shown = cues.flatMap((cue) => {
+    const from = Math.max(cue.from - cut.start, times.from);
+    const to = Math.min(cue.to - cut.start, until);
+    return from < to ? [{ ...cue, from, to }] : [];
+  });
+  if (shown.length === 0) return undefined;
+  const family = await layOutFont(place, inputs, style);
+  const name = `subtitles-${shown.length}-${Math.round(times.from * 1000)}-${fileNumber(path)}.ass`;
+  await writeFile(join(place.folder, name), assOf(shown, style, { size, family, seconds: cut.seconds }));
+  return `ass=f=${name}:fontsdir=${FONTS}`;
+}
+
+/** Tells files of one film apart. */
+function fileNumber(path: string): number {
+  let number = 0;
+  for (const byte of Buffer.from(path)) number = (Math.imul(number, 31) + byte) >>> 0;
+  return number;
+}
+
+async function readAll(input: Input, maxBytes: number, what: string): Promise<Buffer> {
+  const tooLarge = (): DeliveryError =>
+    new DeliveryError("LimitExceeded", `${what} have at most ${maxBytes} bytes.`);
+  if (input.size > maxBytes) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of input.read()) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw tooLarge();
+    chunks.push(Buffer.from(chunk));
+  }
+  return Buffer.concat(chunks);
+}
+
+/** UTF-8, else UTF-16 with its mark, else what Windows wrote in the west. */
+function decoded(bytes: Buffer): string {
+  const mark = bytes.toString("hex", 0, 2);
+  if (mark === "fffe" || mark === "feff") {
+    return new TextDecoder(mark === "fffe" ? "utf-16le" : "utf-16be").decode(bytes);
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return new TextDecoder("windows-1252").decode(bytes);
+  }
+}
+
+const TIME = String.raw`(?:(\d{1,3}):)?(\d{1,2}):(\d{2})[.,](\d{1,3})`;
+const TIMES = new RegExp(String.raw`^\s*${TIME}\s*-->\s*${TIME}(?:\s|$)`);
+
+/**
+ * The cues of SubRip and WebVTT, which differ in what may be left out. What is none is passed over.
+ * @throws DeliveryError LimitExceeded
+ */
+export function parseCues(text: string): Cue[] {
+  const cues: Cue[] = [];
+  const lines = text.split(/\r\n|\r|\n/);
+  for (let n = 0; n < lines.length; n++) {
+    const times = TIMES.exec(lines[n]!);
+    if (times === null) continue;
+    const said: string[] = [];
+    while (n + 1 < lines.length && lines[n + 1]!.trim() !== "" && !TIMES.test(lines[n + 1]!)) {
+      said.push(lines[++n]!);
+    }
+    // The number of the next cue stands in front of its times, where the line between is missing.
+    if (TIMES.test(lines[n + 1] ?? "") && /^\d+$/.test(said.at(-1) ?? "")) said.pop();
+    const [from, to] = [secondsOf(times.slice(1, 5)), secondsOf(times.slice(5, 9))];
+    if (to > from && said.length > 0) cues.push({ from, to, text: said.join("\n") });
+    if (cues.length > CUES_MAX) {
+      throw new DeliveryError("LimitExceeded", `Subtitles have at most ${CUES_MAX} entries.`);
+    }
+  }
+  return cues;
+}
+
+function secondsOf([hours = "0", minutes = "0", seconds = "0", part = "0"]: readonly (
+  | string
+  | undefined
+)[]): number {
+  return Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds) + Number(part.padEnd(3, "0")) / 1000;
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  amp: "&",
+  lt: "<",
+  gt: ">",
+  quot: '"',
+  apos: "'",
+  nbsp: "\u00a0",
+  lrm: "\u200e",
+  rlm: "\u200f",
+};
+const STYLES: readonly string[] = ["b", "i", "u"];
+
+/**
+ * A cue's text in libass's words: bold, italic and underlined stay, other tags go, and whatever would be an instruction
+ * there is what it looks like.
+ */
+export function assText(text: string): string {
+  return (
+    text
+      // Instructions to libass that SubRip files carry: places and the like.
+      .replaceAll(/\{\\[^}\n]*\}/g, "")
+      .split(/(<\/?[a-z\d][^<>\n]{0,200}>)/i)
+      .map((part, n) => (n % 2 === 1 ? tagText(part) : plainText(part)))
+      .join("")
+  );
+}
+
+function tagText(tag: string): string {
+  const [, end = "", name = ""] = /^<(\/?)([a-z]+)[\s.>]/i.exec(tag) ?? [];
+  return STYLES.includes(name.toLowerCase()) ? `{\\${name.toLowerCase()}${end === "" ? 1 : 0}}` : "";
+}
+
+function plainText(text: string): string {
+  return (
+    text
+      .replaceAll(/&([a-z]{2,5});/g, (whole, name: string) => ENTITIES[name] ?? whole)
+      .replaceAll(/[^\P{Cc}\n]/gu, " ")
+      // A word joiner, which nobody sees, parts a backslash from what would make it an instruction.
+      .replaceAll("\\", "\\\u2060")
+      .replaceAll("{", "\\{")
+      .replaceAll("}", "\\}")
+      .replaceAll("\n", "\\N")
+  );
+}
+
+const two = (value: number): string => String(value).padStart(2, "0");
+
+/** `H:MM:SS.cc`. */
+function assTime(seconds: number): string {
+  const hundredths = Math.round(seconds * 100);
+  const [h, m, s] = [360_000, 6000, 100].map((unit) => Math.floor(hundredths / unit));
+  return `${h}:${two(m! % 60)}:${two(s! % 60)}.${two(hundredths % 100)}`;
+}
+
+/** `&HAABBGGRR`, where AA is how transparent it is. */
+const assColour = ({ r, g, b, a }: Colour): string =>
+  `&H${[Math.round((1 - a) * 255), b, g, r]
+    .map((one) => one.toString(16).padStart(2, "0").toUpperCase())
+    .join("")}`;
+
+const WHITE: Colour = { r: 255, g: 255, b: 255, a: 1 };
+const BLACK: Colour = { r: 0, g: 0, b: 0, a: 1 };
+/** Parts of the film's height. */
+const SIZE_USUAL = 0.075;
+const MARGIN = 0.05;
+
+/** The script that libass draws. Sizes in it are pixels of the film. */
+export function assOf(
+  cues: readonly Cue[],
+  style: TextStyle,
+  { size, family, seconds }: { readonly size: Size; readonly family: string; readonly seconds: number },
+): string {
+  const { width, height } = size;
+  const asked =
+    style.fontSize === undefined
+      ? height * SIZE_USUAL
+      : evaluate(style.fontSize, filmValues(size, size, { parent: size, seconds }));
+  const fontSize = Math.round(Math.min(height, Math.max(1, asked)));
+  const boxed = style.background !== undefined;
+  const outline = style.outline ?? { width: boxed ? 0 : Math.max(1, fontSize / 14), colour: BLACK };
+  const shadow = style.shadow ?? { colour: BLACK, indent: 0 };
+  const fields = [
+    "Default",
+    family,
+    fontSize,
+    assColour(style.colour ?? WHITE),
+    assColour(WHITE),
+    assColour(outline.colour),
+    assColour(style.background ?? shadow.colour),
+    style.bold === true ? -1 : 0,
+    style.italic === true ? -1 : 0,
+    0,
+    0,
+    100,
+    100,
+    0,
+    0,
+    // 4 is libass's own: a box as large as the text, and around it as wide as the shadow is far.
+    boxed ? 4 : 1,
+    outline.width.toFixed(1),
+    boxed ? Math.max(2, fontSize / 8) : shadow.indent,
+    2,
+    ...[width, width, height].map((side) => Math.round(side * MARGIN)),
+    1,
+  ];
+  const events = cues.map(
+    ({ from, to, text }) => `Dialogue: 0,${assTime(from)},${assTime(to)},Default,,0,0,0,,${assText(text)}`,
+  );
+  return [
+    "[Script Info]",
+    "ScriptType: v4.00+",
+    `PlayResX: ${width}`,
+    `PlayResY: ${height}`,
+    "ScaledBorderAndShadow: yes",
+    "[V4+ Styles]",
+    "Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, " +
+      "Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, " +
+      "MarginR, MarginV, Encoding",
+    `Style: ${fields.join(",")}`,
+    "[Events]",
+    "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text",
+    ...events,
+    "",
+  ].join("\n");
+}
+
+/** Folder of fonts in a workplace. */
+const FONTS = "fonts";
+const USUAL_FAMILY = "Open Sans";
+
+/** Puts the font where libass looks; gives its family. @throws DeliveryError InvalidParameter, NotFound, LimitExceeded */
+async function layOutFont(
+  { folder }: Workplace,
+  inputs: ReadonlyMap<string, Input>,
+  { font, bold = false, italic = false }: TextStyle,
+): Promise<string> {
+  await mkdir(join(folder, FONTS), { recursive: true });
+  if (font !== undefined && "path" in font) {
+    const bytes = await readAll(inputOf(inputs, font.path), FONT_BYTES_MAX, "Fonts");
+    const family = `own${fileNumber(font.path)}`;
+    try {
+      await writeFile(join(folder, FONTS, `${family}.ttf`), renamed(bytes, family));
+    } catch (error) {
+      if (!(error instanceof FontError)) throw error;
+      throw new DeliveryError(
+        "InvalidParameter",
+        `ff: ${font.path} can't be used as a font: ${error.message}.`,
+      );
+    }
+    return family;
+  }
+  const name = font?.family ?? USUAL_FAMILY;
+  const cuts = await Promise.all([
+    bundledFace(name, bold, italic),
+    bundledFace(name, true, italic),
+    bundledFace(name, bold, true),
+  ]);
+  for (const file of new Set(cuts.map((face) => face.file))) {
+    await symlink(file, join(folder, FONTS, `${fileNumber(file)}.ttf`)).catch((error: unknown) => {
+      // Two layers may have one font.
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    });
+  }
+  return cuts[0].family;
+}

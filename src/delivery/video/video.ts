@@ -1,0 +1,324 @@
+/** Films: encoded once for all who ask, in the background where that takes long. The codecs run in ffmpeg's process. */
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "../../lib/log.ts";
+import { SingleFlight } from "../../lib/singleflight.ts";
+import type { DerivedCache, Entry } from "../cache/cache.ts";
+import { DeliveryError } from "../errors.ts";
+import { Renderers } from "../image/image.ts";
+import type { Input } from "../image/job.ts";
+import { DEFAULT_LIMITS } from "../limits.ts";
+import type { Plan } from "../plan/plan.ts";
+import { encodeFilm, extractFrame } from "./encoding.ts";
+import { abilitiesOf, type Abilities, type Programs } from "./ffmpeg.ts";
+import { Jobs, type Job, type JobStatus, type JobTools } from "./jobs.ts";
+import { DEFAULT_VIDEO_LIMITS, type VideoLimits } from "./limits.ts";
+import { isSetFile, MASTERS } from "./playlists.ts";
+import {
+  freshFolder,
+  isDone,
+  pruneSets,
+  readSetFile,
+  sameId,
+  setId,
+  touchSet,
+  type SetFile,
+} from "./sets.ts";
+import type { StillRenderer } from "./stills.ts";
+import { encodeSet } from "./streams.ts";
+import { Turnstile } from "./turnstile.ts";
+import { openWorkplace, type Workplace, type Workshop } from "./workplace.ts";
+
+export interface VideoOptions {
+  readonly cache: DerivedCache;
+  /** For work and for streams; made when needed. Processes may share it. On the cache's file system. */
+  readonly folder: string;
+  readonly log: Logger;
+  /** The same in all processes: ids of streams are made with it. */
+  readonly secret: string;
+  readonly limits?: Partial<VideoLimits> | undefined;
+  /** Paths of the programs; found in PATH when left out. */
+  readonly ffmpeg?: string | undefined;
+  readonly ffprobe?: string | undefined;
+  /** Draws text, pictures and blocks on films; films have a pool of their own when left out. */
+  readonly renderers?: StillRenderer | undefined;
+}
+
+export interface VideoRequest {
+  /** Hexadecimal; names the source's version and the plan. */
+  readonly key: string;
+  readonly what: "video" | "thumbnail" | "gif-video" | "hls" | "dash" | "stream";
+  readonly plan: Plan;
+  readonly source: Input;
+  /** Pictures, films, subtitles and fonts of layers, by their path. */
+  readonly inputs: ReadonlyMap<string, Input>;
+  readonly facts: { readonly origin: string; readonly path: string; readonly variant: string };
+}
+
+export interface Pending {
+  readonly id: string;
+  readonly retryAfterSeconds: number;
+  /** 0 to 1. */
+  readonly progress: number;
+}
+
+export interface Video {
+  /** Why films can't be made here. */
+  unavailable(): Promise<string | undefined>;
+  /** @throws DeliveryError NotAvailable, TooManyRenders, and what is wrong with the source or the plan */
+  render(
+    request: VideoRequest,
+    waitMs: number,
+  ): Promise<{ entry: Entry; hit: boolean } | { pending: Pending }>;
+  /**
+   * A playlist or a segment. `query`: goes behind the names in playlists, so that whoever asks for them can be told what
+   * they are pieces of. `live`: the file will change. @throws DeliveryError as `render`; NotFound for what is no piece of
+   * this stream, ServiceUnavailable for one that isn't there in time
+   */
+  stream(
+    request: VideoRequest,
+    file: { readonly master: "hls" | "dash" } | { readonly id: string; readonly name: string },
+    how: { readonly waitMs: number; readonly query: string },
+  ): Promise<(SetFile & { readonly live: boolean }) | { pending: Pending }>;
+  /** What is seen at `so`, as PNG in the film's own size. @throws DeliveryError as `render` */
+  frame(request: VideoRequest): Promise<Buffer>;
+  /** How work stands that a pending answer named, in whichever process. */
+  status(id: string): Promise<JobStatus | undefined>;
+  /** Ends encoders. */
+  close(): Promise<void>;
+}
+
+const RETRY_SECONDS = 2;
+/** How often a file of a stream in work is looked for, in milliseconds. */
+const LOOK_MS = 50;
+/** For how long a missing ffmpeg isn't looked for again, in milliseconds. */
+const LACKING_MS = 30_000;
+
+export function createVideo(options: VideoOptions): Video {
+  return new Films(options);
+}
+
+/** What was found out about the programs. */
+interface Looked {
+  readonly found: Promise<Abilities | string>;
+  lackingSince: number | undefined;
+}
+
+class Films implements Video {
+  readonly #options: VideoOptions;
+  readonly #limits: VideoLimits;
+  readonly #programs: Programs;
+  readonly #jobs: Jobs;
+  readonly #renderer: StillRenderer;
+  /** Only when it was not lent to us. */
+  readonly #ownRenderers: Renderers | undefined;
+  readonly #thumbnails: Turnstile;
+  readonly #frames = new SingleFlight<Buffer>();
+  readonly #closing = new AbortController();
+  #abilities: Looked | undefined;
+
+  constructor(options: VideoOptions) {
+    const { log, folder, renderers, ffmpeg = "ffmpeg", ffprobe = "ffprobe" } = options;
+    this.#options = options;
+    this.#limits = { ...DEFAULT_VIDEO_LIMITS, ...options.limits };
+    this.#programs = { ffmpeg, ffprobe };
+    const { encoders: atOnce, queueLength, thumbnails } = this.#limits;
+    this.#jobs = new Jobs({ folder, log, atOnce, queueLength });
+    this.#thumbnails = new Turnstile(thumbnails);
+    this.#ownRenderers = renderers === undefined ? new Renderers(DEFAULT_LIMITS, log) : undefined;
+    this.#renderer = renderers ?? this.#ownRenderers!;
+  }
+
+  async unavailable(): Promise<string | undefined> {
+    const found = await this.#able();
+    return typeof found === "string" ? found : undefined;
+  }
+
+  /** Looked up once; what is missing may be installed meanwhile. */
+  async #able(): Promise<Abilities | string> {
+    const known = this.#abilities;
+    if (known !== undefined && Date.now() - (known.lackingSince ?? Infinity) < LACKING_MS) {
+      return known.found;
+    }
+    const { signal } = this.#closing;
+    const folder = this.#work;
+    const found = mkdir(folder, { recursive: true, mode: 0o700 }).then(() =>
+      abilitiesOf(this.#programs, { folder, memoryBytes: this.#limits.memoryBytes, signal }),
+    );
+    const looked: Looked = { found, lackingSince: undefined };
+    this.#abilities = looked;
+    try {
+      if (typeof (await found) === "string") looked.lackingSince = Date.now();
+    } catch (error) {
+      this.#abilities = undefined;
+      throw error;
+    }
+    return found;
+  }
+
+  get #work(): string {
+    return join(this.#options.folder, "work");
+  }
+  get #streams(): string {
+    return join(this.#options.folder, "streams");
+  }
+
+  async render(
+    request: VideoRequest,
+    waitMs: number,
+  ): Promise<{ entry: Entry; hit: boolean } | { pending: Pending }> {
+    const { cache } = this.#options;
+    const found = await cache.get(request.key);
+    if (found !== undefined) return { entry: found, hit: true };
+    const made: { entry?: Entry } = {};
+    const job = this.#jobs.run(request.key, async (tools) => {
+      made.entry = (await cache.produce(request.key, () => this.#encode(request, tools))).entry;
+    });
+    if (!(await within(job.done, waitMs))) return { pending: pendingOf(job) };
+    const entry = made.entry ?? (await cache.get(request.key));
+    if (entry === undefined) throw goneAgain();
+    return { entry, hit: false };
+  }
+
+  async #encode(
+    request: VideoRequest,
+    { signal, report }: JobTools,
+  ): Promise<{ facts: Entry["facts"]; file: string }> {
+    const { plan, inputs, facts } = request;
+    await using place = await this.#open(request, signal);
+    const name = `film-${process.pid}-${randomBytes(8).toString("hex")}`;
+    const file = join(await this.#options.cache.draftFolder(), name);
+    try {
+      const renderer = this.#renderer;
+      const encoded = await encodeFilm(place, { plan, inputs, renderer, to: file, report });
+      return { facts: { ...encoded, ...facts, headers: [] }, file };
+    } catch (error) {
+      await rm(file, { force: true });
+      throw error;
+    }
+  }
+
+  async stream(
+    request: VideoRequest,
+    file: { readonly master: "hls" | "dash" } | { readonly id: string; readonly name: string },
+    { waitMs, query }: { readonly waitMs: number; readonly query: string },
+  ): Promise<(SetFile & { readonly live: boolean }) | { pending: Pending }> {
+    const id = setId(this.#options.secret, request.key);
+    if ("id" in file && (!sameId(file.id, id) || !isSetFile(file.name))) throw noPiece();
+    const name = "master" in file ? MASTERS[file.master] : file.name;
+    const folder = join(this.#streams, id);
+    const addressing = {
+      prefix: "master" in file ? `ik-stream/${id}/` : "",
+      suffix: query === "" ? "" : `?${query}`,
+    };
+    const until = Date.now() + waitMs;
+    let job: Job | undefined;
+    for (;;) {
+      const done = await isDone(folder);
+      const found = await readSetFile(folder, name, { ...addressing, done });
+      if (found !== undefined) {
+        if (done) await touchSet(folder);
+        // A segment is what it is once it is there.
+        else job ??= this.#fill(request, id);
+        return { ...found, live: !done && /\.(m3u8|mpd)$/.test(name) };
+      }
+      if (done) throw noPiece();
+      if (job?.status.state === "done") throw goneAgain();
+      job ??= this.#fill(request, id);
+      if (Date.now() >= until) {
+        if ("master" in file) return { pending: pendingOf(job) };
+        // Players try a piece again that is not there yet, but would take any other answer for it.
+        throw new DeliveryError("ServiceUnavailable", "This piece of the stream is still being made.", [
+          "Retry-After",
+          String(RETRY_SECONDS),
+        ]);
+      }
+      // Fails when the job does.
+      await Promise.race([job.done, sleep(LOOK_MS)]);
+    }
+  }
+
+  /** One process encodes; the others read what grows. */
+  #fill(request: VideoRequest, id: string): Job {
+    return this.#jobs.run(id, async ({ signal, report }) => {
+      const folder = join(this.#streams, id);
+      // Another process has filled it while we waited.
+      if (await isDone(folder)) return;
+      await freshFolder(folder);
+      try {
+        await using place = await this.#open(request, signal);
+        const { plan, source } = request;
+        await encodeSet(place, plan, { folder, sourceBytes: source.size, report });
+      } catch (error) {
+        await rm(folder, { recursive: true, force: true });
+        throw error;
+      }
+      const inWork = (one: string): Promise<boolean> => this.#jobs.isLeased(one);
+      await pruneSets(this.#streams, { maxBytes: this.#limits.streamBytes, keep: id }, inWork);
+    });
+  }
+
+  frame(request: VideoRequest): Promise<Buffer> {
+    return this.#frames.run(request.key, async () => {
+      if (this.#thumbnails.waiting >= this.#limits.queueLength) {
+        throw new DeliveryError("TooManyRenders", "Too many films wait for their thumbnail.", [
+          "Retry-After",
+          String(RETRY_SECONDS),
+        ]);
+      }
+      const { signal } = this.#closing;
+      return this.#thumbnails.pass(signal, async () => {
+        await using place = await this.#open(request, signal);
+        return readFile(await extractFrame(place, request.plan));
+      });
+    });
+  }
+
+  status(id: string): Promise<JobStatus | undefined> {
+    return this.#jobs.status(id);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(
+      new DeliveryError("ServiceUnavailable", "The server is closing.", ["Retry-After", "1"]),
+    );
+    await Promise.all([this.#jobs.close(), this.#ownRenderers?.close()]);
+  }
+
+  /** @throws DeliveryError NotAvailable */
+  async #open({ source }: VideoRequest, signal: AbortSignal): Promise<Workplace> {
+    const abilities = await this.#able();
+    if (typeof abilities === "string") throw new DeliveryError("NotAvailable", abilities);
+    const shop: Workshop = {
+      programs: this.#programs,
+      abilities,
+      limits: this.#limits,
+      folder: this.#work,
+    };
+    return openWorkplace(shop, source, signal);
+  }
+}
+
+const pendingOf = ({ id, status: { progress } }: Job): Pending => ({
+  id,
+  progress,
+  retryAfterSeconds: RETRY_SECONDS,
+});
+const noPiece = (): DeliveryError => new DeliveryError("NotFound", "The stream has no such piece.");
+const goneAgain = (): DeliveryError =>
+  new DeliveryError("ServiceUnavailable", "The film was made and is gone again.", ["Retry-After", "1"]);
+
+/** Whether it is done in time. @throws what it fails with */
+async function within(done: Promise<unknown>, ms: number): Promise<boolean> {
+  const timer = new AbortController();
+  try {
+    return await Promise.race([
+      done.then(() => true),
+      sleep(ms, false, { signal: timer.signal }).catch(() => false),
+    ]);
+  } finally {
+    timer.abort();
+  }
+}

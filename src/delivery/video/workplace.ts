@@ -1,0 +1,162 @@
+/** A folder for one film: its source, its layers, and ffmpeg at work on them. */
+import { createWriteStream } from "node:fs";
+import { mkdir, mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { DeliveryError } from "../errors.ts";
+import type { Input } from "../image/job.ts";
+import { ffmpeg, type Abilities, type Programs, type RunOptions, type Written } from "./ffmpeg.ts";
+import type { VideoLimits } from "./limits.ts";
+import { demuxerOf, HEAD_BYTES, opening, probe, type FilmFacts } from "./probe.ts";
+
+/** What all work of one server shares. */
+export interface Workshop {
+  readonly programs: Programs;
+  readonly abilities: Abilities;
+  readonly limits: VideoLimits;
+  /** Where folders of work are made. */
+  readonly folder: string;
+}
+
+/** A film in a workplace. */
+export interface Clip {
+  /** Name of the file in the folder. */
+  readonly file: string;
+  readonly demuxer: string;
+  readonly facts: FilmFacts;
+}
+
+export interface Workplace extends AsyncDisposable {
+  readonly shop: Workshop;
+  readonly folder: string;
+  readonly film: Clip;
+  /** A copy in the folder; gives its name. @throws DeliveryError SourceTooLarge */
+  add(input: Input): Promise<string>;
+  /** A copy of a film, looked into. @throws DeliveryError as `probe` */
+  addClip(input: Input): Promise<Clip>;
+  /** @throws DeliveryError as `ffmpeg` */
+  run(
+    args: readonly string[],
+    how: { readonly seconds: number; readonly progress?: Parameters<typeof ffmpeg>[3] },
+  ): Promise<Written>;
+}
+
+/** Names of folders say whose they are: a process that is killed leaves them behind. */
+const PREFIX = "film-";
+
+/** @throws DeliveryError SourceTooLarge, UnsupportedSource, DamagedSource, LimitExceeded, and those of the source */
+export async function openWorkplace(shop: Workshop, source: Input, signal: AbortSignal): Promise<Workplace> {
+  const { programs, limits } = shop;
+  await mkdir(shop.folder, { recursive: true, mode: 0o700 });
+  await removeAbandoned(shop.folder, limits.streamSeconds);
+  const folder = await mkdtemp(join(shop.folder, `${PREFIX}${process.pid}-`));
+  const dispose = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  const options: Pick<RunOptions, "folder" | "signal"> = { folder, signal };
+  let files = 0;
+  let layerBytes = 0;
+  const copied = async (input: Input, maxBytes: number): Promise<string> => {
+    // Paths of strangers stay outside.
+    const name = `input-${files++}`;
+    await copy(input, join(folder, name), maxBytes, signal);
+    return name;
+  };
+  const clipOf = async (file: string): Promise<Clip> => {
+    const demuxer = demuxerOf(await headOf(join(folder, file)));
+    if (demuxer === undefined) throw notAFilm();
+    return { file, demuxer, facts: await probe(programs, { file, demuxer }, limits, options) };
+  };
+  const add = (input: Input): Promise<string> => {
+    layerBytes += input.size;
+    return copied(input, limits.sourceBytes - (layerBytes - input.size));
+  };
+  try {
+    return {
+      shop,
+      folder,
+      film: await clipOf(await copied(source, limits.sourceBytes)),
+      add,
+      addClip: async (input) => clipOf(await add(input)),
+      run: (args, { seconds, progress }) => {
+        const { memoryBytes, threads } = limits;
+        return ffmpeg(programs, args, { ...options, seconds, memoryBytes, threads }, progress);
+      },
+      [Symbol.asyncDispose]: dispose,
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+const notAFilm = (): DeliveryError =>
+  new DeliveryError(
+    "UnsupportedSource",
+    "The file is no film that can be decoded. Known: MP4, MOV, 3GP, WebM, Matroska, MPEG, MPEG-TS, HEVC, Ogg, AVI, GIF.",
+  );
+
+async function copy(input: Input, file: string, maxBytes: number, signal: AbortSignal): Promise<void> {
+  if (input.size > maxBytes) throw tooLarge(input.size, maxBytes);
+  const into = createWriteStream(file, { flags: "wx", mode: 0o600 });
+  await pipeline(Readable.from(checked(input, maxBytes)), into, { signal });
+}
+
+/** An origin may send more than it said. A store's chunk is valid only until the next; a stream keeps several. */
+async function* checked(input: Input, maxBytes: number): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const chunk of input.read()) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw tooLarge(bytes, maxBytes);
+    yield Buffer.from(chunk);
+  }
+}
+
+const tooLarge = (bytes: number, maxBytes: number): DeliveryError =>
+  new DeliveryError(
+    "SourceTooLarge",
+    `The film, or its layers together, have ${bytes} bytes; ${maxBytes} are left to them.`,
+  );
+
+async function headOf(file: string): Promise<Buffer> {
+  await using opened = await open(file, "r");
+  const { buffer, bytesRead } = await opened.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+  return buffer.subarray(0, bytesRead);
+}
+
+/** How ffmpeg is told to read a film, from `start` on for `seconds`. */
+export const reading = (
+  { file, demuxer }: Clip,
+  { start, seconds }: { readonly start: number; readonly seconds: number },
+): readonly string[] => [
+  ...opening(demuxer),
+  ...(start > 0 ? ["-ss", secondsText(start)] : []),
+  "-t",
+  secondsText(seconds),
+  "-i",
+  file,
+];
+
+/** Never in powers of ten, which filters don't read. */
+export const secondsText = (seconds: number): string => seconds.toFixed(3);
+
+/** Takes away the folders of processes that are no more. Numbers of processes come back, so age counts, too. */
+async function removeAbandoned(parent: string, longest: number): Promise<void> {
+  for (const name of await readdir(parent)) {
+    const pid = Number(/^film-(\d{1,10})-/.exec(name)?.[1]);
+    if (!(pid > 0)) continue;
+    const folder = join(parent, name);
+    const made = await stat(folder).catch(() => undefined);
+    if (made === undefined) continue;
+    const seconds = (Date.now() - made.mtimeMs) / 1000;
+    if (!isRunning(pid) || seconds > longest * 2) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // Another user's process runs, too.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

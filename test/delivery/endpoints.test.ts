@@ -1,0 +1,312 @@
+/** What endpoints allow: domains, signatures, names, privacy, defaults; and what is asked for by a signed URL. */
+import ImageKit from "@imagekit/nodejs";
+import { get as httpGet } from "node:http";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { requestPurge } from "../../src/delivery/cache/purge.ts";
+import { createEndpoint, updateEndpoint } from "../../src/delivery/origins/endpoints.ts";
+import { createOrigin } from "../../src/delivery/origins/origins.ts";
+import { createTransformation } from "../../src/delivery/origins/transformations.ts";
+import { createUrlKey, signUrl } from "../../src/delivery/signature.ts";
+import { locate } from "../../src/delivery/site.ts";
+import { noise, openSite, quadrants, sizeOf, type Reply, type Site } from "./site.ts";
+
+const SECRET = "private_key_of_imagekit";
+let site: Site;
+let photo: Buffer;
+
+beforeAll(async () => {
+  site = await openSite();
+  photo = await noise(300, 200);
+  await site.put("photo.jpg", photo, { meta: { contentType: "image/jpeg" } });
+  await site.put("default.png", await quadrants(40, 40).png().toBuffer());
+  await site.put("secret.jpg", photo, {
+    meta: { contentType: "image/jpeg", user: { isprivatefile: "true" } },
+  });
+  await createUrlKey(site.store, { id: "ik", secret: SECRET });
+  await createTransformation(site.store, { name: "small", chain: "w-50" });
+  const origins = ["photos"];
+  await createEndpoint(site.store, { name: "signed", origins, signedOnly: true });
+  await createEndpoint(site.store, { name: "named", origins, namedOnly: true });
+  await createEndpoint(site.store, { name: "private", origins, privateFiles: true });
+  await createEndpoint(site.store, { name: "domain", origins, domain: "images.example.com" });
+  await createEndpoint(site.store, { name: "fallback", origins, defaultImage: "default.png" });
+  await createEndpoint(site.store, { name: "long", origins, cacheSeconds: 31_536_000 });
+  await createEndpoint(site.store, { name: "webp", origins, formats: ["webp", "jpeg"] });
+  await createEndpoint(site.store, { name: "cloud", origins, rewriter: "cloudinary" });
+  await createEndpoint(site.store, { name: "imgix", origins, rewriter: "imgix" });
+});
+afterAll(() => site[Symbol.asyncDispose]());
+
+const error = ({ status, headers }: Reply): string =>
+  `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? "-"}`;
+const errorOf = async (path: string): Promise<string> => error(await site.get(path));
+
+/** As a client that was told another host name. */
+const byHost = (host: string, path: string): Promise<{ status: number; length: number }> =>
+  new Promise((resolve, reject) => {
+    httpGet(site.url + path, { headers: { host } }, (response) => {
+      let length = 0;
+      response.on("data", (chunk: Buffer) => (length += chunk.length));
+      response.on("end", () => resolve({ status: response.statusCode!, length }));
+    }).on("error", reject);
+  });
+
+describe("a domain of its own", () => {
+  test("holds neither account nor prefix", async () => {
+    expect(await byHost("images.example.com", "/photo.jpg")).toEqual({ status: 200, length: photo.length });
+    expect((await byHost("Images.Example.com:8080", "/tr:w-50/photo.jpg")).status).toBe(200);
+    expect((await byHost("images.example.com", "/root/photo.jpg")).status).toBe(404);
+    expect((await byHost("other.example.com", "/photo.jpg")).status).toBe(404);
+  });
+});
+
+const sdk = (options: Parameters<ImageKit["helper"]["buildSrc"]>[0]): string =>
+  new ImageKit({ privateKey: SECRET }).helper.buildSrc(options).slice(site.url.length);
+
+describe("signed URLs", () => {
+  test("ImageKit's own SDK builds plain, transformed and signed ones, and each is served", async () => {
+    const urlEndpoint = `${site.url}/root/signed`;
+    const src = "/photo.jpg";
+    for (const transformationPosition of ["path", "query"] as const) {
+      const transformation = [{ width: 100, height: 80 }, { rotation: 90 }];
+      const plain = new ImageKit({ privateKey: SECRET }).helper.buildSrc({
+        urlEndpoint: `${site.url}/root`,
+        src,
+        transformation,
+        transformationPosition,
+      });
+      expect(await sizeOf((await site.get(plain.slice(site.url.length))).body)).toBe("jpeg 80x100");
+      for (const expiresIn of [undefined, 3600]) {
+        const signed = sdk({
+          urlEndpoint,
+          src,
+          transformation,
+          transformationPosition,
+          signed: true,
+          ...(expiresIn === undefined ? {} : { expiresIn }),
+        });
+        expect([signed, error(await site.get(signed))]).toEqual([signed, "200 -"]);
+      }
+    }
+    const text = [
+      { overlay: { type: "text" as const, text: "héllo, wörld", transformation: [{ fontSize: 30 }] } },
+    ];
+    expect(await errorOf(sdk({ urlEndpoint, src, transformation: text, signed: true }))).toBe("200 -");
+    expect(await errorOf(sdk({ urlEndpoint, src, signed: true }))).toBe("200 -");
+    expect(await errorOf(sdk({ urlEndpoint, src, queryParameters: { v: "2" }, signed: true }))).toBe("200 -");
+  });
+
+  test("unsigned, altered and expired ones are 401", async () => {
+    const urlEndpoint = `${site.url}/root/signed`;
+    const signed = sdk({
+      urlEndpoint,
+      src: "/photo.jpg",
+      transformation: [{ width: 100 }],
+      signed: true,
+      expiresIn: 100,
+    });
+    expect(await errorOf("/root/signed/photo.jpg")).toBe("401 SignatureRequired");
+    expect(await errorOf("/root/signed/tr:w-10/photo.jpg")).toBe("401 SignatureRequired");
+    expect(await errorOf(signed.replace("w-100", "w-101"))).toBe("401 InvalidSignature");
+    expect(await errorOf(signed.replace(/ik-t=\d+/, "ik-t=9999999998"))).toBe("401 InvalidSignature");
+    expect(await errorOf(signed.replace(/ik-t=\d+&/, ""))).toBe("401 InvalidSignature");
+    // Aliases have no signatures of their own rules: those of the default endpoint hold.
+    expect(await errorOf("/root/photo.jpg?ik-s=00")).toBe("401 InvalidSignature");
+  });
+
+  test("our own scheme knows key, end and place, however the place is addressed", async () => {
+    const url = `${site.url}/root/signed/tr:w-60/photo.jpg?v=1`;
+    const place = await locate(site.store, {
+      host: "x",
+      path: "/root/signed/tr:w-60/photo.jpg",
+      rawQuery: "v=1",
+    });
+    const signed = await signUrl(site.store, {
+      url,
+      place,
+      scheme: "windlass",
+      expires: 60,
+      now: Date.now(),
+    });
+    expect(signed).toMatch(/\?v=1&wl-key=ik&wl-expires=\d+&wl-sig=[\w-]{43}$/);
+    const path = signed.slice(site.url.length);
+    expect(await errorOf(path)).toBe("200 -");
+    expect(await errorOf(path.replace("w-60", "w-61"))).toBe("401 InvalidSignature");
+    expect(await errorOf(path.replace("wl-key=ik", "wl-key=other"))).toBe("401 InvalidSignature");
+    expect(await errorOf(path.replace("/signed/", "/named/"))).toBe("401 InvalidSignature");
+    const past = await signUrl(site.store, {
+      url,
+      place,
+      scheme: "windlass",
+      expires: 60,
+      now: Date.now() - 120_000,
+    });
+    expect(await errorOf(past.slice(site.url.length))).toBe("401 ExpiredUrl");
+  });
+});
+
+test("an endpoint for named transformations refuses all others, and the original it gives", async () => {
+  expect(await errorOf("/root/named/tr:n-small/photo.jpg")).toBe("200 -");
+  expect(await errorOf("/root/named/photo.jpg?tr=n-small")).toBe("200 -");
+  expect(await errorOf("/root/named/tr:w-50/photo.jpg")).toBe("400 UnnamedTransformation");
+  expect(await errorOf("/root/named/tr:n-small,h-10/photo.jpg")).toBe("400 UnnamedTransformation");
+  expect(await errorOf("/root/named/tr:n-unknown/photo.jpg")).toBe("400 InvalidParameter");
+  expect(await errorOf("/root/named/photo.jpg")).toBe("200 -");
+});
+
+test("private files are for signed URLs and named transformations, as layers too", async () => {
+  for (const path of [
+    "/root/private/photo.jpg",
+    "/root/private/tr:w-9/photo.jpg",
+    "/root/secret.jpg",
+    "/root/tr:w-9/secret.jpg",
+    "/image/photos/secret.jpg",
+    "/root/tr:l-image,i-secret.jpg,l-end/photo.jpg",
+  ]) {
+    expect([path, await errorOf(path)]).toEqual([path, "401 SignatureRequired"]);
+  }
+  expect(await errorOf("/root/private/tr:n-small/photo.jpg")).toBe("200 -");
+  expect(await errorOf("/root/tr:n-small/secret.jpg")).toBe("200 -");
+});
+
+test("a default image stands in for what is missing, with all that was asked for", async () => {
+  const reply = await site.get("/root/fallback/tr:w-20,h-10/missing.jpg");
+  expect([reply.status, await sizeOf(reply.body), reply.headers.get("x-windlass-default-image")]).toEqual([
+    200,
+    "png 20x10",
+    "true",
+  ]);
+  const named = await site.get("/root/tr:w-20,h-10,di-default.png/missing.jpg");
+  expect(await sizeOf(named.body)).toBe("png 20x10");
+  expect(await errorOf("/root/tr:w-20,di-nothing.png/missing.jpg")).toBe("404 NotFound");
+});
+
+test("an endpoint says how long its answers may be kept", async () => {
+  for (const path of ["/root/long/photo.jpg", "/root/long/tr:w-9/photo.jpg"]) {
+    expect((await site.get(path)).headers.get("cache-control")).toBe("public, max-age=31536000");
+  }
+});
+
+test("an endpoint's formats are all that it answers with", async () => {
+  const headers = { accept: "image/avif,image/webp,*/*" };
+  const reply = await site.get("/root/webp/tr:w-50/photo.jpg", { headers });
+  expect(reply.headers.get("content-type")).toBe("image/webp");
+  expect(await errorOf("/root/webp/tr:w-50,f-png/photo.jpg")).toBe("400 InvalidParameter");
+});
+
+test("URLs of Cloudinary and imgix are understood where they are asked to be", async () => {
+  const cloudinary = await site.get("/root/cloud/image/upload/w_120,h_90,c_fill/v123/photo.jpg");
+  expect(await sizeOf(cloudinary.body)).toBe("jpeg 120x90");
+  const imgix = await site.get("/root/imgix/photo.jpg?w=120&h=90&fit=crop");
+  expect(await sizeOf(imgix.body)).toBe("jpeg 120x90");
+});
+
+describe("without a transformation", () => {
+  test("browsers get a better format where it is smaller, all others the file as it is", async () => {
+    const big = await quadrants(600, 400).jpeg({ quality: 100 }).toBuffer();
+    await site.put("big.jpg", big, { meta: { contentType: "image/jpeg" } });
+    const plain = await site.get("/root/big.jpg");
+    expect(plain.body.equals(big)).toBe(true);
+    const better = await site.get("/root/big.jpg", { headers: { accept: "image/avif,image/webp" } });
+    expect([better.headers.get("content-type"), better.headers.get("vary")]).toEqual([
+      "image/avif",
+      "Accept",
+    ]);
+    expect(better.body.length).toBeLessThan(big.length);
+    const original = await site.get("/root/tr:orig-true/big.jpg", { headers: { accept: "image/webp" } });
+    expect(original.body.equals(big)).toBe(true);
+    const alias = await site.get("/image/photos/big.jpg", { headers: { accept: "image/webp" } });
+    expect(alias.body.equals(big)).toBe(true);
+  });
+
+  test("what can't be improved is the file as it is", async () => {
+    await site.put("broken.jpg", Buffer.from("no picture"), { meta: { contentType: "image/jpeg" } });
+    const reply = await site.get("/root/broken.jpg", { headers: { accept: "image/webp" } });
+    expect([reply.status, reply.body.toString()]).toEqual([200, "no picture"]);
+  });
+});
+
+test("prompts make pictures, say how with debug, and never guess", async () => {
+  const turned = await site.get(
+    "/image/photos/photo.jpg?ai=rotate%20the%20image%20to%20the%20right&debug=true",
+  );
+  expect(await sizeOf(turned.body)).toBe("jpeg 200x300");
+  expect(JSON.parse(turned.headers.get("x-weekerp-applied-options")!)).toEqual({ rotate: 90 });
+  expect(turned.headers.get("x-windlass-plan")).toContain("rt-90");
+  const half = await site.get("/image/photos/photo.jpg?ai=reduce the size by half");
+  expect(await sizeOf(half.body)).toBe("jpeg 150x100");
+  const square = await site.get("/image/photos/photo.jpg?ai=정사각형으로 만들어줘&debug=true");
+  expect(await sizeOf(square.body)).toBe("jpeg 200x200");
+  expect(JSON.parse(square.headers.get("x-weekerp-applied-options")!)).toEqual({
+    fit: "cover",
+    position: "centre",
+    relativeResize: 1,
+  });
+  const both = await site.get("/image/photos/photo.jpg?ai=make it black and white&w=30");
+  expect(await sizeOf(both.body)).toBe("jpeg 30x20");
+  const chain = await site.get("/root/photo.jpg?ai=make it black and white&tr=w-60:rt-90");
+  expect(await sizeOf(chain.body)).toBe("jpeg 40x60");
+  const guess = await site.get("/image/photos/photo.jpg?ai=make it square and give it soul");
+  expect([guess.status, guess.headers.get("x-windlass-error")]).toEqual([
+    422,
+    expect.stringContaining("make square"),
+  ]);
+});
+
+test("attachments are downloads under their name", async () => {
+  const reply = await site.get("/root/photo.jpg?ik-attachment=true");
+  expect(reply.headers.get("content-disposition")).toBe(
+    `attachment; filename="photo.jpg"; filename*=UTF-8''photo.jpg`,
+  );
+});
+
+test("facts of a picture come as JSON", async () => {
+  const reply = await site.get("/root/photo.jpg/metadata");
+  expect(reply.headers.get("content-type")).toBe("application/json");
+  expect(JSON.parse(reply.body.toString())).toMatchObject({
+    width: 300,
+    height: 200,
+    format: "jpg",
+    size: photo.length,
+  });
+});
+
+test("a purge takes effect with the next request, for a file, a folder, an origin", async () => {
+  await site.put("folder/a.jpg", photo);
+  const cacheOf = async (path: string): Promise<string | null> =>
+    (await site.get(path)).headers.get("x-cache");
+  const owner = (await site.store.accounts.byName("root"))!;
+  const scopes = [{ path: "folder/a.jpg" }, { prefix: "folder/" }, { origin: "photos" }, {}];
+  for (const scope of scopes) {
+    await cacheOf("/root/tr:w-33/folder/a.jpg");
+    expect(await cacheOf("/root/tr:w-33/folder/a.jpg")).toBe("HIT");
+    await requestPurge(site.store, { ownerId: owner.id, ...scope });
+    expect([scope, await cacheOf("/root/tr:w-33/folder/a.jpg")]).toEqual([scope, "MISS"]);
+  }
+  await requestPurge(site.store, { ownerId: owner.id, path: "folder/b.jpg" });
+  expect(await cacheOf("/root/tr:w-33/folder/a.jpg")).toBe("HIT");
+});
+
+test("rules can be changed, and hold with the next request", async () => {
+  await createOrigin(site.store, { name: "second", type: "bucket", bucket: "photos", folder: "folder" });
+  expect(await errorOf("/root/a.jpg")).toBe("404 NotFound");
+  await updateEndpoint(site.store, { name: "default" }, { origins: ["second", "photos"] });
+  expect(await errorOf("/root/a.jpg")).toBe("200 -");
+  expect(await errorOf("/root/photo.jpg")).toBe("200 -");
+  await updateEndpoint(site.store, { name: "default" }, { signedOnly: true });
+  expect([await errorOf("/root/photo.jpg"), await errorOf("/image/photos/photo.jpg")]).toEqual([
+    "401 SignatureRequired",
+    "401 SignatureRequired",
+  ]);
+  await updateEndpoint(site.store, { name: "default" }, { signedOnly: false, origins: ["photos"] });
+  expect(await errorOf("/root/photo.jpg")).toBe("200 -");
+});
+
+test("two hundred who ask for one picture wait for one rendering", async () => {
+  const before = site.reads.count;
+  const replies = await Promise.all(Array.from({ length: 200 }, () => site.get("/root/tr:w-123/photo.jpg")));
+  expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
+  expect(replies.every(({ body }) => body.equals(replies[0]!.body))).toBe(true);
+  expect(site.reads.count - before).toBe(1);
+  expect(replies.filter(({ headers }) => headers.get("x-cache") === "MISS")).toHaveLength(1);
+});

@@ -1,0 +1,278 @@
+/** Every kind of origin delivers a photograph, whole, in parts and resized; and each is asked only for what the one before lacks. */
+import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import {
+  ContainerSASPermissions,
+  generateBlobSASQueryParameters,
+  StorageSharedKeyCredential,
+} from "@azure/storage-blob";
+import { createVerify, generateKeyPairSync } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
+import { createOrigin, testOrigin, type OriginInput } from "../../../src/delivery/origins/origins.ts";
+import { startServer, type TestServer } from "../../server.ts";
+import { noise, openSite, sizeOf, type Reply, type Site } from "../site.ts";
+import {
+  AZURE_ACCOUNT,
+  AZURE_KEY,
+  files,
+  startAzurite,
+  startWeb,
+  type Azure,
+  type WebServer,
+} from "./storage.ts";
+
+let site: Site;
+let foreign: TestServer;
+let azure: Azure;
+let web: WebServer;
+let google: WebServer;
+let photo: Buffer;
+const key = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const allowHosts = ["127.0.0.1"];
+
+const error = ({ status, headers }: Reply): string =>
+  `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? "-"}`;
+const errorOf = async (path: string): Promise<string> => error(await site.get(path));
+
+async function add(input: OriginInput): Promise<void> {
+  await createOrigin(site.store, input);
+  await createEndpoint(site.store, { name: input.name, origins: [input.name] });
+}
+
+beforeAll(async () => {
+  photo = await noise(640, 480);
+  [site, foreign, azure, web, google] = await Promise.all([
+    openSite(),
+    startServer(),
+    startAzurite(),
+    startWeb(files({ "photo.jpg": photo, "assets/cat.jpg": photo, "image+example.jpg": photo })),
+    startWeb((request, response) => {
+      const [head = "", claims = "", signature = ""] = (request.headers.authorization ?? "")
+        .replace("Bearer ", "")
+        .split(".");
+      const valid = createVerify("RSA-SHA256")
+        .update(`${head}.${claims}`)
+        .verify(key.publicKey, signature, "base64url");
+      const { iss, aud, exp } = JSON.parse(Buffer.from(claims, "base64url").toString() || "{}") as Record<
+        string,
+        unknown
+      >;
+      if (
+        !valid ||
+        iss !== "reader@project.iam" ||
+        aud !== "https://storage.googleapis.com/" ||
+        Number(exp) * 1000 < Date.now()
+      ) {
+        response.writeHead(401).end();
+        return;
+      }
+      files({ "bucket-1/photo.jpg": photo })(request, response);
+    }),
+  ]);
+  const { accessKeyId, secretAccessKey } = foreign.rootKey;
+  const s3 = new S3Client({
+    endpoint: foreign.url,
+    region: "us-east-1",
+    forcePathStyle: true,
+    credentials: { accessKeyId, secretAccessKey },
+  });
+  await s3.send(new CreateBucketCommand({ Bucket: "media" }));
+  for (const Key of ["photo.jpg", "folder/cat.jpg", "image%2Bexample.jpg", "only-s3.jpg", "private.jpg"]) {
+    const Metadata = Key === "private.jpg" ? { isprivatefile: "true" } : {};
+    await s3.send(
+      new PutObjectCommand({ Bucket: "media", Key, Body: photo, ContentType: "image/jpeg", Metadata }),
+    );
+  }
+  s3.destroy();
+  const container = azure.service.getContainerClient("pictures");
+  await container.create();
+  await container
+    .getBlockBlobClient("photo.jpg")
+    .upload(photo, photo.length, { blobHTTPHeaders: { blobContentType: "image/jpeg" } });
+  const sasToken = `?${generateBlobSASQueryParameters(
+    {
+      containerName: "pictures",
+      permissions: ContainerSASPermissions.parse("r"),
+      expiresOn: new Date(Date.now() + 3_600_000),
+    },
+    new StorageSharedKeyCredential(AZURE_ACCOUNT, AZURE_KEY),
+  ).toString()}`;
+  const compatible = {
+    type: "s3-compatible",
+    bucket: "media",
+    endpointUrl: foreign.url,
+    pathStyle: true,
+    accessKey: accessKeyId,
+    secretKey: secretAccessKey,
+    allowHosts,
+  };
+  await site.put("own.jpg", photo, { meta: { contentType: "image/jpeg" } });
+  await add({ name: "s3", ...compatible });
+  await add({ name: "s3folder", ...compatible, folder: "/folder", canonicalBase: "https://www.example.com" });
+  await add({ name: "encoded", ...compatible, encodeKeys: true });
+  await add({ name: "wrongkey", ...compatible, secretKey: "wrong" });
+  await add({ name: "nobucket", ...compatible, bucket: "nothing-here" });
+  await add({
+    name: "azure",
+    type: "azure",
+    azureAccount: AZURE_ACCOUNT,
+    container: "pictures",
+    azureEndpoint: azure.endpoint,
+    sasToken,
+    allowHosts,
+  });
+  await add({
+    name: "azurekey",
+    type: "azure",
+    azureAccount: AZURE_ACCOUNT,
+    container: "pictures",
+    azureEndpoint: azure.endpoint,
+    accountKey: AZURE_KEY,
+    allowHosts,
+  });
+  await add({
+    name: "azurewrong",
+    type: "azure",
+    azureAccount: AZURE_ACCOUNT,
+    container: "pictures",
+    azureEndpoint: azure.endpoint,
+    sasToken: sasToken.replace(/sig=[^&]{4}/, "sig=AAAA"),
+    allowHosts,
+  });
+  await add({ name: "web", type: "web", baseUrl: web.url, allowHosts });
+  await add({
+    name: "webfolder",
+    type: "web",
+    baseUrl: web.url,
+    folder: "assets",
+    allowHosts,
+    alias: "assets",
+  });
+  await add({ name: "refused", type: "web", baseUrl: web.url });
+  await add({ name: "proxy", type: "web-proxy", allowHosts });
+  const private_key = key.privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+  await add({
+    name: "gcs",
+    type: "gcs",
+    bucket: "bucket-1",
+    endpointUrl: google.url,
+    credentials: JSON.stringify({ client_email: "reader@project.iam", private_key }),
+    allowHosts,
+  });
+  await createEndpoint(site.store, { name: "all", origins: ["photos", "s3", "web"] });
+  await createEndpoint(site.store, { name: "broken", origins: ["wrongkey", "web"] });
+}, 60_000);
+afterAll(async () => {
+  await site[Symbol.asyncDispose]();
+  await Promise.all([
+    foreign.close(),
+    azure[Symbol.asyncDispose](),
+    web[Symbol.asyncDispose](),
+    google[Symbol.asyncDispose](),
+  ]);
+});
+
+describe.each(["s3", "azure", "azurekey", "gcs", "web"])("an origin of kind %s", (name) => {
+  test("delivers tr:w-300,h-300 of a photograph", async () => {
+    const reply = await site.get(`/root/${name}/tr:w-300,h-300/photo.jpg`);
+    expect([error(reply), await sizeOf(reply.body)]).toEqual(["200 -", "jpeg 300x300"]);
+    expect((await site.get(`/root/${name}/photo.jpg?tr=w-300,h-300`)).headers.get("x-cache")).toBe("HIT");
+  });
+
+  test("delivers the original byte for byte, in ranges, and to HEAD", async () => {
+    const whole = await site.get(`/root/${name}/photo.jpg`);
+    expect([
+      whole.body.equals(photo),
+      whole.headers.get("content-type"),
+      whole.headers.get("content-length"),
+    ]).toEqual([true, "image/jpeg", String(photo.length)]);
+    const part = await site.get(`/root/${name}/photo.jpg`, { headers: { range: "bytes=100-199" } });
+    expect([part.status, part.body.equals(photo.subarray(100, 200))]).toEqual([206, true]);
+    const head = await site.get(`/root/${name}/photo.jpg`, { method: "HEAD" });
+    expect([head.status, head.body.length, head.headers.get("content-length")]).toEqual([
+      200,
+      0,
+      String(photo.length),
+    ]);
+    const again = await site.get(`/root/${name}/photo.jpg`, {
+      headers: { "if-none-match": whole.headers.get("etag")! },
+    });
+    expect(again.status).toBe(304);
+  });
+
+  test("is 404 for what is not there, and its test is content", async () => {
+    expect(await errorOf(`/root/${name}/missing.jpg`)).toBe("404 NotFound");
+    expect(await errorOf(`/root/${name}/tr:w-10/missing.jpg`)).toBe("404 NotFound");
+    const { ok, findings } = await testOrigin(site.store, { name });
+    expect([ok, findings.length > 0]).toEqual([true, true]);
+  });
+});
+
+test("origins are asked in order, the next one only for what the one before lacks", async () => {
+  for (const name of ["own.jpg", "only-s3.jpg", "photo.jpg"])
+    expect([name, await errorOf(`/root/all/${name}`)]).toEqual([name, "200 -"]);
+  const before = web.asked.length;
+  await site.get("/root/all/tr:w-10/only-s3.jpg");
+  expect(web.asked.length).toBe(before);
+  expect(await errorOf("/root/all/nowhere.jpg")).toBe("404 NotFound");
+  // Who is refused must not be taken for who has nothing.
+  expect(await errorOf("/root/broken/photo.jpg")).toBe("403 OriginDenied");
+});
+
+const words = async (name: string): Promise<string> => {
+  const { ok, findings } = await testOrigin(site.store, { name });
+  return `${ok} ${findings.join(" ")}`;
+};
+
+test("what is wrong with an origin is said to the client by status, and by its test in words", async () => {
+  expect(await errorOf("/root/wrongkey/photo.jpg")).toBe("403 OriginDenied");
+  expect(await words("wrongkey")).toBe(
+    "false SignatureDoesNotMatch: the secret key is not that of the access key.",
+  );
+  expect(await errorOf("/root/nobucket/photo.jpg")).toBe("502 OriginFailed");
+  expect(await words("nobucket")).toMatch(/^false There is no bucket nothing-here at 127\.0\.0\.1/);
+  expect(await errorOf("/root/azurewrong/photo.jpg")).toBe("403 OriginDenied");
+  expect(await words("azurewrong")).toMatch(/^false The SAS token ends on .* Auth\w+: /);
+  expect(await errorOf("/root/refused/photo.jpg")).toBe("403 OriginRefused");
+  expect(await words("refused")).toContain("allow it with --allow-host 127.0.0.1");
+});
+
+test("folders, aliases, canonical links and encoded keys", async () => {
+  const cat = await site.get("/root/s3folder/tr:w-20/cat.jpg");
+  expect([cat.status, cat.headers.get("link")]).toEqual([
+    200,
+    '<https://www.example.com/cat.jpg>; rel="canonical"',
+  ]);
+  expect((await site.get("/root/s3folder/cat.jpg")).headers.get("link")).toBe(
+    '<https://www.example.com/cat.jpg>; rel="canonical"',
+  );
+  expect(await errorOf("/image/assets/cat.jpg?w=20")).toBe("200 -");
+  expect(await errorOf("/root/s3/image+example.jpg")).toBe("404 NotFound");
+  expect(await errorOf("/root/encoded/image+example.jpg")).toBe("200 -");
+  expect(await errorOf("/root/encoded/photo.jpg")).toBe("200 -");
+});
+
+test("private files of other people's storage are for signed URLs alone", async () => {
+  expect(await errorOf("/root/s3/private.jpg")).toBe("401 SignatureRequired");
+  expect(await errorOf("/root/s3/tr:w-10/private.jpg")).toBe("401 SignatureRequired");
+});
+
+test("a web proxy fetches URLs of the hosts that it is told, however they are written", async () => {
+  const inner = `${web.url}/photo.jpg`;
+  for (const path of [inner, inner.replace("//", "/"), encodeURIComponent(inner)]) {
+    const reply = await site.get(`/root/proxy/tr:w-30/${path}`);
+    expect([path, error(reply)]).toEqual([path, "200 -"]);
+  }
+  expect(await errorOf("/root/proxy/https://example.com/a.jpg")).toBe("403 OriginRefused");
+  expect(await errorOf("/root/proxy/photo.jpg")).toBe("400 InvalidPath");
+});
+
+test("fifty who ask for one new file fetch it once, and the client's query reaches the web server", async () => {
+  const before = web.asked.length;
+  const replies = await Promise.all(
+    Array.from({ length: 50 }, () => site.get("/root/web/tr:w-40/photo.jpg?token=abc&alt=media")),
+  );
+  expect(new Set(replies.map(error))).toEqual(new Set(["200 -"]));
+  expect(web.asked.slice(before)).toEqual(["GET /photo.jpg?token=abc&alt=media"]);
+  expect(web.headers.at(-1)).toMatchObject({ "x-req-from": "windlass", "accept-encoding": "identity" });
+});

@@ -1,0 +1,415 @@
+/** How long other people's files are believed, and what is served while their servers change, lie or are down. */
+import { createHash } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
+import { createOrigin } from "../../../src/delivery/origins/origins.ts";
+import { colourAt, openSite, stripes, BLUE, RED, type Reply, type Site } from "../site.ts";
+import { startWeb, type WebServer } from "./storage.ts";
+
+interface File {
+  body: Buffer;
+  headers?: Record<string, string>;
+  /** Without a length. */
+  chunked?: boolean;
+}
+
+let site: Site;
+let web: WebServer;
+let red: Buffer;
+let blue: Buffer;
+/** What the web server has, by path. */
+const files = new Map<string, File>();
+
+function answer(request: IncomingMessage, response: ServerResponse): void {
+  const file = files.get(request.url!.slice(1));
+  if (file === undefined) {
+    response.writeHead(404).end();
+    return;
+  }
+  const { body, headers = {}, chunked = false } = file;
+  if (headers["etag"] !== undefined && request.headers["if-none-match"] === headers["etag"]) {
+    response.writeHead(304, headers).end();
+    return;
+  }
+  if (
+    headers["last-modified"] !== undefined &&
+    request.headers["if-modified-since"] === headers["last-modified"]
+  ) {
+    response.writeHead(304, headers).end();
+    return;
+  }
+  response.writeHead(200, {
+    "content-type": "image/png",
+    ...headers,
+    ...(chunked ? {} : { "content-length": body.length }),
+  });
+  response.end(body);
+}
+
+const down = (_: IncomingMessage, response: ServerResponse): void => void response.writeHead(503).end();
+
+/** Files of their own names, so that no test meets what another left. */
+let count = 0;
+function put(file: Omit<File, "body"> & { body?: Buffer } = {}): string {
+  const path = `file-${++count}.png`;
+  files.set(path, { body: red, ...file });
+  return path;
+}
+const tagged = (body: Buffer): File => ({
+  body,
+  headers: { etag: `"${createHash("md5").update(body).digest("hex")}"` },
+});
+
+const START = Date.now();
+let now = START;
+const pass = (seconds: number): void => {
+  now += seconds * 1000;
+  vi.setSystemTime(now);
+};
+
+const said = ({ status, headers }: Reply): string =>
+  `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? headers.get("warning") ?? "-"}`;
+const STALE = '200 110 - "Response is Stale"';
+/** How often the web server was asked meanwhile. */
+async function asked(work: () => Promise<unknown>): Promise<number> {
+  const before = web.asked.length;
+  await work();
+  return web.asked.length - before;
+}
+
+beforeAll(async () => {
+  red = await stripes(40, 40, [RED]).png().toBuffer();
+  blue = await stripes(40, 40, [BLUE]).png().toBuffer();
+  [site, web] = await Promise.all([openSite(), startWeb(answer)]);
+  await createOrigin(site.store, {
+    name: "web",
+    type: "web",
+    baseUrl: web.url,
+    allowHosts: ["127.0.0.1"],
+    timeout: 1,
+  });
+  await createEndpoint(site.store, { name: "web", origins: ["web"] });
+  await createEndpoint(site.store, { name: "short", origins: ["web"], cacheSeconds: 20 });
+});
+afterAll(async () => {
+  await site[Symbol.asyncDispose]();
+  await web[Symbol.asyncDispose]();
+});
+beforeEach(() => {
+  web.answer = answer;
+  vi.useFakeTimers({ toFake: ["Date"] });
+  // Circuits that a test before left open are closed by then.
+  pass(100);
+});
+afterEach(() => void vi.useRealTimers());
+
+describe("a file with an ETag", () => {
+  test("is asked for once within its lifetime, and then only whether it has changed", async () => {
+    const path = put(tagged(red));
+    const first = await site.get(`/root/web/${path}`);
+    expect(await asked(() => site.get(`/root/web/${path}`))).toBe(0);
+    pass(299);
+    const kept = await site.get(`/root/web/${path}`);
+    expect([kept.headers.get("age"), kept.headers.get("etag")]).toEqual(["299", first.headers.get("etag")]);
+    pass(2);
+    const confirmed = await site.get(`/root/web/${path}`);
+    expect([confirmed.headers.get("age"), confirmed.body.equals(red)]).toEqual(["0", true]);
+    expect(web.asked.slice(-2)).toEqual([`GET /${path}`, `GET /${path}`]);
+    expect(web.headers.at(-1)).toMatchObject({ "if-none-match": first.headers.get("etag") });
+  });
+
+  test("that has changed is another picture after its lifetime, whatever was made of it", async () => {
+    const path = put(tagged(red));
+    const before = await site.get(`/root/web/tr:w-10/${path}`);
+    files.set(path, tagged(blue));
+    expect(await colourAt((await site.get(`/root/web/tr:w-10/${path}`)).body, 0.5, 0.5)).toBe("red");
+    pass(301);
+    const after = await site.get(`/root/web/tr:w-10/${path}`);
+    expect([await colourAt(before.body, 0.5, 0.5), await colourAt(after.body, 0.5, 0.5)]).toEqual([
+      "red",
+      "blue",
+    ]);
+    expect(after.headers.get("etag")).not.toBe(before.headers.get("etag"));
+  });
+
+  test("that is gone is 404 after its lifetime, and there again soon after it came back", async () => {
+    const path = put(tagged(red));
+    await site.get(`/root/web/tr:w-10/${path}`);
+    files.delete(path);
+    pass(301);
+    expect(said(await site.get(`/root/web/tr:w-10/${path}`))).toBe("404 NotFound");
+    expect(said(await site.get(`/root/web/${path}`))).toBe("404 NotFound");
+    files.set(path, tagged(blue));
+    pass(6);
+    const back = await site.get(`/root/web/tr:w-10/${path}`);
+    expect([said(back), await colourAt(back.body, 0.5, 0.5)]).toEqual(["200 -", "blue"]);
+  });
+
+  test("that was not there is there a few seconds after it came", async () => {
+    const path = put(tagged(red));
+    files.delete(path);
+    expect(said(await site.get(`/root/web/${path}`))).toBe("404 NotFound");
+    files.set(path, tagged(red));
+    expect(await asked(() => site.get(`/root/web/${path}`))).toBe(0);
+    pass(6);
+    expect(said(await site.get(`/root/web/${path}`))).toBe("200 -");
+  });
+});
+
+/** For a file that nobody asked for yet. */
+const ask = async (): Promise<string> => said(await site.get(`/root/web/${put()}`));
+
+describe("while the origin is down", () => {
+  test("files are served with a warning for a day, and the origin is left alone between", async () => {
+    const path = put(tagged(red));
+    await site.get(`/root/web/tr:w-10/${path}`);
+    web.answer = down;
+    pass(301);
+    const stale = await site.get(`/root/web/tr:w-10/${path}`);
+    expect([said(stale), stale.headers.get("age")]).toEqual([STALE, "301"]);
+    expect(await asked(async () => expect(said(await site.get(`/root/web/${path}`))).toBe(STALE))).toBe(0);
+    pass(86_000);
+    expect(said(await site.get(`/root/web/tr:w-10/${path}`))).toBe(STALE);
+    pass(1000);
+    expect(said(await site.get(`/root/web/tr:w-10/${path}`))).toBe("502 OriginFailed");
+    web.answer = answer;
+    pass(6);
+    expect(said(await site.get(`/root/web/tr:w-10/${path}`))).toBe("200 -");
+  });
+
+  test("a silent origin costs its timeout once, then its files are served as they were", async () => {
+    const path = put(tagged(red));
+    await site.get(`/root/web/${path}`);
+    web.answer = () => undefined;
+    pass(301);
+    expect(said(await site.get(`/root/web/${path}`))).toBe(STALE);
+    expect(await asked(() => site.get(`/root/web/${path}`))).toBe(0);
+    expect(said(await site.get(`/root/web/${put(tagged(blue))}`))).toBe("504 OriginTimeout");
+  });
+
+  test.each(["must-revalidate", "no-cache", "no-store", "max-age=10, proxy-revalidate", "stale-if-error=5"])(
+    "a file whose origin said %s is an error",
+    async (cacheControl) => {
+      const file = tagged(red);
+      const path = put({ ...file, headers: { ...file.headers, "cache-control": cacheControl } });
+      await site.get(`/root/web/${path}`);
+      web.answer = down;
+      pass(310);
+      expect(said(await site.get(`/root/web/${path}`))).toBe("502 OriginFailed");
+    },
+  );
+
+  test("nothing is served that was read with a right which was taken away since", async () => {
+    const path = put(tagged(red));
+    await site.get(`/root/web/${path}`);
+    web.answer = (_, response) => void response.writeHead(403).end();
+    pass(301);
+    expect(said(await site.get(`/root/web/${path}`))).toBe("403 OriginDenied");
+  });
+
+  test("it is asked a bounded number of times, and then by one request at a time", async () => {
+    web.answer = down;
+    let failed = 0;
+    for (let n = 0; n < 5; n++) failed += await asked(ask);
+    expect(failed).toBe(15);
+    expect(await asked(async () => expect(await ask()).toBe("503 ServiceUnavailable"))).toBe(0);
+    pass(6);
+    expect(await asked(() => Promise.all([ask(), ask(), ask(), ask()]))).toBe(1);
+    web.answer = answer;
+    pass(6);
+    expect(await ask()).toBe("200 -");
+  });
+
+  test("an origin that fails twice and then answers is no error", async () => {
+    let failures = 2;
+    web.answer = (request, response) => (failures-- > 0 ? down : answer)(request, response);
+    expect(said(await site.get(`/root/web/${put()}`))).toBe("200 -");
+  });
+});
+
+describe("how long a file is believed", () => {
+  test.each([
+    ["max-age=10", 9, 11],
+    ["s-maxage=10, max-age=10000", 9, 11],
+    ["public, max-age=1000", 999, 1001],
+    ["max-age=99999999", 86_400 * 30 - 1, 86_400 * 30 + 1],
+  ])("says the origin: %s", async (cacheControl, within, after) => {
+    const file = tagged(red);
+    const path = put({ ...file, headers: { ...file.headers, "cache-control": cacheControl } });
+    await site.get(`/root/web/${path}`);
+    pass(within);
+    expect(await asked(() => site.get(`/root/web/tr:w-10/${path}`))).toBe(0);
+    pass(after - within);
+    expect(await asked(() => site.get(`/root/web/tr:w-10/${path}`))).toBe(1);
+  });
+
+  test.each(["no-cache", "no-store", "private", "max-age=0"])(
+    "not at all where the origin says %s: each request asks",
+    async (cacheControl) => {
+      const file = tagged(red);
+      const path = put({ ...file, headers: { ...file.headers, "cache-control": cacheControl } });
+      await site.get(`/root/web/${path}`);
+      expect(await asked(() => site.get(`/root/web/${path}`))).toBe(1);
+      files.set(path, tagged(blue));
+      const reply = await site.get(`/root/web/tr:w-10/${path}`);
+      expect(await colourAt(reply.body, 0.5, 0.5)).toBe("blue");
+    },
+  );
+
+  test("says the endpoint before the origin, each endpoint for itself", async () => {
+    const file = tagged(red);
+    const path = put({ ...file, headers: { ...file.headers, "cache-control": "max-age=10000" } });
+    await site.get(`/root/web/${path}`);
+    pass(21);
+    expect(await asked(() => site.get(`/root/web/${path}`))).toBe(0);
+    expect(await asked(() => site.get(`/root/short/${path}`))).toBe(1);
+    const reply = await site.get(`/root/short/${path}`);
+    expect(reply.headers.get("cache-control")).toBe("public, max-age=20");
+  });
+});
+
+describe("files that hide something", () => {
+  test("without any validator, the content names the version", async () => {
+    const path = put();
+    const first = await site.get(`/root/web/${path}`);
+    pass(301);
+    const same = await site.get(`/root/web/${path}`);
+    expect(same.headers.get("etag")).toBe(first.headers.get("etag"));
+    files.set(path, { body: blue });
+    pass(301);
+    const other = await site.get(`/root/web/${path}`);
+    expect([other.body.equals(blue), other.headers.get("etag") === first.headers.get("etag")]).toEqual([
+      true,
+      false,
+    ]);
+  });
+
+  test("with Last-Modified alone are asked for by it", async () => {
+    const lastModified = "Wed, 21 Oct 2015 07:28:00 GMT";
+    const path = put({ headers: { "last-modified": lastModified } });
+    expect((await site.get(`/root/web/${path}`)).headers.get("last-modified")).toBe(lastModified);
+    pass(301);
+    await site.get(`/root/web/${path}`);
+    expect(web.headers.at(-1)).toMatchObject({ "if-modified-since": lastModified });
+  });
+
+  test("of unknown length are pictures and originals like others", async () => {
+    const path = put({ chunked: true });
+    const whole = await site.get(`/root/web/${path}`);
+    expect([whole.headers.get("content-length"), whole.body.equals(red)]).toEqual([String(red.length), true]);
+    const part = await site.get(`/root/web/${path}`, { headers: { range: "bytes=5-9" } });
+    expect([part.status, part.body.equals(red.subarray(5, 10))]).toEqual([206, true]);
+    expect(said(await site.get(`/root/web/tr:w-10/${path}`))).toBe("200 -");
+  });
+
+  test("that break off are never kept by half", async () => {
+    for (const chunked of [false, true]) {
+      const path = put(tagged(red));
+      web.answer = (_, response) => {
+        response.writeHead(200, chunked ? {} : { "content-length": red.length });
+        response.write(red.subarray(0, 50), () => response.destroy());
+      };
+      expect(said(await site.get(`/root/web/${path}`))).toBe("502 OriginFailed");
+      expect(said(await site.get(`/root/web/tr:w-10/${path}`))).toBe("502 OriginFailed");
+      web.answer = answer;
+      expect((await site.get(`/root/web/${path}`)).body.equals(red)).toBe(true);
+    }
+  });
+
+  test("of which a part comes that nobody asked for are an error", async () => {
+    for (const range of ["bytes 10-19/100", "nonsense"]) {
+      web.answer = (_, response) =>
+        void response.writeHead(206, { "content-range": range, "content-length": 10 }).end("0123456789");
+      expect(said(await site.get(`/root/web/${put()}`))).toBe("502 OriginFailed");
+    }
+  });
+});
+
+const crowd = (path: string) => () =>
+  Promise.all(Array.from({ length: 50 }, () => site.get(`/root/web/${path}`)));
+
+test("fifty who ask for one file, or for one that is not there, ask the origin once", async () => {
+  const path = put(tagged(red));
+  expect(await asked(crowd(path))).toBe(1);
+  pass(301);
+  expect(await asked(crowd(path))).toBe(1);
+  expect(await asked(crowd("nowhere.png"))).toBe(1);
+});
+
+const byteAt = (at: number): number => at % 251;
+const slice = (start: number, end: number): Buffer =>
+  Buffer.from(Array.from({ length: end - start }, (_, n) => byteAt(start + n)));
+
+describe("files too large to be kept", () => {
+  const SIZE = 48 * 1024 ** 2;
+  const pattern = Buffer.from(Array.from({ length: 251 }, (_, n) => n));
+  const megabyte = Buffer.alloc(251 * 4096, pattern);
+
+  /** Bytes that are made while they are sent. */
+  function send(response: ServerResponse, start: number, end: number): void {
+    let at = start;
+    const more = (): void => {
+      while (at < end && !response.destroyed) {
+        const from = at % 251;
+        const chunk = megabyte.subarray(from, from + Math.min(end - at, 1 << 19));
+        at += chunk.length;
+        if (!response.write(chunk)) {
+          response.once("drain", more);
+          return;
+        }
+      }
+      response.end();
+    };
+    more();
+  }
+  const large =
+    (chunked: boolean, ranges: boolean) =>
+    (request: IncomingMessage, response: ServerResponse): void => {
+      const match = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
+      if (match === null && request.headers.range !== undefined) {
+        response.writeHead(416).end();
+        return;
+      }
+      const headers = { etag: '"large"', "content-type": "application/zip" };
+      if (match !== null && ranges) {
+        const [start, end] = [Number(match[1]), Number(match[2]) + 1];
+        const range = { "content-range": `bytes ${start}-${end - 1}/${SIZE}`, "content-length": end - start };
+        response.writeHead(206, { ...headers, ...range });
+        send(response, start, end);
+        return;
+      }
+      response.writeHead(200, { ...headers, ...(chunked ? {} : { "content-length": SIZE }) });
+      send(response, 0, SIZE);
+    };
+
+  test.each([true, false])("are passed on in ranges (the origin knows ranges: %s)", async (ranges) => {
+    web.answer = large(false, ranges);
+    const path = `large-${String(ranges)}.zip`;
+    const head = await site.get(`/root/web/${path}`, { method: "HEAD" });
+    expect([head.status, head.headers.get("content-length")]).toEqual([200, String(SIZE)]);
+    for (const start of [0, 1000, 20_000_000]) {
+      const part = await site.get(`/root/web/${path}`, {
+        headers: { range: `bytes=${start}-${start + 99}` },
+      });
+      expect([part.status, part.body]).toEqual([206, slice(start, start + 100)]);
+    }
+    expect(web.headers.at(-1)).toMatchObject({ range: "bytes=20000000-20000099" });
+    // Nothing was kept: the same bytes are asked for again.
+    const again = { headers: { range: "bytes=0-9" } };
+    expect(await asked(() => site.get(`/root/web/${path}`, again))).toBe(1);
+  });
+
+  test.each([true, false])("are passed on whole (without a length: %s)", async (chunked) => {
+    web.answer = large(chunked, true);
+    const { status, body } = await site.get(`/root/web/whole-${String(chunked)}.zip`);
+    expect([status, body.length]).toEqual([200, SIZE]);
+    const wrong = [0, 1, 1_000_003, SIZE - 1].filter((at) => body[at] !== byteAt(at));
+    expect(wrong).toEqual([]);
+  });
+
+  test("and are no pictures", async () => {
+    web.answer = large(false, true);
+    expect(said(await site.get("/root/web/tr:w-10/large.png"))).toBe("413 SourceTooLarge");
+  });
+});

@@ -1,0 +1,103 @@
+/** Prompts that only a model understands: who may ask it, what it may say, and that its word is kept. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createEndpoint } from "../../src/delivery/origins/endpoints.ts";
+import { signUrl } from "../../src/delivery/signature.ts";
+import { locate } from "../../src/delivery/site.ts";
+import { startWeb, type WebServer } from "./origins/storage.ts";
+import { openSite, quadrants, sizeOf, type Reply, type Site } from "./site.ts";
+
+let site: Site;
+let model: WebServer;
+/** What the model says next; a number is a status. */
+let word: string | number;
+const asked: { prompt: string; temperature: number; authorization: string | undefined }[] = [];
+
+beforeAll(async () => {
+  model = await startWeb((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const { messages, temperature } = JSON.parse(Buffer.concat(chunks).toString()) as {
+        messages: { content: string }[];
+        temperature: number;
+      };
+      asked.push({
+        prompt: messages.at(-1)!.content,
+        temperature,
+        authorization: request.headers.authorization,
+      });
+      if (typeof word === "number") response.writeHead(word);
+      response.end(JSON.stringify({ choices: [{ message: { content: word } }] }));
+    });
+  });
+  site = await openSite(
+    {},
+    { services: { prompts: { url: `${model.url}/v1`, token: "secret", model: "m" } } },
+  );
+  await site.put("photo.jpg", await quadrants(300, 200).jpeg().toBuffer(), {
+    meta: { contentType: "image/jpeg" },
+  });
+  await createEndpoint(site.store, { name: "open", origins: ["photos"], allowPrompts: true });
+});
+afterAll(async () => {
+  await site[Symbol.asyncDispose]();
+  await model[Symbol.asyncDispose]();
+});
+
+const error = ({ status, headers }: Reply): string =>
+  `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? "-"}`;
+const wish = (prompt: string, rest = ""): Promise<Reply> =>
+  site.get(`/root/open/photo.jpg?ai=${encodeURIComponent(prompt)}${rest}`);
+
+test("rules come first: what they understand is asked of nobody", async () => {
+  expect(await sizeOf((await wish("make it square")).body)).toBe("jpeg 200x200");
+  expect(asked).toEqual([]);
+});
+
+test("strangers can't make the model work: the URL is signed, or the endpoint allows it", async () => {
+  word = '{"width": 100}';
+  const url = `${site.url}/image/photos/photo.jpg?ai=like%20a%20stamp`;
+  expect(error(await site.get(url.slice(site.url.length)))).toBe("422 PromptNotUnderstood");
+  expect(asked).toEqual([]);
+  const place = await locate(site.store, {
+    host: undefined,
+    path: "/image/photos/photo.jpg",
+    rawQuery: "ai=like%20a%20stamp",
+  });
+  const signed = await signUrl(site.store, { url, place, scheme: "windlass", now: Date.now() });
+  expect(await sizeOf((await site.get(signed.slice(site.url.length))).body)).toBe("jpeg 100x67");
+  expect(asked).toEqual([{ prompt: "like a stamp", temperature: 0, authorization: "Bearer secret" }]);
+});
+
+test("what it said once holds for ever, whatever it would say now", async () => {
+  word = '{"width": 50, "grayscale": true}';
+  const first = await wish("tiny and sad", "&debug=true");
+  expect(JSON.parse(first.headers.get("x-weekerp-applied-options")!)).toEqual({ width: 50, grayscale: true });
+  word = '{"width": 60}';
+  const before = asked.length;
+  for (const same of ["tiny and sad", "  tiny  and sad "]) {
+    expect(await sizeOf((await wish(same)).body)).toBe("jpeg 50x33");
+  }
+  expect(asked).toHaveLength(before);
+});
+
+describe("what it may say", () => {
+  test.each<[string, string, string]>([
+    ["numbers out of range are brought back", '{"width": 100, "quality": 5000, "rotate": 99999}', "200 -"],
+    ["an option that doesn't exist", '{"width": 100, "exec": "rm"}', "422 PromptNotUnderstood"],
+    ["nothing", "{}", "422 PromptNotUnderstood"],
+    ["no JSON", "I would rather talk about the weather.", "422 PromptNotUnderstood"],
+    ["a list", "[1,2]", "422 PromptNotUnderstood"],
+    ["a word where a number stands", '{"width": "../../etc/passwd"}', "422 PromptNotUnderstood"],
+  ])("%s", async (name, said, expected) => {
+    word = said;
+    expect(error(await wish(`wish of ${name}`))).toBe(expected);
+  });
+
+  test("a model that is down is a bad gateway, and is asked again the next time", async () => {
+    word = 500;
+    expect(error(await wish("down with it"))).toBe("502 OriginFailed");
+    word = '{"width": 70}';
+    expect(await sizeOf((await wish("down with it")).body)).toBe("jpeg 70x47");
+  });
+});

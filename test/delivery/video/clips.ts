@@ -1,0 +1,135 @@
+/** Small films made by ffmpeg, and what ffprobe says of films. */
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const exec = promisify(execFile);
+
+/** False only where the machine has no ffmpeg and need not have it. @throws when it must */
+export async function hasFfmpeg(): Promise<boolean> {
+  try {
+    await exec("ffmpeg", ["-version"]);
+    return true;
+  } catch (error) {
+    if (process.env["WINDLASS_REQUIRE_CLIENTS"] === "1") throw error;
+    return false;
+  }
+}
+
+export async function inFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "windlass-clip-"));
+  try {
+    return await use(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Red on the left, blue on the right, green from the middle of its time on; with a tone. */
+export function clip(options: {
+  width: number;
+  height: number;
+  seconds: number;
+  format?: string;
+  sound?: boolean;
+}): Promise<Buffer> {
+  const { width, height, seconds, format = "mp4", sound = true } = options;
+  const half = width / 2;
+  const picture = `color=c=red:s=${half}x${height}:d=${seconds}:r=25[l];color=c=blue:s=${half}x${height}:d=${seconds}:r=25[r];[l][r]hstack,drawbox=c=lime:t=fill:enable='gte(t,${seconds / 2})'[v]`;
+  return inFolder(async (folder) => {
+    const file = join(folder, `clip.${format}`);
+    const inputs = sound ? ["-f", "lavfi", "-i", `sine=frequency=440:duration=${seconds}`] : [];
+    await exec("ffmpeg", [
+      "-v",
+      "error",
+      ...inputs,
+      "-filter_complex",
+      picture,
+      "-map",
+      "[v]",
+      ...(sound ? ["-map", "0:a"] : []),
+      ...(format === "mp4" ? ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"] : []),
+      file,
+    ]);
+    return readFile(file);
+  });
+}
+
+export interface Probed {
+  /** `h264 320x240`, `aac`. */
+  readonly streams: readonly string[];
+  readonly seconds: number;
+  readonly container: string;
+  /** Of the picture, as the container says; 0 where it doesn't. */
+  readonly frames: number;
+}
+
+export function probeFilm(film: Buffer): Promise<Probed> {
+  return inFolder(async (folder) => {
+    const file = join(folder, "film");
+    await writeFile(file, film);
+    const { stdout } = await exec("ffprobe", [
+      "-v",
+      "error",
+      "-print_format",
+      "json",
+      "-show_format",
+      "-show_streams",
+      file,
+    ]);
+    const { streams, format } = JSON.parse(stdout) as {
+      streams: { codec_name: string; width?: number; height?: number; nb_frames?: string }[];
+      format: { duration: string; format_name: string };
+    };
+    return {
+      streams: streams.map(({ codec_name: codec, width, height }) =>
+        width === undefined ? codec : `${codec} ${width}x${height}`,
+      ),
+      seconds: Number(format.duration),
+      container: format.format_name,
+      frames: Number(streams.find(({ width }) => width !== undefined)?.nb_frames ?? 0),
+    };
+  });
+}
+
+/** A frame as PNG. */
+export function frameAt(film: Buffer, seconds: number): Promise<Buffer> {
+  return inFolder(async (folder) => {
+    await writeFile(join(folder, "film"), film);
+    await exec("ffmpeg", [
+      "-v",
+      "error",
+      "-ss",
+      String(seconds),
+      "-i",
+      join(folder, "film"),
+      "-frames:v",
+      "1",
+      join(folder, "frame.png"),
+    ]);
+    return readFile(join(folder, "frame.png"));
+  });
+}
+
+/** What ffmpeg makes of a film, as MP4. */
+export function remade(film: Buffer, args: readonly string[]): Promise<Buffer> {
+  return inFolder(async (folder) => {
+    const [from, to] = [join(folder, "from"), join(folder, "to.mp4")];
+    await writeFile(from, film);
+    await exec("ffmpeg", ["-v", "error", "-i", from, ...args, to]);
+    return readFile(to);
+  });
+}
+
+/** A film of which its header says that it lies on its side, as telephones write them. */
+export function turnedFilm(film: Buffer): Buffer {
+  const turned = Buffer.from(film);
+  // ISO/IEC 14496-12, section 8.3.2: the matrix of the first track.
+  const matrix = turned.indexOf("tkhd") + 44;
+  for (const [n, value] of [0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000].entries()) {
+    turned.writeInt32BE(value, matrix + n * 4);
+  }
+  return turned;
+}

@@ -1,0 +1,213 @@
+/** Films by URL: transformed, cut, overlaid, as thumbnails; and what is no film. */
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { colourAt, openSite, sizeOf, type Reply, type Site } from "../site.ts";
+import { clip, frameAt, hasFfmpeg, probeFilm } from "./clips.ts";
+
+const here = await hasFfmpeg();
+const error = ({ status, headers }: Reply): string =>
+  `${status} ${headers.get("x-windlass-error")?.split(" ")[0]}`;
+
+describe.skipIf(!here)("films", () => {
+  let site: Site;
+  let film: Buffer;
+  beforeAll(async () => {
+    site = await openSite();
+    film = await clip({ width: 320, height: 180, seconds: 4 });
+    await site.put("film.mp4", film, { meta: { contentType: "video/mp4" } });
+    await site.put("mute", await clip({ width: 320, height: 180, seconds: 2, sound: false }), {
+      meta: { contentType: "video/mp4" },
+    });
+    await site.put(
+      "moving.gif",
+      await clip({ width: 64, height: 48, seconds: 1, format: "gif", sound: false }),
+      {
+        meta: { contentType: "image/gif" },
+      },
+    );
+    await site.put(
+      "logo.png",
+      await sharp({ create: { width: 40, height: 40, channels: 3, background: "#ffffff" } })
+        .png()
+        .toBuffer(),
+    );
+    await site.put("words.srt", Buffer.from("1\n00:00:00,000 --> 00:00:03,000\nHello there\n"));
+  }, 60_000);
+  afterAll(() => site[Symbol.asyncDispose]());
+
+  test("the original comes byte for byte, and in ranges", async () => {
+    const whole = await site.get("/root/film.mp4");
+    expect([whole.status, whole.body.equals(film), whole.headers.get("content-type")]).toEqual([
+      200,
+      true,
+      "video/mp4",
+    ]);
+    const part = await site.get("/video/photos/film.mp4", { headers: { range: "bytes=100-199" } });
+    expect([part.status, part.body.equals(film.subarray(100, 200))]).toEqual([206, true]);
+  });
+
+  test.each([
+    ["tr:w-160/film.mp4", ["h264 160x90", "aac"], 4],
+    ["tr:w-100,h-100/film.mp4", ["h264 100x100", "aac"], 4],
+    ["tr:w-200,h-200,cm-pad_resize,bg-00FF00/film.mp4", ["h264 200x200", "aac"], 4],
+    ["tr:w-200,h-200,cm-pad_resize,bg-blurred/film.mp4", ["h264 200x200", "aac"], 4],
+    ["tr:w-161,h-91,c-force/film.mp4", ["h264 160x90", "aac"], 4],
+    ["tr:h-90,rt-90/film.mp4", ["h264 90x160", "aac"], 4],
+    ["tr:w-100,b-5_FF0000/film.mp4", ["h264 110x66", "aac"], 4],
+    ["film.mp4?tr=w-160,ac-none", ["h264 160x90"], 4],
+    ["film.mp4?tr=vc-none", ["aac"], 4],
+    ["film.mp4?tr=w-160,so-1,du-2", ["h264 160x90", "aac"], 2],
+    ["film.mp4?tr=w-160,so-1,eo-1.5", ["h264 160x90", "aac"], 0.5],
+    ["film.mp4?tr=w-160,f-webm", ["vp9 160x90", "opus"], 4],
+    ["film.mp4?tr=w-160,vc-av1,du-1", ["av1 160x90", "opus"], 1],
+    ["film.mp4?tr=ac-opus,vc-none", ["opus"], 4],
+    ["mute/ik-video.mp4?tr=w-160", ["h264 160x90"], 2],
+    ["moving.gif/ik-gif-video.mp4", ["h264 64x48"], 1],
+  ])(
+    "%s",
+    async (path, streams, seconds) => {
+      const reply = await site.get(`/root/${path}`);
+      expect([reply.status, reply.headers.get("x-windlass-error")]).toEqual([200, null]);
+      const probed = await probeFilm(reply.body);
+      expect([...probed.streams].toSorted()).toEqual([...streams].toSorted());
+      expect(Math.abs(probed.seconds - seconds)).toBeLessThan(0.3);
+    },
+    60_000,
+  );
+
+  test("alias URLs have the options that films know", async () => {
+    const reply = await site.get("/video/photos/film.mp4?w=100&h=100&fit=contain");
+    expect((await probeFilm(reply.body)).streams).toContain("h264 100x100");
+  }, 60_000);
+
+  test("what was made is kept, comes in ranges, and is 304 for who has it", async () => {
+    const path = "/root/tr:w-80/film.mp4";
+    const first = await site.get(path);
+    const part = await site.get(path, { headers: { range: "bytes=10-19" } });
+    expect([first.headers.get("x-cache"), part.headers.get("x-cache"), part.status]).toEqual([
+      "MISS",
+      "HIT",
+      206,
+    ]);
+    expect(part.body.equals(first.body.subarray(10, 20))).toBe(true);
+    const again = await site.get(path, { headers: { "if-none-match": first.headers.get("etag")! } });
+    expect(again.status).toBe(304);
+  }, 60_000);
+
+  test("crops keep the side that the focus names", async () => {
+    const left = await site.get("/root/tr:w-100,h-180,fo-left/film.mp4");
+    const right = await site.get("/root/tr:w-100,h-180,fo-right/film.mp4");
+    expect(await colourAt(await frameAt(left.body, 0.5), 0.5, 0.5)).toBe("red");
+    expect(await colourAt(await frameAt(right.body, 0.5), 0.5, 0.5)).toBe("blue");
+  }, 60_000);
+
+  test("thumbnails are pictures, of the time and with all that pictures have", async () => {
+    const first = await site.get("/root/film.mp4/ik-thumbnail.jpg");
+    expect([first.headers.get("content-type"), await sizeOf(first.body)]).toEqual([
+      "image/jpeg",
+      "jpeg 320x180",
+    ]);
+    expect(await colourAt(first.body, 0.1, 0.5)).toBe("red");
+    const later = await site.get("/root/film.mp4/ik-thumbnail.jpg?tr=so-3,w-100,h-100,r-max");
+    expect([await sizeOf(later.body), await colourAt(later.body, 0.5, 0.5)]).toEqual([
+      "jpeg 100x100",
+      "green",
+    ]);
+    expect(await colourAt(later.body, 0.02, 0.02)).toBe("white");
+  }, 60_000);
+
+  test("pictures, blocks and text lie on films", async () => {
+    const logo = await site.get("/root/tr:l-image,i-logo.png,lfo-top_left,l-end/film.mp4");
+    expect(await colourAt(await frameAt(logo.body, 0.5), 0.05, 0.1)).toBe("white");
+    const block = await site.get("/root/tr:l-image,i-ik_canvas,bg-FFFFFF,w-60,h-60,lx-0,ly-0,l-end/film.mp4");
+    expect(await colourAt(await frameAt(block.body, 0.5), 0.05, 0.1)).toBe("white");
+    const timed = await site.get(
+      "/root/tr:l-image,i-ik_canvas,bg-FFFFFF,w-60,h-60,lx-0,ly-0,lso-1,l-end/film.mp4",
+    );
+    expect(await colourAt(await frameAt(timed.body, 0.5), 0.05, 0.1)).toBe("red");
+    expect(await colourAt(await frameAt(timed.body, 1.5), 0.05, 0.1)).toBe("white");
+    const nasty = Buffer.from("it's: 100%{pts} \\ [x];,=").toString("base64");
+    for (const layer of [
+      `l-text,ie-${encodeURIComponent(nasty)},fs-40,co-FFFFFF,l-end`,
+      "l-subtitles,i-words.srt,l-end",
+    ]) {
+      const reply = await site.get(`/root/film.mp4?tr=${layer}`);
+      expect([layer, reply.status, reply.headers.get("x-windlass-error")]).toEqual([layer, 200, null]);
+      const bright = await sharp(await frameAt(reply.body, 0.5))
+        .grayscale()
+        .stats();
+      expect(bright.channels[0]!.max).toBeGreaterThan(230);
+    }
+  }, 120_000);
+
+  test.each([
+    ["film.mp4?tr=f-mp4,vc-vp9", "400 InvalidParameter"],
+    ["film.mp4?tr=f-webm,ac-aac", "400 InvalidParameter"],
+    ["film.mp4?tr=so-9", "400 InvalidParameter"],
+    ["film.mp4?tr=so-3,eo-2", "400 InvalidParameter"],
+    ["film.mp4?tr=rt-45", "400 InvalidParameter"],
+    ["film.mp4?tr=w-16000,h-16000", "422 LimitExceeded"],
+    ["mute/ik-video.mp4?tr=vc-none", "400 InvalidParameter"],
+    ["film.mp4/ik-master.m3u8", "400 InvalidParameter"],
+    ["film.mp4/ik-master.m3u8?tr=sr-240,w-100", "400 InvalidParameter"],
+    [`film.mp4/ik-stream/${"0".repeat(32)}/media_0.m3u8?tr=sr-240`, "404 NotFound"],
+  ])(
+    "%s is %s",
+    async (path, expected) => {
+      expect(error(await site.get(`/root/${path}`))).toBe(expected);
+    },
+    60_000,
+  );
+
+  test("who doesn't wait is told where to look, and finds it there", async () => {
+    const path = "/root/tr:w-320,f-webm,q-90/film.mp4";
+    const first = await site.get(path, { headers: { prefer: "wait=0" } });
+    expect([
+      first.status,
+      first.headers.get("cache-control"),
+      Number(first.headers.get("retry-after")) > 0,
+    ]).toEqual([202, "no-store", true]);
+    const job = await site.get(first.headers.get("location")!);
+    expect(JSON.parse(job.body.toString())).toMatchObject({
+      state: expect.stringMatching(/^(queued|running)$/),
+    });
+    expect((await site.get(path)).status).toBe(200);
+    const done = await site.get(first.headers.get("location")!);
+    expect(JSON.parse(done.body.toString())).toEqual({ state: "done", progress: 1 });
+  }, 60_000);
+
+  test("hostile films end in a 4xx", async () => {
+    const secret = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n";
+    const lying = Buffer.from(film);
+    lying.writeUInt32BE(0x7fffffff, lying.indexOf("mdat") - 4);
+    const files: [string, Buffer][] = [
+      ["playlist.mp4", Buffer.from(secret)],
+      ["concat.mp4", Buffer.from("ffconcat version 1.0\nfile /etc/passwd\n")],
+      ["empty.mp4", Buffer.alloc(0)],
+      ["noise.mp4", Buffer.alloc(5000, 0xa5)],
+      ["cut.mp4", film.subarray(0, 400)],
+      ["atoms.mp4", Buffer.concat([Buffer.from("0000001866747970", "hex"), Buffer.alloc(2000, 0xff)])],
+      ["text.webm", Buffer.concat([Buffer.from("1a45dfa3", "hex"), Buffer.alloc(3000, 0x42)])],
+    ];
+    for (const [name, body] of files) {
+      await site.put(name, body, { meta: { contentType: "video/mp4" } });
+      expect(`${name} ${error(await site.get(`/root/tr:w-100/${name}`))}`).toMatch(/ 4(15|22) /);
+    }
+    await site.put("lying.mp4", lying, { meta: { contentType: "video/mp4" } });
+    expect([200, 415, 422]).toContain((await site.get("/root/tr:w-100/lying.mp4")).status);
+    expect((await site.get("/root/tr:w-70/film.mp4")).status).toBe(200);
+  }, 60_000);
+});
+
+test("without ffmpeg films are served as they are, and all else is 501", async () => {
+  await using site = await openSite({}, { ffmpeg: "/nonexistent/ffmpeg" });
+  await site.put("film.mp4", Buffer.from("film"), { meta: { contentType: "video/mp4" } });
+  expect((await site.get("/root/film.mp4")).body.toString()).toBe("film");
+  for (const path of [
+    "/root/tr:w-100/film.mp4",
+    "/root/film.mp4/ik-thumbnail.jpg",
+    "/root/film.mp4/ik-master.m3u8?tr=sr-240",
+  ]) {
+    expect([path, error(await site.get(path))]).toEqual([path, "501 NotAvailable"]);
+  }
+});

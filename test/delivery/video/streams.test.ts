@@ -1,0 +1,159 @@
+/** Streams: HLS and DASH from one set of segments, and what a browser makes of them. */
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { chromium } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openSite, type Site } from "../site.ts";
+import { clip, hasFfmpeg } from "./clips.ts";
+
+const here = await hasFfmpeg();
+const CHROMIUM = "/usr/bin/chromium";
+const browserHere = await exists(CHROMIUM);
+
+/** Lines of a playlist that are no comments. */
+const urisOf = (playlist: string): string[] =>
+  playlist.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+
+describe.skipIf(!here)("a film of ten seconds in 720p", () => {
+  let site: Site;
+  const path = "/root/film.mp4/ik-master.m3u8?tr=sr-240_360_480";
+  beforeAll(async () => {
+    site = await openSite();
+    const film = await clip({ width: 1280, height: 720, seconds: 10 });
+    await site.put("film.mp4", film, { meta: { contentType: "video/mp4" } });
+  }, 60_000);
+  afterAll(() => site[Symbol.asyncDispose]());
+
+  const get = async (url: string): Promise<string> => {
+    const reply = await site.get(url);
+    expect([url, reply.status]).toEqual([url, 200]);
+    return reply.body.toString();
+  };
+
+  test.skipIf(!browserHere)(
+    "plays in hls.js while it is still being made",
+    async () => {
+      const page = await pageOf(site.url + path);
+      const browser = await chromium.launch({
+        executablePath: CHROMIUM,
+        args: [
+          "--no-sandbox",
+          "--disable-gpu",
+          "--disable-background-networking",
+          "--autoplay-policy=no-user-gesture-required",
+        ],
+      });
+      try {
+        const tab = await browser.newPage();
+        await tab.goto(page.url);
+        await tab.waitForFunction(
+          "window.seen !== undefined && (window.seen.currentTime > 1 || window.seen.error)",
+          undefined,
+          { timeout: 60_000 },
+        );
+        const seen = await tab.evaluate<{ currentTime: number; levels: number; error?: string }>(
+          "window.seen",
+        );
+        expect(seen.error).toBeUndefined();
+        expect(seen.levels).toBe(3);
+        await tab.waitForFunction("window.seen.duration > 9.5", undefined, { timeout: 60_000 });
+      } finally {
+        await browser.close();
+        page.close();
+      }
+    },
+    120_000,
+  );
+
+  test("has a master playlist with sizes, rates and codecs, and every piece that is named", async () => {
+    const master = await get(path);
+    expect(master).toMatch(/CODECS="avc1\.[0-9a-f]{6},mp4a\.40\.2"/);
+    for (const size of ["426x240", "640x360", "854x480"]) expect(master).toContain(`RESOLUTION=${size}`);
+    const media = urisOf(master).map((uri) => new URL(uri, site.url + path));
+    expect(media).toHaveLength(3);
+    await expect
+      .poll(async () => (await get(media[0]!.pathname + media[0]!.search)).includes("#EXT-X-ENDLIST"), {
+        timeout: 60_000,
+      })
+      .toBe(true);
+    for (const url of media) {
+      const playlist = await get(url.pathname + url.search);
+      expect(playlist).toContain("#EXT-X-MAP:URI=");
+      const segments = urisOf(playlist);
+      expect(segments.length).toBeGreaterThanOrEqual(4);
+      const first = await site.get(new URL(segments[0]!, url).href.slice(site.url.length));
+      expect([first.status, first.headers.get("content-type"), first.body.length > 1000]).toEqual([
+        200,
+        "video/iso.segment",
+        true,
+      ]);
+    }
+  }, 90_000);
+
+  test("has a DASH manifest over the same pieces", async () => {
+    const manifest = await get("/root/film.mp4/ik-master.mpd?tr=sr-240_360_480");
+    const media = /media="([^"]+)"/.exec(manifest)![1]!.replaceAll("&amp;", "&");
+    const [, id] = /ik-stream\/([0-9a-f]{32})\//.exec(media)!;
+    expect(await get(path)).toContain(id);
+    const segment = media.replace("$RepresentationID$", "0").replace("$Number%05d$", "00001");
+    expect((await site.get(`/root/film.mp4/${segment}`)).body.length).toBeGreaterThan(1000);
+    for (const height of [240, 360, 480]) expect(manifest).toContain(`height="${height}"`);
+  }, 60_000);
+
+  test("pieces of other sets, and names that lead elsewhere, are 404", async () => {
+    const master = await get(path);
+    const id = /ik-stream\/([0-9a-f]{32})\//.exec(master)![1]!;
+    for (const name of ["..%2f..%2fkey", "done", "media_0.m3u8.new", "source"]) {
+      expect([
+        name,
+        (await site.get(`/root/film.mp4/ik-stream/${id}/${name}?tr=sr-240_360_480`)).status,
+      ]).toEqual([name, 404]);
+    }
+    expect((await site.get(`/root/film.mp4/ik-stream/${id}/media_0.m3u8?tr=sr-240_360`)).status).toBe(404);
+  });
+
+  test("renditions larger than the film are left out, the smallest never", async () => {
+    await site.put("small.mp4", await clip({ width: 320, height: 180, seconds: 2 }), {
+      meta: { contentType: "video/mp4" },
+    });
+    const master = await get("/root/small.mp4/ik-master.m3u8?tr=sr-240_720_1080");
+    expect(urisOf(master)).toHaveLength(1);
+    expect(master).toContain("RESOLUTION=320x180");
+  }, 60_000);
+});
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await readFile(path);
+    return true;
+  } catch (error) {
+    if (process.env["WINDLASS_REQUIRE_CLIENTS"] === "1") throw error;
+    return false;
+  }
+}
+
+/** A page that plays a stream with hls.js and tells what it sees, from an origin of its own. */
+async function pageOf(stream: string): Promise<{ url: string; close(): void }> {
+  const script = await readFile(createRequire(import.meta.url).resolve("hls.js/dist/hls.min.js"));
+  const html = `<!doctype html><video id="v" muted></video><script src="/hls.js"></script><script>
+    const video = document.getElementById("v");
+    const hls = new Hls({ enableWorker: false });
+    hls.on(Hls.Events.ERROR, (_, data) => { if (data.fatal) window.seen = { error: data.details + " " + (data.reason ?? "") }; });
+    hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
+    hls.loadSource(${JSON.stringify(stream)});
+    hls.attachMedia(video);
+    video.addEventListener("timeupdate", () => {
+      window.seen = { currentTime: video.currentTime, levels: hls.levels.length, duration: video.duration };
+    });
+    setInterval(() => { if (window.seen && !window.seen.error) window.seen.duration = video.duration; }, 200);
+  </script>`;
+  const server = createServer(({ url }, response) => {
+    response.setHeader("content-type", url === "/hls.js" ? "text/javascript" : "text/html");
+    response.end(url === "/hls.js" ? script : html);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}/`, close: () => void server.close() };
+}
