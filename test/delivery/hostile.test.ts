@@ -128,7 +128,7 @@ describe("limits", () => {
   });
 
   test("a rendering that takes too long is 422, and the next one finds a fresh renderer", async () => {
-    await using site = await openSite({ renderSeconds: 1, renderers: 1 });
+    await using site = await openSite({ renderSeconds: 3, renderers: 1 });
     await site.put("photo.jpg", await noise(300, 300));
     expect((await site.get("/root/tr:w-20/photo.jpg")).status).toBe(200);
     const [before] = site.delivery.rendererPids();
