@@ -9,6 +9,7 @@ import { DELIVERY_CASES } from "./deliverycases.mjs";
 import { signer } from "./sign.mjs";
 
 const LATENCIES_MAX = 4_000_000;
+const READ_BYTES = 256 * 1024;
 
 /**
  * @typedef {{ case: string, host: string, port: number, key?: import("./sign.mjs").Key,
@@ -48,7 +49,9 @@ async function run(job) {
 /** One connection's loop: write a request, count its answer's bytes, write the next. */
 function connection(job, shape, requests, body, state, latencies) {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: job.host, port: job.port, noDelay: true });
+    // One buffer for all that comes: the client must not need the time that it measures.
+    const onread = { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback: receive };
+    const socket = connect({ host: job.host, port: job.port, noDelay: true, onread });
     let sentAt = 0;
     let head = true;
     let left = 0;
@@ -77,14 +80,14 @@ function connection(job, shape, requests, body, state, latencies) {
       else setTimeout(send, shape.pauseMs);
     };
     socket.on("connect", send);
-    socket.on("data", (received) => {
-      let chunk = received;
+    function receive(size, buffer) {
+      let chunk = buffer.subarray(0, size);
       if (head) {
         if (pending !== undefined) chunk = Buffer.concat([pending, chunk]);
         const end = chunk.indexOf("\r\n\r\n");
         if (end === -1) {
-          pending = chunk;
-          return;
+          pending = Buffer.from(chunk);
+          return true;
         }
         pending = undefined;
         head = false;
@@ -103,7 +106,8 @@ function connection(job, shape, requests, body, state, latencies) {
       left -= chunk.length;
       if (body === undefined) state.bytes += chunk.length;
       if (left <= 0) finish();
-    });
+      return true;
+    }
     socket.on("error", reject);
     socket.on("close", () =>
       state.stop ? resolve() : reject(new Error(`${job.case}: the connection closed`)),

@@ -10,12 +10,12 @@ import { constants, createReadStream, createWriteStream, existsSync, fstatSync }
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { crc32 } from "node:zlib";
+import { crc32 } from "@node-rs/crc32";
 import { errorCode, localDisk } from "../../blob/disk.ts";
 import type { Logger } from "../../lib/log.ts";
 import { Lru } from "../../lib/lru.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
-import { claim, type Claim } from "./claims.ts";
+import { claim, isLost, type Claim } from "../claims.ts";
 
 export interface CacheOptions {
   readonly folder: string;
@@ -223,8 +223,7 @@ export class DerivedCache {
       return await this.#write(path, header, draft, body);
     }
     await body(mine.fd, line);
-    // Somebody took this process for dead and may be writing a file of the same name.
-    if (fstatSync(mine.fd).nlink === 0) throw new Error("the claim was lost");
+    if (isLost(mine)) throw new Error("the claim was lost");
     await moveTo(mine.path, path);
     mine.moved();
     this.#written(bytes);

@@ -23,7 +23,8 @@ const VARIABLES: readonly string[] = [
  */
 const PRECEDENCE: readonly (readonly Operator[])[] = [["mul", "div"], ["add", "sub"], ["mod"], ["pow"]];
 const OPERATORS: readonly string[] = PRECEDENCE.flat();
-const NUMBER = /^(\d{1,21}(\.\d{1,20})?|\.\d{1,20})$/;
+/** As many digits as a computed number has when it is written without an exponent. */
+const NUMBER = /^(\d{1,21}(\.\d{1,22})?|\.\d{1,22})$/;
 
 export const EXPRESSION_ALLOWED = "a number or an expression such as iw_mul_0.5";
 

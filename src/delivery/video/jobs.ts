@@ -6,8 +6,8 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/p
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../../lib/log.ts";
+import { isClaimed, tryClaim, type Claim } from "../claims.ts";
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
-import { isLeased, tryLease, type Lease } from "./leases.ts";
 import { Turnstile } from "./turnstile.ts";
 
 export interface JobStatus {
@@ -120,8 +120,8 @@ export class Jobs {
   }
 
   /** Whether any process has work on it. */
-  isLeased(id: string): Promise<boolean> {
-    return isLeased(this.#leaseOf(id));
+  isClaimed(id: string): Promise<boolean> {
+    return isClaimed(this.#claimOf(id));
   }
 
   /** Ends all work. */
@@ -152,8 +152,8 @@ export class Jobs {
 
   async #work(job: Running, work: (tools: JobTools) => Promise<void>): Promise<void> {
     const { signal } = this.#closing;
-    await using lease = await this.#lease(job.id, signal);
-    job.ours = lease !== undefined;
+    await using mine = await this.#claim(job.id, signal);
+    job.ours = mine !== undefined;
     await this.#tell(job);
     const timer = setInterval(() => void this.#tell(job), TELL_MS);
     timer.unref();
@@ -171,13 +171,13 @@ export class Jobs {
   }
 
   /** Waits while another process has it. On a disk that takes no file each process works for itself. */
-  async #lease(id: string, signal: AbortSignal): Promise<Lease | undefined> {
-    const path = this.#leaseOf(id);
+  async #claim(id: string, signal: AbortSignal): Promise<Claim | undefined> {
+    const path = this.#claimOf(id);
     for (;;) {
       signal.throwIfAborted();
       try {
-        const lease = await tryLease(path);
-        if (lease !== undefined) return lease;
+        const mine = await tryClaim(path);
+        if (mine !== undefined) return mine;
       } catch (error) {
         this.#options.log.warn({ err: error, path }, "work on films can't be shared between processes");
         return undefined;
@@ -187,8 +187,8 @@ export class Jobs {
     }
   }
 
-  #leaseOf(id: string): string {
-    return join(this.#options.folder, "leases", id);
+  #claimOf(id: string): string {
+    return join(this.#options.folder, "claims", id);
   }
   #pathOf(id: string): string {
     return join(this.#options.folder, "jobs", `${id}.json`);

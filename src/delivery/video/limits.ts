@@ -49,9 +49,11 @@ export const DEFAULT_VIDEO_LIMITS: VideoLimits = {
 export const FRAME_RATE_MAX = 60;
 /** Streams within one file. Stops files of ten thousand subtitle tracks. */
 export const STREAMS_MAX = 64;
-/** Bytes of a file of subtitles, and entries of it. Stops a novel on every frame. */
+/** Bytes of a file of subtitles, and entries of it. Stops libraries in the guise of subtitles. */
 export const SUBTITLES_BYTES_MAX = 2 * MIB;
 export const CUES_MAX = 20_000;
+/** Letters of subtitles that are seen at once: each frame lays them out anew. Stops a novel on every frame. */
+export const LETTERS_AT_ONCE_MAX = 5000;
 /** Bytes of a font, as for pictures: all of Chinese has some 16 MiB. */
 export const FONT_BYTES_MAX = 20 * MIB;
 /** Pixels of the sides that H.264, VP9 and AV1 all can have. */

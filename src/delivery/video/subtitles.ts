@@ -12,7 +12,7 @@ import type { Size } from "../image/surface.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Colour, Layer, TextStyle } from "../plan/plan.ts";
 import { filmValues } from "./filters.ts";
-import { CUES_MAX, FONT_BYTES_MAX, SUBTITLES_BYTES_MAX } from "./limits.ts";
+import { CUES_MAX, FONT_BYTES_MAX, LETTERS_AT_ONCE_MAX, SUBTITLES_BYTES_MAX } from "./limits.ts";
 import type { Cut, Times } from "./placement.ts";
 import { inputOf } from "./stills.ts";
 import type { Workplace } from "./workplace.ts";
@@ -55,10 +55,31 @@ export async function layOutSubtitles(
     return from < to ? [{ ...cue, from, to }] : [];
   });
   if (shown.length === 0) return undefined;
+  checkCrowd(shown);
   const family = await layOutFont(place, inputs, style);
   const name = `subtitles-${shown.length}-${Math.round(times.from * 1000)}-${fileNumber(path)}.ass`;
   await writeFile(join(place.folder, name), assOf(shown, style, { size, family, seconds: cut.seconds }));
   return `ass=f=${name}:fontsdir=${FONTS}`;
+}
+
+/** @throws DeliveryError LimitExceeded where too much is seen at once */
+function checkCrowd(cues: readonly Cue[]): void {
+  const changes = cues
+    .flatMap(({ from, to, text }): [at: number, letters: number][] => [
+      [from, text.length],
+      [to, -text.length],
+    ])
+    // What ends makes room for what begins.
+    .toSorted(([at, letters], [other, others]) => at - other || letters - others);
+  let now = 0;
+  for (const [, letters] of changes) {
+    now += letters;
+    if (now <= LETTERS_AT_ONCE_MAX) continue;
+    throw new DeliveryError(
+      "LimitExceeded",
+      `Subtitles show at most ${LETTERS_AT_ONCE_MAX} letters at once.`,
+    );
+  }
 }
 
 /** Tells files of one film apart. */

@@ -255,7 +255,7 @@ class Films implements Video {
         await rm(folder, { recursive: true, force: true });
         throw error;
       }
-      const inWork = (one: string): Promise<boolean> => this.#jobs.isLeased(one);
+      const inWork = (one: string): Promise<boolean> => this.#jobs.isClaimed(one);
       await pruneSets(this.#streams, { maxBytes: this.#limits.streamBytes, keep: id }, inWork);
     });
   }

@@ -110,14 +110,14 @@ describe.skipIf(!here)("films", () => {
 
   test("of a process that died are taken over", async () => {
     const request = studio.request(film, "w-60");
-    const leases = join(studio.folder, "video", "leases");
-    await mkdir(leases, { recursive: true });
-    await writeFile(join(leases, request.key), "");
+    const claims = join(studio.folder, "video", "claims");
+    await mkdir(claims, { recursive: true });
+    await writeFile(join(claims, request.key), "");
     const longAgo = Date.now() / 1000 - 60;
-    await utimes(join(leases, request.key), longAgo, longAgo);
+    await utimes(join(claims, request.key), longAgo, longAgo);
     await mkdir(join(studio.folder, "video", "work", "film-999999999-dead"), { recursive: true });
     expect(await studio.video.render(request, 30_000)).toMatchObject({ hit: false });
-    expect(await readdir(leases)).toEqual([]);
+    expect(await readdir(claims)).toEqual([]);
     expect(await readdir(join(studio.folder, "video", "work"))).toEqual([]);
   }, 60_000);
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { claim } from "../../../src/delivery/cache/claims.ts";
+import { claim } from "../../../src/delivery/claims.ts";
 import { DerivedCache, type Entry, type Facts } from "../../../src/delivery/cache/cache.ts";
 
 let folder: string;

@@ -161,6 +161,11 @@ test("a value is finite or refused, whatever the sizes are", () => {
   );
 });
 
+test("the longest number that can be computed has a text that is read", () => {
+  const text = expressionText(parseExpression("1_div_700001")!);
+  expect([text.length, parseExpression(text)]).toEqual([24, 1 / 700_001]);
+});
+
 test("the text of an expression is read as the same expression", () => {
   fc.assert(
     fc.property(flat, (words) => {

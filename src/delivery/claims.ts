@@ -1,0 +1,113 @@
+/**
+ * Who of several processes does a piece of work: a file that only one can create. It may also be where the result is
+ * written, because making and removing another file for it costs as much as all else that a kept result costs.
+ */
+import { constants, fstatSync, futimes } from "node:fs";
+import { mkdir, rename, stat, unlink } from "node:fs/promises";
+import { dirname } from "node:path";
+import { errorCode, localDisk } from "../blob/disk.ts";
+
+/** How often those who wait look again, and how often the claimer shows that it lives, in milliseconds. */
+const POLL_MS = 15;
+const HEARTBEAT_MS = 1000;
+/** Silence after which a claim is one of a dead process. Longer than any pause of a busy one. */
+const DEAD_MS = 10_000;
+
+export interface Claim extends AsyncDisposable {
+  readonly path: string;
+  /** Empty, and open for reading and writing. */
+  readonly fd: number;
+  /** Says that the file has been renamed and stays. */
+  moved(): void;
+}
+
+/** Undefined: somebody else has it. It is given back by disposal, or by death. @throws system errors */
+export async function tryClaim(path: string): Promise<Claim | undefined> {
+  const fd = await seize(path);
+  return fd === undefined ? undefined : held(path, fd);
+}
+
+/** Resolves when the claim is ours. @throws system errors */
+export async function claim(path: string): Promise<Claim> {
+  for (;;) {
+    const mine = await tryClaim(path);
+    if (mine !== undefined) return mine;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** Whether a living process has it. */
+export async function isClaimed(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined && !isDead(found.mtimeMs);
+}
+
+/** Whether it was lost: somebody took this process for dead, and what is at its path now is another's. */
+export const isLost = ({ fd }: Claim): boolean => fstatSync(fd).nlink === 0;
+
+const isDead = (mtimeMs: number): boolean => Date.now() - mtimeMs > DEAD_MS;
+
+/**
+ * The descriptor of a file that is ours alone. A dead process's file has one heir: whoever gets the claim that is named
+ * after it. Only the heir may put its own file in the dead one's place, and only while the dead one is still there.
+ */
+async function seize(path: string): Promise<number | undefined> {
+  const fd = await createNew(path);
+  if (fd !== undefined) return fd;
+  const dead = await deadAt(path);
+  if (dead === undefined) return undefined;
+  const heir = `${path}.${dead}`;
+  const inherited = await seize(heir);
+  if (inherited === undefined) return undefined;
+  if ((await deadAt(path)) === dead) {
+    await rename(heir, path);
+    return inherited;
+  }
+  await localDisk.close(inherited);
+  await remove(heir);
+  return undefined;
+}
+
+/** Names the file of a dead process; undefined when it lives or is gone. */
+async function deadAt(path: string): Promise<string | undefined> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  if (found === undefined || !isDead(Number(found.mtimeMs))) return undefined;
+  return `${found.ino.toString(36)}-${found.mtimeNs.toString(36)}`;
+}
+
+function held(path: string, fd: number): Claim {
+  let here = true;
+  const heart = setInterval(() => {
+    const now = Date.now() / 1000;
+    futimes(fd, now, now, () => undefined);
+  }, HEARTBEAT_MS);
+  heart.unref();
+  const mine: Claim = {
+    path,
+    fd,
+    moved: () => {
+      here = false;
+    },
+    async [Symbol.asyncDispose]() {
+      clearInterval(heart);
+      const ours = here && !isLost(mine);
+      await localDisk.close(fd);
+      if (ours) await remove(path);
+    },
+  };
+  return mine;
+}
+
+const remove = (path: string): Promise<void> => unlink(path).catch(() => undefined);
+
+/** Undefined: there is one already. Makes missing folders. */
+async function createNew(path: string): Promise<number | undefined> {
+  try {
+    return await localDisk.open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL);
+  } catch (error) {
+    if (errorCode(error) === "EEXIST") return undefined;
+    if (errorCode(error) !== "ENOENT") throw error;
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    return createNew(path);
+  }
+}

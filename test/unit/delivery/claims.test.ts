@@ -1,0 +1,69 @@
+/** One of several processes works, and a dead one holds nothing up. */
+import { mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { isClaimed, isLost, tryClaim } from "../../../src/delivery/claims.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "windlass-claims-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const release = async (mine: AsyncDisposable | undefined): Promise<void> => mine?.[Symbol.asyncDispose]();
+
+test("only one of many has it, until it gives it back", async () => {
+  const path = join(folder, "deep", "claim");
+  const claims = await Promise.all(Array.from({ length: 20 }, () => tryClaim(path)));
+  const held = claims.filter((one) => one !== undefined);
+  expect([held.length, await isClaimed(path)]).toEqual([1, true]);
+  await release(held[0]);
+  expect(await isClaimed(path)).toBe(false);
+  const next = await tryClaim(path);
+  expect(next).toBeDefined();
+  await release(next);
+});
+
+test("of the claim of a dead process only one of many becomes the heir", async () => {
+  const path = join(folder, "claim");
+  for (let round = 0; round < 100; round++) {
+    await writeFile(path, "");
+    const longAgo = Date.now() / 1000 - 60;
+    await utimes(path, longAgo, longAgo);
+    expect(await isClaimed(path)).toBe(false);
+    const claims = await Promise.all(Array.from({ length: 10 }, () => tryClaim(path)));
+    const held = claims.filter((one) => one !== undefined);
+    expect(held).toHaveLength(1);
+    await release(held[0]);
+  }
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test("an heir that dies before it takes over has an heir too", async () => {
+  const path = join(folder, "claim");
+  const longAgo = Date.now() / 1000 - 60;
+  await writeFile(path, "");
+  await utimes(path, longAgo, longAgo);
+  const { ino, mtimeNs } = await stat(path, { bigint: true });
+  const heir = `${path}.${ino.toString(36)}-${mtimeNs.toString(36)}`;
+  await writeFile(heir, "");
+  expect(await tryClaim(path)).toBeUndefined();
+  await utimes(heir, longAgo, longAgo);
+  const mine = await tryClaim(path);
+  expect([mine !== undefined, await isClaimed(path), await readdir(folder)]).toEqual([true, true, ["claim"]]);
+  await release(mine);
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test("whoever was taken for dead knows that it has lost, and takes nothing from its heir", async () => {
+  const path = join(folder, "claim");
+  const slow = (await tryClaim(path))!;
+  const longAgo = Date.now() / 1000 - 60;
+  await utimes(path, longAgo, longAgo);
+  const heir = await tryClaim(path);
+  expect([heir !== undefined, isLost(slow)]).toEqual([true, true]);
+  await release(slow);
+  expect(await isClaimed(path)).toBe(true);
+  await release(heir);
+});
