@@ -155,7 +155,7 @@ const OPTIONS = {
   ),
   deliveryMemoryBytes: option(
     bytes(0, 2 ** 36),
-    32 * MIB,
+    16 * MIB,
     "Memory of one worker for pictures that are asked for often.",
   ),
   deliveryRenderers: option(

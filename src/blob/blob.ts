@@ -13,12 +13,24 @@ export interface BlobReader {
   read(id: string, start: number, end: number): AsyncIterable<Buffer>;
 }
 
+/** Bytes `start` (inclusive) to `end` (exclusive) of a file. */
+export interface FileRange {
+  readonly path: string;
+  readonly start: number;
+  readonly end: number;
+}
+
 export interface BlobStore extends BlobReader {
   /** Starts a blob whose id begins with this store's incarnation: `${incarnation}-${time-ordered rest}`. */
   create(): Promise<BlobWriter>;
   /** Removes it; removing what is not there succeeds. */
   remove(id: string): Promise<void>;
   size(id: string): Promise<number | undefined>;
+  /**
+   * The file of this machine that holds a blob, and nothing else, for other processes to read: it may be gone when they
+   * try. Undefined where there is none.
+   */
+  pathOf(id: string): string | undefined;
   /** All incarnations that have left blobs here, this one's included. */
   incarnations(): Promise<string[]>;
   /** Ids of one incarnation's blobs, unfinished ones included, in order, not all in memory. */

@@ -90,6 +90,10 @@ class FileBlobs implements BlobStore {
     return readFile(source, start, end);
   }
 
+  pathOf(id: string): string | undefined {
+    return blobPath(this.#root, id);
+  }
+
   async remove(id: string): Promise<void> {
     const path = blobPath(this.#root, id);
     if (path === undefined) return;

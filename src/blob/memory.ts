@@ -37,6 +37,10 @@ class MemoryBlobs implements BlobStore {
     if (bytes.length < end - start) throw new BlobDamaged(`Blob ${id} ends before ${end}`);
   }
 
+  pathOf(): undefined {
+    return undefined;
+  }
+
   async remove(id: string): Promise<void> {
     this.#blobs.delete(id);
   }

@@ -90,7 +90,8 @@ function held(path: string, fd: number): Claim {
     },
     async [Symbol.asyncDispose]() {
       clearInterval(heart);
-      const ours = here && !isLost(mine);
+      // Whoever works for us may have renamed it and died before it told.
+      const ours = here && (await stat(path).catch(() => undefined))?.ino === fstatSync(fd).ino;
       await localDisk.close(fd);
       if (ours) await remove(path);
     },

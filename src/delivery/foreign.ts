@@ -10,6 +10,7 @@ import { createWriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import type { FileRange } from "../blob/blob.ts";
 import { Lru } from "../lib/lru.ts";
 import { SingleFlight } from "../lib/singleflight.ts";
 import type { DerivedCache, Entry, Facts } from "./cache/cache.ts";
@@ -43,6 +44,8 @@ export interface ForeignFile {
   /** The origin can't be asked now: this is what it said before. */
   readonly stale: boolean;
   read(start: number, end: number): AsyncIterable<Buffer>;
+  /** Where it is kept. It may be gone when it is read. */
+  files(): Promise<readonly FileRange[] | undefined>;
 }
 
 interface Note {
@@ -108,6 +111,10 @@ export class ForeignFiles {
       checkedAt: note.checkedAt,
       stale: note.retryAt !== undefined,
       read: (start, end) => this.#read(address, note, start, end),
+      files: async () => {
+        const { path, size } = (await this.#cache.get(bodyKeyOf(address, note.version))) ?? {};
+        return path === undefined || size === undefined ? undefined : [{ path, start: 0, end: size }];
+      },
     };
   }
 

@@ -51,7 +51,7 @@ export const DEFAULT_LIMITS: DeliveryLimits = {
   rendererBytes: 384 * MIB,
   idleSeconds: 60,
   cacheBytes: 1024 * MIB,
-  memoryBytes: 32 * MIB,
+  memoryBytes: 16 * MIB,
 };
 
 /** Steps of one chain. Stops a URL of a thousand resizes. */

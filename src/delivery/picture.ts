@@ -126,7 +126,7 @@ async function produce(
   failures.check(key);
   const { path, originId, info } = source;
   try {
-    return await cache.produce(key, async () => {
+    return await cache.produce(key, async (draft) => {
       const input = from === undefined ? inputOf(source, limits) : await from.input();
       const { models, detector } = services;
       const job: Job = {
@@ -141,8 +141,10 @@ async function produce(
         limits,
       };
       const inputs = [input, ...layers.map((layer) => inputOf(layer, limits))];
-      const { data, type, width, height, headers } = await renderers.render(job, inputs);
-      return { facts: { type, width, height, headers, origin: originId, path, variant: text }, data };
+      const about = { origin: originId, path, variant: text };
+      const made = await renderers.render(job, inputs, draft && { ...draft, about });
+      const { type, width, height, headers, ...content } = made;
+      return { facts: { type, width, height, headers, ...about }, ...content };
     });
   } catch (error) {
     failures.remember(key, error);
@@ -159,7 +161,7 @@ function inputOf(source: Source, { sourceBytes }: DeliveryLimits): Input {
       `${source.path} has ${size ?? "an unknown number of"} bytes; the limit for pictures is ${sourceBytes}.`,
     );
   }
-  return { size, read: () => source.read(0, size) };
+  return { size, read: () => source.read(0, size), files: () => source.files() };
 }
 
 /** What the plan lays over the source: private files only for whom they may be. */

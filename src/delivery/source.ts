@@ -1,5 +1,6 @@
 /** From a path to the file behind it, by way of a place's origins. */
 import { decide } from "../access/access.ts";
+import type { FileRange } from "../blob/blob.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { Account, Bucket, ObjectVersion } from "../store/types.ts";
 import type { Epochs } from "./cache/purge.ts";
@@ -28,6 +29,8 @@ export interface Source {
   /** Value of a Link header. */
   readonly link: string | undefined;
   read(start: number, end: number): AsyncIterable<Buffer>;
+  /** The files of this machine that hold it, in order; they may be gone when they are read. */
+  files(): Promise<readonly FileRange[] | undefined>;
 }
 
 export interface SourceContext {
@@ -114,6 +117,7 @@ async function ownFile(
     link: canonicalLink(document, path),
     read: (start, end) =>
       body === undefined ? store.read(version, start, end) : once(body.subarray(start, end)),
+    files: async () => (body === undefined ? store.files(version) : undefined),
   };
 }
 

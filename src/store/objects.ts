@@ -1,5 +1,5 @@
 /** Objects and their versions: put, get, copy, update, delete. */
-import { BlobMissing } from "../blob/blob.ts";
+import { BlobMissing, type FileRange } from "../blob/blob.ts";
 import type { ChecksumAlgorithm } from "../lib/hashes.ts";
 import type { Key } from "../meta/meta.ts";
 import { Change, mutate, newBodyId, randomId, type Attempt, type Core } from "./core.ts";
@@ -418,6 +418,23 @@ export function read(core: Core, version: ObjectVersion, start: number, end: num
   if (content.kind === "inline") return readInline(core, version, content.bodyId, start, end);
   if (content.kind === "blob") return core.blobs.read(content.blobId, start, end);
   return readManifest(core, version, content.manifestId, start, end);
+}
+
+/** Where all bytes of a version are; see ObjectStore.files. */
+export async function files(core: Core, { content, size }: ObjectVersion): Promise<FileRange[] | undefined> {
+  const segments: readonly (readonly [blobId: string, offset: number, length: number, ...unknown[]])[] =
+    content.kind === "blob"
+      ? [[content.blobId, 0, size]]
+      : content.kind === "manifest"
+        ? await segmentsOf(core, content.manifestId)
+        : [];
+  const ranges: FileRange[] = [];
+  for (const [blobId, offset, length] of segments) {
+    const path = core.blobs.pathOf(blobId);
+    if (path === undefined) return undefined;
+    ranges.push({ path, start: offset, end: offset + length });
+  }
+  return ranges.length === 0 ? undefined : ranges;
 }
 
 // eslint-disable-next-line no-empty-function

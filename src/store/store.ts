@@ -4,7 +4,7 @@
  * All methods are atomic and durable when they resolve, throw `StoreError` for what the caller did wrong, and
  * are safe to call concurrently, in one process or several.
  */
-import type { BlobStore } from "../blob/blob.ts";
+import type { BlobStore, FileRange } from "../blob/blob.ts";
 import type { ChecksumAlgorithm } from "../lib/hashes.ts";
 import { createHashPool } from "../lib/hashespool.ts";
 import type { Logger } from "../lib/log.ts";
@@ -34,7 +34,7 @@ import {
   listParts,
   putPart,
 } from "./multipart.ts";
-import { copyObject, deleteObject, getObject, putObject, read, updateObject } from "./objects.ts";
+import { copyObject, deleteObject, files, getObject, putObject, read, updateObject } from "./objects.ts";
 import { decode, encode, FORMAT } from "./records.ts";
 import { openSecrets } from "./secrets.ts";
 import { receive } from "./staging.ts";
@@ -114,6 +114,11 @@ export interface ObjectStore {
   ): Promise<{ version: ObjectVersion; body?: Buffer } | undefined>;
   /** Bytes start (inclusive) to end (exclusive); a chunk is valid until the next is asked for (see BlobReader). */
   read(version: ObjectVersion, start: number, end: number): AsyncIterable<Buffer>;
+  /**
+   * The files of this machine that hold the bytes of a version, in order, for other processes to read: they may be gone
+   * when they try. Undefined where there are none.
+   */
+  files(version: ObjectVersion): Promise<readonly FileRange[] | undefined>;
   /** Without `versionId`: by the bucket's versioning, removes, or adds a delete marker. Missing keys succeed. */
   deleteObject(
     bucket: Bucket,
@@ -297,6 +302,7 @@ export async function openStore(options: StoreOptions): Promise<ObjectStore> {
     putObject: (bucket, input, staged) => putObject(core, bucket, input, staged),
     getObject: (bucket, key, which) => getObject(core, bucket, key, which),
     read: (version, start, end) => read(core, version, start, end),
+    files: (version) => files(core, version),
     deleteObject: (bucket, key, how) => deleteObject(core, bucket, key, how),
     copyObject: (source, bucket, input) => copyObject(core, source, bucket, input),
     updateObject: (bucket, key, versionId, change) => updateObject(core, bucket, key, versionId, change),

@@ -2,20 +2,21 @@
  * Made pictures, pieces of films and fetched files on disk, least recently used ones removed first. Keys tell source
  * version, plan and format, so an entry is never wrong, only unused. Several processes share a folder: entries appear by
  * rename, and whoever removes one that another is reading leaves the reader its open file.
- *
- * A file is a line of JSON, which describes the content, and the content.
  */
 import { randomBytes } from "node:crypto";
-import { constants, createReadStream, createWriteStream, existsSync, fstatSync } from "node:fs";
+import { constants, existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { crc32 } from "@node-rs/crc32";
+import { ReadBuffers } from "../../blob/buffers.ts";
 import { errorCode, localDisk } from "../../blob/disk.ts";
+import { readFile } from "../../blob/filereader.ts";
 import type { Logger } from "../../lib/log.ts";
 import { Lru } from "../../lib/lru.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import { claim, isLost, type Claim } from "../claims.ts";
+import { endOf, readEnd, WHOLE_BYTES_MAX, type Draft, type Facts } from "./entries.ts";
+
+export type { Draft, Facts } from "./entries.ts";
 
 export interface CacheOptions {
   readonly folder: string;
@@ -26,41 +27,29 @@ export interface CacheOptions {
   readonly log: Logger;
 }
 
-/** What an entry is. */
-export interface Facts {
-  /** Media type. */
-  readonly type: string;
-  /** In pixels; 0 for what is no picture. */
-  readonly width: number;
-  readonly height: number;
-  /** Flat: name, value. */
-  readonly headers: readonly string[];
-  /** `owner id/origin`. */
-  readonly origin: string;
-  readonly path: string;
-  /** The plan's text. */
-  readonly variant: string;
-}
-
 export interface Entry {
   readonly facts: Facts;
   readonly size: number;
   /** When it is small enough to be in memory whole. */
   readonly data: Buffer | undefined;
-  /** Bytes `start` (inclusive) to `end` (exclusive). */
+  /** The file whose first `size` bytes are the content. It may make room at any time. Undefined: it was not kept. */
+  readonly path: string | undefined;
+  /** Bytes `start` (inclusive) to `end` (exclusive). A chunk is valid until the next is asked for. */
   read(start: number, end: number): AsyncIterable<Buffer>;
 }
 
-/** What a maker hands over: bytes, or a finished file in `draftFolder()`, which is moved. */
-export type Made = { readonly facts: Facts } & ({ readonly data: Buffer } | { readonly file: string });
-
-interface Header extends Facts {
-  readonly v: 2;
-  /** Milliseconds since 1970. */
-  readonly createdAt: number;
+/** What a maker hands over: bytes, a finished file in `draftFolder()`, which is moved, or what it kept itself. */
+export type Made = { readonly facts: Facts } & (
+  | { readonly data: Buffer }
+  | { readonly file: string }
+  | { readonly kept: Kept; readonly data?: Buffer }
+);
+/** What became of a draft. */
+export interface Kept {
+  /** Of the content. */
   readonly size: number;
-  /** Of entries that are read whole; the others would take too long. */
-  readonly crc32: number | undefined;
+  /** Of the whole file. */
+  readonly bytes: number;
 }
 
 /** After writing this share of the budget a process counts the folder again, because others write to it too. */
@@ -73,12 +62,8 @@ const TOUCH_MS = 10 * 60_000;
 const STALE_MS = 3_600_000;
 /** Entries in memory at most; their number costs memory too. */
 const MEMORY_ENTRIES_MAX = 4096;
-/** Bytes up to which an entry is read whole. */
-const WHOLE_BYTES_MAX = 4 * 1024 ** 2;
-/** Longest header line: longer means damage. The longest path and plan fit. */
-const HEADER_BYTES_MAX = 16_384;
-const READ_BYTES = 256 * 1024;
-const NEWLINE = 0x0a;
+/** Of all caches of a process: for reading large entries. */
+const BUFFERS = new ReadBuffers();
 
 interface Hot {
   readonly entry: Entry & { readonly data: Buffer };
@@ -127,10 +112,14 @@ export class DerivedCache {
   }
 
   /**
-   * The entry, or what `make` makes now: once for all callers, in this process and in all that share the folder. A
-   * failure goes to those who wait in this process; the others try for themselves.
+   * The entry, or what `make` makes now: once for all callers, in this process and in all that share the folder. It may
+   * keep what it makes itself, in `draft`, which is there if the disk takes files. A failure goes to those who wait in this
+   * process; the others try for themselves.
    */
-  async produce(key: string, make: () => Promise<Made>): Promise<{ entry: Entry; hit: boolean }> {
+  async produce(
+    key: string,
+    make: (draft: Draft | undefined) => Promise<Made>,
+  ): Promise<{ entry: Entry; hit: boolean }> {
     const hot = this.#hot(key);
     if (hot !== undefined) return { entry: hot, hit: true };
     const joins = this.#flights.has(key);
@@ -143,7 +132,7 @@ export class DerivedCache {
       // Somebody else may have made it while we waited, or between our look and our claim.
       const made = await this.get(key);
       return made === undefined
-        ? { entry: await this.#keep(key, await make(), mine), hit: false }
+        ? { entry: await this.#keep(key, await make(this.#draft(key, mine)), mine), hit: false }
         : { entry: made, hit: true };
     });
     return { entry, hit: hit || joins };
@@ -154,37 +143,63 @@ export class DerivedCache {
     await this.#keep(key, { facts, data });
   }
 
+  #draft(key: string, mine: Claim | undefined): Draft | undefined {
+    if (mine === undefined) return undefined;
+    return { path: mine.path, entry: this.#path(key), bytesMax: this.#options.maxBytes };
+  }
+
   async #keep(key: string, made: Made, mine?: Claim): Promise<Entry> {
+    const { facts } = made;
+    if ("file" in made) return this.#keepFile(key, facts, made.file);
     const path = this.#path(key);
-    const { log } = this.#options;
-    if ("data" in made) {
-      const entry = entryOf(made.facts, made.data);
-      this.#remember(key, entry);
-      const { size, data, facts } = entry;
-      const header = {
-        v: 2,
-        createdAt: Date.now(),
-        ...facts,
-        size,
-        crc32: size <= WHOLE_BYTES_MAX ? crc32(data) : undefined,
-      } satisfies Header;
-      try {
-        await this.#write(path, header, mine, (fd, line) => writeAll(fd, [line, data]));
-      } catch (error) {
-        log.warn({ err: error, path }, "a made picture could not be cached");
-      }
-      return entry;
+    let entry: Entry;
+    if ("kept" in made) {
+      const { kept, data } = made;
+      mine?.moved();
+      this.#written(kept.bytes);
+      entry = data === undefined ? fileEntry(facts, kept.size, path) : entryOf(facts, data, path);
+    } else {
+      const kept = await this.#keepData(path, facts, made.data, mine);
+      entry = entryOf(facts, made.data, kept ? path : undefined);
     }
-    const { size } = await stat(made.file);
-    const header: Header = { v: 2, createdAt: Date.now(), ...made.facts, size, crc32: undefined };
-    await this.#write(path, header, mine, async (fd, line) => {
-      await writeAll(fd, [line]);
-      await pipeline(
-        createReadStream(made.file),
-        createWriteStream("", { fd, autoClose: false, start: line.length }),
-      );
-    });
-    await rm(made.file, { force: true });
+    this.#remember(key, entry);
+    return entry;
+  }
+
+  /** Whether it is kept. Never fails: what can't be kept is only slower the next time. */
+  async #keepData(path: string, facts: Facts, data: Buffer, mine: Claim | undefined): Promise<boolean> {
+    const { folder, maxBytes, log } = this.#options;
+    try {
+      const end = endOf(facts, data.length, data);
+      const bytes = data.length + end.length;
+      if (bytes > maxBytes) return false;
+      const name = `${process.pid}-${randomBytes(8).toString("hex")}`;
+      await using own = mine === undefined ? await claim(join(folder, "tmp", name)) : undefined;
+      const draft = mine ?? own!;
+      await writeAll(draft.fd, [data, end], 0);
+      if (isLost(draft)) throw new Error("the claim was lost");
+      await moveTo(draft.path, path);
+      draft.moved();
+      this.#written(bytes);
+      return true;
+    } catch (error) {
+      log.warn({ err: error, path }, "a made picture could not be cached");
+      return false;
+    }
+  }
+
+  async #keepFile(key: string, facts: Facts, file: string): Promise<Entry> {
+    const path = this.#path(key);
+    const { size } = await stat(file);
+    const end = endOf(facts, size, undefined);
+    const fd = await localDisk.open(file, constants.O_WRONLY);
+    try {
+      await writeAll(fd, [end], size);
+    } finally {
+      await localDisk.close(fd);
+    }
+    await moveTo(file, path);
+    this.#written(size + end.length);
     const entry = await readEntry(path);
     if (entry === "damaged") throw new Error(`The entry ${path} can't be read back`);
     this.#remember(key, entry);
@@ -204,29 +219,6 @@ export class DerivedCache {
   #remember(key: string, entry: Entry): void {
     if (entry.data === undefined) return;
     this.#memory.set(key, { entry: entry as Hot["entry"], touchedAt: Date.now() });
-  }
-
-  /** A header and what `body` writes behind it, visible by rename; in the claim's file, or one of its own. */
-  async #write(
-    path: string,
-    header: Header,
-    mine: Claim | undefined,
-    body: (fd: number, line: Buffer) => Promise<void>,
-  ): Promise<void> {
-    const { maxBytes, folder } = this.#options;
-    const line = Buffer.from(`${JSON.stringify(header)}\n`);
-    const bytes = line.length + header.size;
-    if (bytes > maxBytes && header.crc32 !== undefined) return;
-    if (mine === undefined) {
-      const name = `${process.pid}-${randomBytes(8).toString("hex")}`;
-      await using draft = await claim(join(folder, "tmp", name));
-      return await this.#write(path, header, draft, body);
-    }
-    await body(mine.fd, line);
-    if (isLost(mine)) throw new Error("the claim was lost");
-    await moveTo(mine.path, path);
-    mine.moved();
-    this.#written(bytes);
   }
 
   #written(bytes: number): void {
@@ -250,8 +242,8 @@ export class DerivedCache {
     this.#memory.clear();
     let removed = 0;
     for (const { path } of await listEntries(this.#options.folder)) {
-      const header = await readHeader(path, 0).catch(() => undefined);
-      if (header === undefined || !match(header.header, header.header.createdAt)) continue;
+      const found = await readEnd(path, 0).catch(() => undefined);
+      if (found === undefined || !match(found.about, found.about.createdAt)) continue;
       await rm(path, { force: true });
       removed++;
     }
@@ -290,9 +282,9 @@ export class DerivedCache {
   }
 }
 
-async function writeAll(fd: number, buffers: readonly Buffer[]): Promise<void> {
+async function writeAll(fd: number, buffers: readonly Buffer[], position: number): Promise<void> {
   let rest = buffers;
-  for (let at = 0; rest.length > 0;) {
+  for (let at = position; rest.length > 0;) {
     let written = await localDisk.writev(fd, rest, at);
     at += written;
     rest = rest.flatMap((buffer) => {
@@ -314,62 +306,26 @@ async function moveTo(from: string, to: string): Promise<void> {
   }
 }
 
-function entryOf(facts: Facts, data: Buffer): Entry & { readonly data: Buffer } {
-  return { facts, size: data.length, data, read: (start, end) => once(data.subarray(start, end)) };
+function entryOf(facts: Facts, data: Buffer, path: string | undefined): Entry & { readonly data: Buffer } {
+  return { facts, size: data.length, data, path, read: (start, end) => once(data.subarray(start, end)) };
+}
+
+function fileEntry(facts: Facts, size: number, path: string): Entry {
+  const source = { disk: localDisk, buffers: BUFFERS, id: path, path, failed: () => undefined };
+  return { facts, size, data: undefined, path, read: (start, end) => readFile(source, start, end) };
 }
 
 async function* once(chunk: Buffer): AsyncGenerator<Buffer> {
   yield chunk;
 }
 
-/**
- * What a file begins with, and where its content does; with the content in `first` when that has at most `wholeBytes`.
- * Undefined for what a crash, a full disk or another hand left.
- */
-async function readHeader(
-  path: string,
-  wholeBytes: number,
-): Promise<{ header: Header; start: number; first: Buffer; size: number } | undefined> {
-  const fd = await localDisk.open(path, constants.O_RDONLY);
-  try {
-    const { size } = fstatSync(fd);
-    const whole = size <= wholeBytes + HEADER_BYTES_MAX;
-    const first = Buffer.allocUnsafe(whole ? size : HEADER_BYTES_MAX);
-    const bytesRead = await localDisk.read(fd, first, 0, first.length, 0);
-    const read = first.subarray(0, bytesRead);
-    const end = read.subarray(0, HEADER_BYTES_MAX).indexOf(NEWLINE);
-    if (end < 0) return undefined;
-    const header = JSON.parse(read.toString("utf8", 0, end)) as Header;
-    if (header.v !== 2 || size !== end + 1 + header.size) return undefined;
-    return { header, start: end + 1, first: read, size };
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  } finally {
-    await localDisk.close(fd);
-  }
-}
-
 async function readEntry(path: string): Promise<Entry | "damaged"> {
-  const found = await readHeader(path, WHOLE_BYTES_MAX);
+  const found = await readEnd(path, WHOLE_BYTES_MAX);
   if (found === undefined) return "damaged";
-  const { v: _, createdAt: _at, size, crc32: sum, ...facts } = found.header;
-  if (size <= WHOLE_BYTES_MAX && found.first.length === found.start + size) {
-    const data = found.first.subarray(found.start);
-    return sum !== undefined && sum !== crc32(data) ? "damaged" : entryOf(facts, data);
-  }
-  return {
-    facts,
-    size,
-    data: undefined,
-    read: (start, end) => readRange(path, found.start + start, found.start + end),
-  };
-}
-
-async function* readRange(path: string, start: number, end: number): AsyncGenerator<Buffer> {
-  if (end <= start) return;
-  const stream = createReadStream(path, { start, end: end - 1, highWaterMark: READ_BYTES });
-  for await (const chunk of stream) yield chunk as Buffer;
+  const { v: _, createdAt: _at, crc32: _sum, size, ...facts } = found.about;
+  const { content } = found;
+  if (content === undefined || size > WHOLE_BYTES_MAX) return fileEntry(facts, size, path);
+  return entryOf(facts, content, path);
 }
 
 /** Modification times say when an entry was last used. */

@@ -8,11 +8,12 @@ import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "../../lib/log.ts";
 import { programUrl } from "../../lib/program.ts";
+import type { Kept } from "../cache/cache.ts";
 import { DeliveryError } from "../errors.ts";
 import type { DeliveryLimits } from "../limits.ts";
 import { readFrames, writeFrame, writeJson } from "./frames.ts";
 import type { Input, Job, Picture } from "./job.ts";
-import type { Answer, Order } from "./process.ts";
+import type { Answer, Order, PictureDraft } from "./process.ts";
 
 /** Said to clients that find the queue full: a place is free after a few renders. */
 const RETRY_AFTER_SECONDS = 2;
@@ -20,13 +21,13 @@ const RETRY_AFTER_SECONDS = 2;
 const THREADPOOL_SIZE = "2";
 /**
  * glibc's allocator. One picture at a time needs one arena. Pages that one picture gave back are what the next one asks
- * for: kept, and in large pages, they save AVIF 5 % of its time. What is larger than 16 MiB goes back at once.
+ * for: kept, up to 24 MiB and in large pages, they save AVIF 5 % of its time. What is larger than 16 MiB goes back at once.
  */
 const ALLOCATOR = [
   "glibc.malloc.arena_max=1",
   "glibc.malloc.hugetlb=1",
   `glibc.malloc.mmap_threshold=${16 * 1024 ** 2}`,
-  `glibc.malloc.trim_threshold=${64 * 1024 ** 2}`,
+  `glibc.malloc.trim_threshold=${24 * 1024 ** 2}`,
 ].join(":");
 /** How often the memory of renderers at work is looked at, in milliseconds: a codec fills some 100 MB in that time. */
 const LOOK_MS = 50;
@@ -35,10 +36,17 @@ const INPUTS_SHARE = 2;
 /** Jobs that one renderer holds: the one that it renders, and one whose source arrives meanwhile. */
 const DEPTH = 2;
 
+/** A picture that was kept is here too if it is small. */
+export type Rendered = Omit<Picture, "data"> &
+  ({ readonly data: Buffer } | { readonly kept: Kept; readonly data?: Buffer });
+
 interface Task {
   readonly job: Job;
   readonly inputs: readonly Input[];
-  resolve(picture: Picture): void;
+  readonly draft: PictureDraft | undefined;
+  /** Files could not be read: all inputs are sent. */
+  readonly sends: boolean;
+  resolve(picture: Rendered): void;
   reject(error: unknown): void;
   /** Its inputs are all with the renderer. */
   fed: boolean;
@@ -54,7 +62,7 @@ interface Renderer {
   /** Inputs are written one task after the other. */
   feeding: Promise<void>;
   /** The answer whose bytes arrive. */
-  arriving: { picture: Omit<Picture, "data">; data: Buffer; filled: number } | undefined;
+  arriving: { answer: Answer & { kind: "done" }; data: Buffer; filled: number } | undefined;
   deadline: NodeJS.Timeout | undefined;
   /** Whether the deadline is that of a rendering; else that of its inputs. */
   timed: boolean;
@@ -88,12 +96,15 @@ export class Renderers {
   }
 
   /**
-   * Renders the first input, which is read only when a renderer will take it next; the others are the job's own.
+   * Renders the first input, which is read only when a renderer will take it next; the others are the job's own. The
+   * picture becomes the entry of the cache that `draft` names, if that can be done.
    * @throws DeliveryError of render.ts; SourceTooLarge for all inputs together, TooManyRenders when the queue is full,
    * LimitExceeded at the deadline or for too much memory, RendererFailed when the process died; errors of the inputs
    * pass through
    */
-  render(job: Job, inputs: readonly Input[]): Promise<Picture> {
+  render(job: Job, inputs: readonly Input[]): Promise<Picture>;
+  render(job: Job, inputs: readonly Input[], draft: PictureDraft | undefined): Promise<Rendered>;
+  render(job: Job, inputs: readonly Input[], draft?: PictureDraft): Promise<Rendered> {
     if (this.#closed) return Promise.reject(closing());
     const bytes = inputs.reduce((sum, { size }) => sum + size, 0);
     const most = this.#limits.sourceBytes * INPUTS_SHARE;
@@ -102,7 +113,7 @@ export class Renderers {
       return Promise.reject(new DeliveryError("SourceTooLarge", message));
     }
     return new Promise((resolve, reject) => {
-      const task: Task = { job, inputs, resolve, reject, fed: false, over: false };
+      const task: Task = { job, inputs, draft, sends: false, resolve, reject, fed: false, over: false };
       const renderer = this.#free();
       if (renderer !== undefined) return this.#give(renderer, task);
       if (this.#queue.length >= this.#limits.queueLength) {
@@ -119,7 +130,12 @@ export class Renderers {
     clearInterval(this.#reaper);
     clearInterval(this.#guard);
     for (const task of this.#queue.splice(0)) task.reject(closing());
-    await Promise.all([...this.#all].map(({ process }) => end(process)));
+    await Promise.all(
+      [...this.#all].map((renderer) => {
+        renderer.killed = true;
+        return end(renderer.process);
+      }),
+    );
   }
 
   /** An idle renderer, a new one while there may be more, else the one with the shortest queue of its own. */
@@ -171,19 +187,28 @@ export class Renderers {
     renderer.feeding = renderer.feeding.then(() => this.#feed(renderer, task));
   }
 
-  /** Hands the inputs over chunk by chunk: they are never whole in this process. */
+  /** Names the inputs' files, or hands them over chunk by chunk: they are never whole in this process. */
   async #feed(renderer: Renderer, task: Task): Promise<void> {
     const { socket } = renderer;
     let complete = false;
-    const order: Order = { job: task.job, sizes: task.inputs.map(({ size }) => size) };
+    const { job, draft, sends } = task;
     try {
+      const inputs = await Promise.all(
+        task.inputs.map(async (input) => {
+          const files = sends ? undefined : await input.files?.();
+          return { size: input.size, ...(files !== undefined && { files }) };
+        }),
+      );
+      const order: Order = { job, inputs, ...(draft !== undefined && { draft }) };
+      if (task.over || socket.destroyed) return;
       await writeJson(socket, "job", order).catch(ignore);
-      for (const input of task.inputs) {
+      const unfiled = task.inputs.filter((_, n) => inputs[n]!.files === undefined);
+      for (const input of unfiled) {
         let sent = 0;
         for await (const chunk of input.read()) {
           if (task.over || socket.destroyed) return;
           sent += chunk.length;
-          complete = sent >= input.size && input === task.inputs.at(-1);
+          complete = sent >= input.size && input === unfiled.at(-1);
           if (sent > input.size) break;
           await writeFrame(socket, "bytes", chunk).catch(ignore);
         }
@@ -259,13 +284,16 @@ export class Renderers {
   #answered(renderer: Renderer, answer: Answer): void {
     if (renderer.killed) return;
     renderer.resident = answer.resident;
-    if (answer.kind === "done") {
-      renderer.arriving = { picture: answer.picture, data: Buffer.allocUnsafe(answer.size), filled: 0 };
+    if (answer.kind === "done" && answer.follows) {
+      renderer.arriving = { answer, data: Buffer.allocUnsafe(answer.size), filled: 0 };
       if (answer.size === 0) this.#received(renderer, Buffer.alloc(0));
       return;
     }
     const task = this.#settle(renderer);
-    task?.reject(new DeliveryError(answer.code, answer.message));
+    if (answer.kind === "failed") task?.reject(new DeliveryError(answer.code, answer.message));
+    else if (answer.kind === "unread") {
+      if (task !== undefined) this.#queue.unshift({ ...task, sends: true, fed: false, over: false });
+    } else task?.resolve({ ...answer.picture, kept: { size: answer.size, bytes: answer.kept ?? 0 } });
     this.#next(renderer);
   }
 
@@ -275,7 +303,10 @@ export class Renderers {
     arriving.filled += piece.copy(arriving.data, arriving.filled);
     if (arriving.filled < arriving.data.length) return;
     renderer.arriving = undefined;
-    this.#settle(renderer)?.resolve({ ...arriving.picture, data: arriving.data });
+    const { data, answer } = arriving;
+    const { picture, size, kept } = answer;
+    const made = { ...picture, data };
+    this.#settle(renderer)?.resolve(kept === undefined ? made : { ...made, kept: { size, bytes: kept } });
     this.#next(renderer);
   }
 

@@ -1,4 +1,5 @@
 /** What goes into a renderer and what comes out. */
+import type { FileRange } from "../../blob/blob.ts";
 import type { DeliveryLimits } from "../limits.ts";
 import type { Format, Plan } from "../plan/plan.ts";
 
@@ -61,4 +62,6 @@ export interface Input {
   /** Bytes. */
   readonly size: number;
   read(): AsyncIterable<Buffer>;
+  /** The files that hold it, in order: a renderer reads them itself. They may be gone by then. */
+  files?(): Promise<readonly FileRange[] | undefined>;
 }

@@ -1,26 +1,40 @@
 /** A renderer: one picture at a time, over a socket to the worker that forked it. Pictures can kill it. */
-import { readdirSync } from "node:fs";
+import { closeSync, constants, openSync, readdirSync, readSync } from "node:fs";
 import { Socket } from "node:net";
 import { setPriority } from "node:os";
+import type { FileRange } from "../../blob/blob.ts";
+import { keepSync, WHOLE_BYTES_MAX, type Draft, type Facts } from "../cache/entries.ts";
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
 import { readFrames, writeFrame, writeJson } from "./frames.ts";
 import type { Job, Picture } from "./job.ts";
 import { prepareCodecs, render } from "./render.ts";
 
-/** What a worker sends ahead of the inputs' bytes. */
+/** Where the picture is kept, and what of its description the worker knows. */
+export interface PictureDraft extends Draft {
+  readonly about: Pick<Facts, "origin" | "path" | "variant">;
+}
+
+/** What a worker sends ahead of the bytes of those inputs that are in no files. */
 export interface Order {
   readonly job: Job;
-  /** Bytes of each input. */
-  readonly sizes: readonly number[];
+  readonly inputs: readonly { readonly size: number; readonly files?: readonly FileRange[] }[];
+  readonly draft?: PictureDraft;
 }
-/** What a renderer answers, with the picture's bytes behind it. `resident` is its memory in bytes. */
+/** What a renderer answers. `resident` is its memory in bytes. */
 export type Answer =
   | {
       readonly kind: "done";
       readonly picture: Omit<Picture, "data">;
+      /** Bytes of the picture. */
       readonly size: number;
+      /** They come behind the answer. */
+      readonly follows: boolean;
+      /** Bytes of the file in which it is kept. */
+      readonly kept?: number;
       readonly resident: number;
     }
+  /** A file was gone or too short: the bytes are to be sent. */
+  | { readonly kind: "unread"; readonly resident: number }
   | {
       readonly kind: "failed";
       readonly code: DeliveryErrorCode;
@@ -44,8 +58,9 @@ function stepBack(): void {
 
 /** A job whose inputs are arriving, or have arrived. */
 interface Receiving {
-  readonly job: Job;
-  readonly inputs: readonly Buffer[];
+  readonly order: Order;
+  /** Of inputs that are in files they are read when it is their job's turn. */
+  readonly inputs: readonly (Buffer | undefined)[];
   /** Which input is being filled, and how far. */
   input: number;
   filled: number;
@@ -56,10 +71,10 @@ function serve(socket: Socket): void {
   let receiving: Receiving | undefined;
   let work: Promise<void> = Promise.resolve();
   const start = (): void => {
-    const { job, inputs } = receiving!;
+    const { order, inputs } = receiving!;
     receiving = undefined;
     // What is not a DeliveryError is a defect: the process ends, and one answer with it.
-    work = work.then(() => answer(socket, job, inputs));
+    work = work.then(() => answer(socket, order, inputs));
   };
   readFrames(socket, {
     json(kind, value) {
@@ -67,8 +82,11 @@ function serve(socket: Socket): void {
         receiving = undefined;
         return;
       }
-      const { job, sizes } = value as Order;
-      receiving = { job, inputs: sizes.map((size) => Buffer.allocUnsafe(size)), input: 0, filled: 0 };
+      const order = value as Order;
+      const inputs = order.inputs.map(({ size, files }) =>
+        files === undefined ? Buffer.allocUnsafe(size) : undefined,
+      );
+      receiving = { order, inputs, input: 0, filled: 0 };
       advance(receiving);
       if (isComplete(receiving)) start();
     },
@@ -83,9 +101,9 @@ function serve(socket: Socket): void {
 
 const isComplete = ({ input, inputs }: Receiving): boolean => input === inputs.length;
 
-/** Steps over inputs that are full. */
+/** Steps over inputs that are full, or in files. */
 function advance(receiving: Receiving): void {
-  while (!isComplete(receiving) && receiving.filled === receiving.inputs[receiving.input]!.length) {
+  while (!isComplete(receiving) && receiving.filled === (receiving.inputs[receiving.input]?.length ?? 0)) {
     receiving.input++;
     receiving.filled = 0;
   }
@@ -101,18 +119,61 @@ function fill(receiving: Receiving, piece: Buffer): void {
   }
 }
 
-async function answer(socket: Socket, job: Job, inputs: readonly Buffer[]): Promise<void> {
+async function answer(socket: Socket, order: Order, sent: Receiving["inputs"]): Promise<void> {
+  const tell = (said: Unweighed<Answer>): Promise<void> =>
+    writeJson(socket, "answer", { ...said, resident: process.memoryUsage.rss() });
   try {
-    const { data, ...picture } = await render(inputs, job);
-    const done: Answer = { kind: "done", picture, size: data.length, resident: process.memoryUsage.rss() };
-    await Promise.all([writeJson(socket, "answer", done), writeFrame(socket, "bytes", data)]);
+    const inputs = order.inputs.map(({ size, files }, n) => sent[n] ?? readFiles(files ?? [], size, n));
+    if (!inputs.every((input) => input !== undefined)) return await tell({ kind: "unread" });
+    const { data, ...picture } = await render(inputs, order.job);
+    const { draft } = order;
+    const { length: size } = data;
+    const kept = draft === undefined ? undefined : keepSync(draft, { ...picture, ...draft.about }, data);
+    const follows = kept === undefined || size <= WHOLE_BYTES_MAX;
+    const told = tell({ kind: "done", picture, size, follows, ...(kept !== undefined && { kept }) });
+    if (follows) await writeFrame(socket, "bytes", data);
+    await told;
   } catch (error) {
     if (!(error instanceof DeliveryError)) throw error;
     const { code, message } = error;
-    const failed: Answer = { kind: "failed", code, message, resident: process.memoryUsage.rss() };
-    await writeJson(socket, "answer", failed);
+    await tell({ kind: "failed", code, message });
   }
 }
+
+type Unweighed<Told> = Told extends Answer ? Omit<Told, "resident"> : never;
+
+/** Undefined: they are gone, or have other sizes. Nothing else waits for this thread. */
+function readFiles(files: readonly FileRange[], size: number, n: number): Buffer | undefined {
+  if (files.reduce((sum, { start, end }) => sum + end - start, 0) !== size) return undefined;
+  const bytes = n === 0 ? room(size) : Buffer.allocUnsafe(size);
+  let filled = 0;
+  try {
+    for (const { path, start, end } of files) {
+      const fd = openSync(path, constants.O_RDONLY);
+      try {
+        for (let at = start; at < end;) {
+          const read = readSync(fd, bytes, filled, end - at, at);
+          if (read === 0) return undefined;
+          at += read;
+          filled += read;
+        }
+      } finally {
+        closeSync(fd);
+      }
+    }
+    return bytes;
+  } catch {
+    return undefined;
+  }
+}
+
+/** For the one source of the one job at a time: new memory for each would keep the garbage collector busy. */
+function room(size: number): Buffer {
+  if (size > kept.length && size <= KEPT_BYTES_MAX) kept = Buffer.allocUnsafeSlow(size);
+  return size <= kept.length ? kept.subarray(0, size) : Buffer.allocUnsafe(size);
+}
+let kept = Buffer.alloc(0);
+const KEPT_BYTES_MAX = 8 * 1024 ** 2;
 
 // The worker decides when a renderer ends; a terminal's Ctrl-C reaches all processes of the group.
 process.on("SIGINT", () => undefined);

@@ -1,5 +1,6 @@
 /** What every blob store must do. */
 import { createHash, randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { BlobDamaged, BlobMissing, type BlobStore } from "../../../src/blob/blob.ts";
@@ -181,10 +182,17 @@ export function describeBlobStore(open: () => Promise<BlobStore>): void {
       },
     );
 
+    test("a blob's file, where it has one, holds it and nothing else", async () => {
+      const bytes = randomBytes(300 * KIB);
+      const path = store.pathOf(await put(store, bytes));
+      const found = path === undefined ? bytes : await readFile(path);
+      expect(found.equals(bytes)).toBe(true);
+    });
+
     test.each(GARBAGE_IDS)("%j names no blob", async (id) => {
       await put(store, Buffer.from("x"));
       await expect(collect(store.read(id, 0, 1))).rejects.toThrow(BlobMissing);
-      expect(await store.size(id)).toBeUndefined();
+      expect([await store.size(id), store.pathOf(id)]).toEqual([undefined, undefined]);
       await store.remove(id);
       expect(await ids(store.list(id))).toEqual([]);
       expect(await ids(store.list(store.incarnation))).toHaveLength(1);

@@ -393,6 +393,10 @@ describe("a failing disk", () => {
     expect(disk.log).toContain(`fsync ${folder}`);
   });
 
+  test("blobs have files", async () => {
+    expect(store.pathOf(await put(store, randomBytes(10)))).toMatch(root);
+  });
+
   test("a sector that can't be read is damage, and breaks the store for writes", async () => {
     const id = await put(store, randomBytes(MIB));
     disk.fail = { call: "read", code: "EIO" };

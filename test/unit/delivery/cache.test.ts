@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { claim } from "../../../src/delivery/claims.ts";
-import { DerivedCache, type Entry, type Facts } from "../../../src/delivery/cache/cache.ts";
+import { DerivedCache, type Entry, type Kept } from "../../../src/delivery/cache/cache.ts";
+import { keepSync, type Draft, type Facts } from "../../../src/delivery/cache/entries.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -97,7 +98,23 @@ test.each([
     "changed in one byte",
     async () => {
       const file = await readFile(pathOf(1));
-      file[file.length - 1]! ^= 1;
+      file[500]! ^= 1;
+      await writeFile(pathOf(1), file);
+    },
+  ],
+  [
+    "described by nonsense",
+    async () => {
+      const file = await readFile(pathOf(1));
+      file[1000]! ^= 1;
+      await writeFile(pathOf(1), file);
+    },
+  ],
+  [
+    "described by more than there is",
+    async () => {
+      const file = await readFile(pathOf(1));
+      file.writeUInt32BE(2 ** 32 - 1, file.length - 4);
       await writeFile(pathOf(1), file);
     },
   ],
@@ -205,6 +222,56 @@ test("the claim of a process that died is taken over", async () => {
   await utimes(path, 1, 1);
   const { hit } = await open().produce(keyOf(4), () => Promise.resolve({ facts: FACTS, data: picture(4) }));
   expect(hit).toBe(false);
+});
+
+/** As another process does that makes something. */
+function keep(draft: Draft | undefined, data: Buffer): { facts: Facts; kept: Kept; data?: Buffer } {
+  const kept = { size: data.length, bytes: keepSync(draft!, FACTS, data)! };
+  return { facts: FACTS, kept, ...(data.length <= 256 * 1024 && { data }) };
+}
+
+test("what a maker kept itself is the entry, in memory or, when it is long, on disk alone", async () => {
+  const cache = open(100_000_000);
+  for (const [n, size] of [1000, 5_000_000].entries()) {
+    const data = picture(n, size);
+    const { entry } = await cache.produce(keyOf(n), async (draft) => keep(draft, data));
+    expect([entry.path, entry.data?.length]).toEqual([pathOf(n), n === 0 ? size : undefined]);
+    for (const found of [entry, await open().get(keyOf(n))]) {
+      expect((await content(found))!.equals(data)).toBe(true);
+    }
+    expect((await readFile(entry.path!)).subarray(0, size).equals(data)).toBe(true);
+  }
+  expect(await readdir(join(folder, "tmp"))).toEqual([]);
+});
+
+test("what makers keep counts", async () => {
+  const cache = open(20_000);
+  for (let n = 1; n <= 40; n++) {
+    await cache.produce(keyOf(n), async (draft) => keep(draft, picture(n)));
+    await cache.settled();
+  }
+  expect(await bytes()).toBeLessThanOrEqual(20_000 * (1 + 1 / 16) + 1200);
+});
+
+test("a maker that dies after it kept something takes nothing from whoever works on it now", async () => {
+  const [cache, other] = [open(), open()];
+  let path = "";
+  const dies = cache.produce(keyOf(1), async (draft) => {
+    keep(draft, picture(1));
+    ({ path } = draft!);
+    await writeFile(path, "another's");
+    throw new Error("dead");
+  });
+  await expect(dies).rejects.toThrow("dead");
+  expect(await readFile(path, "utf8")).toBe("another's");
+  expect((await other.produce(keyOf(1), failing)).hit).toBe(true);
+});
+
+test("an entry with the longest path and a long plan is found again, and removed by them", async () => {
+  const facts = { ...FACTS, path: "\u0001".repeat(1024), variant: "w-1:".repeat(10_000) };
+  await open().put(keyOf(1), facts, picture(1));
+  expect((await open().get(keyOf(1)))!.facts).toEqual(facts);
+  expect(await open().remove(({ path }) => path === facts.path)).toBe(1);
 });
 
 test("a finished file becomes an entry that is read in pieces", async () => {

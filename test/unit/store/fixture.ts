@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
+import { openFiles } from "../../../src/blob/files.ts";
 import { openMemory as openMemoryBlobs } from "../../../src/blob/memory.ts";
 import { openMemory as openMemoryMeta } from "../../../src/meta/memory.ts";
 import { openStore, type ObjectStore } from "../../../src/store/store.ts";
@@ -24,14 +25,14 @@ export interface Fixture extends AsyncDisposable {
   ): ReturnType<ObjectStore["putObject"]>;
 }
 
-/** A store over the engines that live in memory, with a clock that stands still unless it is moved. */
-export async function openFixture(): Promise<Fixture> {
+/** A store over the engines that live in memory, but for its blobs if told so, with a clock that only tests move. */
+export async function openFixture({ onDisk = false } = {}): Promise<Fixture> {
   const folder = await mkdtemp(join(tmpdir(), "windlass-store-"));
   const clock = { now: Date.UTC(2026, 0, 1) };
   await writeFile(join(folder, "key"), "5".repeat(64));
   const store = await openStore({
     meta: openMemoryMeta(),
-    blobs: openMemoryBlobs(),
+    blobs: onDisk ? await openFiles({ root: join(folder, "blobs") }) : openMemoryBlobs(),
     log: pino({ level: "silent" }),
     keyFile: join(folder, "key"),
     inlineBytes: 1024,
