@@ -60,6 +60,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   const ownFamilies = (): Family[] => [
     ...measures.families(),
     inFlight(open),
+    ...deliveryFamilies(delivery),
     ...processFamilies(options.processName),
   ];
   const admin = createAdmin({
@@ -230,6 +231,39 @@ function finish(service: keyof Urls, record: FinishedRequest, measures: Measures
   // Without the query: a presigned one opens the object for whoever reads the log.
   const { rawQuery: _, log: fields, ...line } = record;
   log.debug({ service, ...line, ...fields }, "request");
+}
+
+function deliveryFamilies(delivery: Delivery): Family[] {
+  const { renders, cache } = delivery.counts();
+  const made = family(
+    "windlass_renders_total",
+    "counter",
+    "Pictures that renderers were asked for, by what became of them.",
+  );
+  made.values.push({ value: renders.done, labels: { result: "done" } });
+  made.values.push({ value: renders.failed, labels: { result: "failed" } });
+  const results = family(
+    "windlass_delivery_cache_total",
+    "counter",
+    "Pictures, films and fetched files that were in the cache, and that were not.",
+  );
+  results.values.push({ value: cache.hits, labels: { result: "hit" } });
+  results.values.push({ value: cache.misses, labels: { result: "miss" } });
+  const single: readonly [string, Family["type"], string, number][] = [
+    [
+      "windlass_render_seconds_total",
+      "counter",
+      "From question to answer, waiting included.",
+      renders.seconds,
+    ],
+    ["windlass_renders_waiting", "gauge", "Pictures that wait for a renderer.", renders.waiting],
+    ["windlass_renderers", "gauge", "Renderer processes.", renders.processes],
+  ];
+  const singles = single.map(([name, type, help, value]) => ({
+    ...family(name, type, help),
+    values: [{ value, labels: {} }],
+  }));
+  return [made, ...singles, results];
 }
 
 function inFlight(listeners: readonly Listener[]): Family {

@@ -9,7 +9,7 @@ import { Epochs } from "./cache/purge.ts";
 import { DeliveryError, type DeliveryErrorCode } from "./errors.ts";
 import { filmAnswer, thumbnailAnswer, type FilmContext } from "./film.ts";
 import { ForeignFiles } from "./foreign.ts";
-import { Renderers } from "./image/image.ts";
+import { Renderers, type RenderCounts } from "./image/image.ts";
 import type { Service } from "./image/job.ts";
 import { DEFAULT_LIMITS, type DeliveryLimits } from "./limits.ts";
 import { acceptedFormats, typeOf } from "./mediatypes.ts";
@@ -47,11 +47,18 @@ export interface Services {
   readonly prompts?: PromptService | undefined;
 }
 
+/** Of this process. */
+export interface DeliveryCounts {
+  readonly renders: RenderCounts;
+  readonly cache: { readonly hits: number; readonly misses: number };
+}
+
 export interface Delivery {
   readonly handle: HttpHandler;
   readonly onFailure: (failure: HttpFailure, context: FailureContext) => HttpResponse;
   /** Process ids of the renderers that run now. */
   rendererPids(): number[];
+  counts(): DeliveryCounts;
   /** Ends renderers and encoders. Listeners are closed before. */
   close(): Promise<void>;
 }
@@ -95,6 +102,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     },
     onFailure: (reason, { id }) => loopFailure(reason, id),
     rendererPids: () => renderers.pids,
+    counts: () => ({ renders: renderers.counts, cache: cache.counts }),
     async close() {
       clients.close();
       await Promise.all([renderers.close(), video.close()]);

@@ -11,7 +11,7 @@ import type { ClientHints, Input, Job } from "./image/job.ts";
 import type { DeliveryLimits } from "./limits.ts";
 import { acceptedFormats, typeOf } from "./mediatypes.ts";
 import type { Plan, Step } from "./plan/plan.ts";
-import { pathsOf, planText } from "./plan/text.ts";
+import { pathsOf, planText, USUAL } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
 import { openSource, type Source, type SourceContext } from "./source.ts";
 
@@ -210,6 +210,11 @@ function variationOf(
   if (says.dpr === "auto" || says.width === "auto" || says.height === "auto") {
     vary.push("Sec-CH-DPR");
     hints = { ...hints, ...numberHint("dpr", headers["sec-ch-dpr"] ?? headers["dpr"]) };
+    // Whose URL leaves the size to the browser and names no quality leaves that too.
+    if (plan.defaults.quality === USUAL.quality) {
+      vary.push("Save-Data");
+      if (/^\s*on\b/i.test(headers["save-data"] ?? "")) hints = { ...hints, saveData: true };
+    }
   }
   return { hints, headers: vary.length === 0 ? [] : ["Vary", vary.join(", ")] };
 }

@@ -1,7 +1,9 @@
 /** The console listener: health and metrics. */
+import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startServer, type TestServer } from "../server.ts";
 import { signedText } from "../signed.ts";
+import { basic } from "./console.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -65,4 +67,40 @@ test("requests are counted by operation and class of status, with their bytes an
   // Every family is announced once, as Prometheus demands.
   const types = [...text.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1]);
   expect(new Set(types).size).toBe(types.length);
+});
+
+test("pictures are counted: made, failed, found in the cache", async () => {
+  const { accessKeyId, secretAccessKey } = server.rootKey;
+  const made = await fetch(`${server.consoleUrl}/api/v1/origins`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      authorization: basic(accessKeyId, secretAccessKey),
+    },
+    body: JSON.stringify({ name: "photos", type: "bucket", bucket: "measured" }),
+  });
+  expect(made.status).toBe(201);
+  const image = sharp({ create: { width: 60, height: 40, channels: 3, background: "red" } });
+  const body = await image.png().toBuffer();
+  await signedText(server, { method: "PUT", target: "/measured/good.png", body });
+  await signedText(server, { method: "PUT", target: "/measured/bad.png", body: body.subarray(0, 60) });
+  const statuses = [];
+  for (const path of ["w-30/good.png", "w-30/good.png", "w-31/good.png", "w-30/bad.png"]) {
+    const answer = await fetch(`${server.deliveryUrl}/root/tr:${path}`);
+    statuses.push(answer.status);
+    await answer.arrayBuffer();
+  }
+  expect(statuses).toEqual([200, 200, 200, 422]);
+  const { text } = await get("/metrics");
+  for (const line of [
+    'windlass_renders_total{result="done"} 2',
+    'windlass_renders_total{result="failed"} 1',
+    'windlass_delivery_cache_total{result="hit"} 1',
+    'windlass_delivery_cache_total{result="miss"} 2',
+    "windlass_renders_waiting 0",
+  ]) {
+    expect(text.split("\n")).toContain(line);
+  }
+  expect(text).toMatch(/^windlass_render_seconds_total 0\.\d+$/m);
+  expect(text).toMatch(/^windlass_renderers [12]$/m);
 });

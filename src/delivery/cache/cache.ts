@@ -4,9 +4,10 @@
  * rename, and whoever removes one that another is reading leaves the reader its open file.
  */
 import { randomBytes } from "node:crypto";
-import { constants, existsSync } from "node:fs";
+import { constants, existsSync, statSync } from "node:fs";
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { ReadBuffers } from "../../blob/buffers.ts";
 import { errorCode, localDisk } from "../../blob/disk.ts";
 import { readFile } from "../../blob/filereader.ts";
@@ -20,7 +21,7 @@ export type { Draft, Facts } from "./entries.ts";
 
 export interface CacheOptions {
   readonly folder: string;
-  /** Budget on disk; a process that shares the folder with others may overshoot by `SCAN_SHARE` of it. */
+  /** Budget on disk. A process that shares the folder with others may overshoot it by `SCAN_SHARE`. */
   readonly maxBytes: number;
   /** Budget in this process's memory, for what is asked for all the time. */
   readonly memoryBytes: number;
@@ -52,8 +53,15 @@ export interface Kept {
   readonly bytes: number;
 }
 
-/** After writing this share of the budget a process counts the folder again, because others write to it too. */
+/**
+ * After writing this share of the budget a process counts the folder again, because others write to it too; or later, while
+ * half of what is free is still free at the pace at which the folder grew.
+ */
 const SCAN_SHARE = 1 / 16;
+/** How many others may write as much as this process, as long as nothing is known of them. */
+const UNKNOWN_PACE = 16;
+/** How long a count may hold this thread, in milliseconds. */
+const SCAN_MS = 1;
 /** A sweep goes down to this share of the budget, so that the next one is some time away. */
 const SWEEP_SHARE = 0.9;
 /** How often an entry that is served from memory is marked as used on disk, in milliseconds. */
@@ -77,7 +85,11 @@ export class DerivedCache {
   /** Bytes in the folder as last counted and since written; undefined before the first count. */
   #total: number | undefined;
   #writtenSinceScan = 0;
+  /** Bytes that this process may write before it counts again. */
+  #allowance = 0;
   #sweeping: Promise<void> | undefined;
+  #hits = 0;
+  #misses = 0;
 
   constructor(options: CacheOptions) {
     this.#options = options;
@@ -86,6 +98,11 @@ export class DerivedCache {
       maxBytes: options.memoryBytes,
       sizeOf: ({ entry }) => entry.data.length,
     });
+  }
+
+  /** How often `produce` found what it was asked for, and how often it was made. */
+  get counts(): { readonly hits: number; readonly misses: number } {
+    return { hits: this.#hits, misses: this.#misses };
   }
 
   /** Keys are hexadecimal. A damaged entry is removed and counts as absent. */
@@ -117,6 +134,16 @@ export class DerivedCache {
    * process; the others try for themselves.
    */
   async produce(
+    key: string,
+    make: (draft: Draft | undefined) => Promise<Made>,
+  ): Promise<{ entry: Entry; hit: boolean }> {
+    const produced = await this.#produce(key, make);
+    if (produced.hit) this.#hits++;
+    else this.#misses++;
+    return produced;
+  }
+
+  async #produce(
     key: string,
     make: (draft: Draft | undefined) => Promise<Made>,
   ): Promise<{ entry: Entry; hit: boolean }> {
@@ -226,7 +253,7 @@ export class DerivedCache {
     this.#writtenSinceScan += bytes;
     if (this.#total !== undefined) this.#total += bytes;
     const due =
-      this.#total === undefined || this.#total > maxBytes || this.#writtenSinceScan > maxBytes * SCAN_SHARE;
+      this.#total === undefined || this.#total > maxBytes || this.#writtenSinceScan > this.#allowance;
     if (due) this.#sweeping ??= this.#sweep().finally(() => (this.#sweeping = undefined));
   }
 
@@ -263,9 +290,12 @@ export class DerivedCache {
   async #sweep(): Promise<void> {
     const { folder, maxBytes, log } = this.#options;
     try {
+      const [written, known] = [this.#writtenSinceScan, this.#total];
       this.#writtenSinceScan = 0;
       const entries = await listEntries(folder);
       let total = entries.reduce((sum, { size }) => sum + size, 0);
+      const before = known === undefined ? undefined : known - written;
+      const pace = before === undefined ? UNKNOWN_PACE : Math.max(1, (total - before) / Math.max(1, written));
       if (total > maxBytes) {
         entries.sort((a, b) => a.usedAt - b.usedAt);
         for (const { path, size } of entries) {
@@ -275,6 +305,7 @@ export class DerivedCache {
         }
       }
       this.#total = total + this.#writtenSinceScan;
+      this.#allowance = Math.max(maxBytes * SCAN_SHARE, (maxBytes - total) / 2 / pace);
       await removeDrafts(join(folder, "tmp"));
     } catch (error) {
       log.warn({ err: error, folder }, "the derived cache could not be swept");
@@ -340,15 +371,19 @@ interface Listed {
   readonly usedAt: number;
 }
 
-/** One file after the other: a sweep leaves the disk's queue and libuv's threads to the requests. */
+/** In this thread, as files are looked for: the system knows most of them. In short pieces, so that requests go on. */
 async function listEntries(folder: string): Promise<Listed[]> {
   const entries: Listed[] = [];
+  let since = performance.now();
   for (const group of await readdir(folder).catch(() => [])) {
     if (!/^[0-9a-f]{2}$/.test(group)) continue;
     for (const name of await readdir(join(folder, group))) {
       const path = join(folder, group, name);
-      const found = await stat(path).catch(() => undefined);
+      const found = statSync(path, { throwIfNoEntry: false });
       if (found !== undefined) entries.push({ path, size: found.size, usedAt: found.mtimeMs });
+      if (performance.now() - since < SCAN_MS) continue;
+      await setImmediate();
+      since = performance.now();
     }
   }
   return entries;

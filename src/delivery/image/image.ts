@@ -29,6 +29,8 @@ const ALLOCATOR = [
   `glibc.malloc.mmap_threshold=${16 * 1024 ** 2}`,
   `glibc.malloc.trim_threshold=${24 * 1024 ** 2}`,
 ].join(":");
+/** A renderer's objects are few and live briefly: room for 16 MiB of them, as Node has it, is memory that others need. */
+const NODE_OPTIONS = ["--max-semi-space-size=1"];
 /** How often the memory of renderers at work is looked at, in milliseconds: a codec fills some 100 MB in that time. */
 const LOOK_MS = 50;
 /** The source and the layers of one render together, as a share of what one file may have. Stops sixteen large layers. */
@@ -39,6 +41,17 @@ const DEPTH = 2;
 /** A picture that was kept is here too if it is small. */
 export type Rendered = Omit<Picture, "data"> &
   ({ readonly data: Buffer } | { readonly kept: Kept; readonly data?: Buffer });
+
+/** Since the pool was opened, and now. */
+export interface RenderCounts {
+  readonly done: number;
+  readonly failed: number;
+  /** Of all that ended, from the question to the answer. */
+  readonly seconds: number;
+  /** Pictures that no renderer has taken yet. */
+  readonly waiting: number;
+  readonly processes: number;
+}
 
 interface Task {
   readonly job: Job;
@@ -84,10 +97,18 @@ export class Renderers {
   /** Runs while something is rendered. */
   #guard: NodeJS.Timeout | undefined;
   #closed = false;
+  #done = 0;
+  #failed = 0;
+  #seconds = 0;
 
   constructor(limits: DeliveryLimits, log: Logger) {
     this.#limits = limits;
     this.#log = log;
+  }
+
+  get counts(): RenderCounts {
+    const now = { waiting: this.#queue.length, processes: this.#all.size };
+    return { done: this.#done, failed: this.#failed, seconds: this.#seconds, ...now };
   }
 
   /** Process ids of the renderers that run. */
@@ -112,8 +133,27 @@ export class Renderers {
       const message = `The picture and its layers have ${bytes} bytes; together they may have ${most}.`;
       return Promise.reject(new DeliveryError("SourceTooLarge", message));
     }
+    const began = performance.now();
+    const ended = (): void => void (this.#seconds += (performance.now() - began) / 1000);
     return new Promise((resolve, reject) => {
-      const task: Task = { job, inputs, draft, sends: false, resolve, reject, fed: false, over: false };
+      const task: Task = {
+        job,
+        inputs,
+        draft,
+        sends: false,
+        resolve: (picture) => {
+          this.#done++;
+          ended();
+          resolve(picture);
+        },
+        reject: (error) => {
+          this.#failed++;
+          ended();
+          reject(error);
+        },
+        fed: false,
+        over: false,
+      };
       const renderer = this.#free();
       if (renderer !== undefined) return this.#give(renderer, task);
       if (this.#queue.length >= this.#limits.queueLength) {
@@ -148,7 +188,7 @@ export class Renderers {
 
   #start(): Renderer {
     const program = fileURLToPath(programUrl(import.meta.url, "./process.ts"));
-    const child = spawn(process.execPath, [program], {
+    const child = spawn(process.execPath, [...NODE_OPTIONS, program], {
       stdio: ["ignore", "ignore", "inherit", "pipe"],
       // Nothing of our environment: it holds secrets, and a codec may be taken over.
       env: { UV_THREADPOOL_SIZE: THREADPOOL_SIZE, GLIBC_TUNABLES: ALLOCATOR, VIPS_WARNING: "1" },

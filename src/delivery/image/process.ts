@@ -169,11 +169,11 @@ function readFiles(files: readonly FileRange[], size: number, n: number): Buffer
 
 /** For the one source of the one job at a time: new memory for each would keep the garbage collector busy. */
 function room(size: number): Buffer {
-  if (size > kept.length && size <= KEPT_BYTES_MAX) kept = Buffer.allocUnsafeSlow(size);
-  return size <= kept.length ? kept.subarray(0, size) : Buffer.allocUnsafe(size);
+  if (size > spare.length && size <= SPARE_BYTES_MAX) spare = Buffer.allocUnsafeSlow(size);
+  return size <= spare.length ? spare.subarray(0, size) : Buffer.allocUnsafe(size);
 }
-let kept = Buffer.alloc(0);
-const KEPT_BYTES_MAX = 8 * 1024 ** 2;
+let spare = Buffer.alloc(0);
+const SPARE_BYTES_MAX = 8 * 1024 ** 2;
 
 // The worker decides when a renderer ends; a terminal's Ctrl-C reaches all processes of the group.
 process.on("SIGINT", () => undefined);

@@ -81,7 +81,9 @@ export class Prompts {
       rules: RULES_VERSION,
       createdAt: Date.now(),
     };
-    if (await this.#store.settings.change([{ kind: KIND, name, value, ifAbsent: true }])) return options;
+    const change = this.#store.settings.change([{ kind: KIND, name, value, ifAbsent: true }]);
+    // A store that takes no writes now: rules say the same the next time, a model may not.
+    if (await (byRules ? change.catch(() => true) : change)) return options;
     // Another process was faster: its word holds.
     await this.#store.refresh();
     return (await this.#store.settings.get<PromptDocument>(KIND, name))?.options ?? options;

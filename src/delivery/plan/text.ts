@@ -17,7 +17,7 @@ import type {
 import { TRANSFORMATIONS, type Transformation } from "./transforms.ts";
 
 /** ImageKit's for pictures, which are not named. */
-const USUAL: Plan["defaults"] = { quality: 80, format: "auto" };
+export const USUAL: Plan["defaults"] = { quality: 80, format: "auto" };
 
 /**
  * One text per plan, in ImageKit's grammar where it has words and with the query's names where it has none. Equal plans

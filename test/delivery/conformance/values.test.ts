@@ -298,6 +298,9 @@ describe("of alias URLs", () => {
 const judged = async (body: Buffer, expected: Expected): Promise<string> =>
   verdict(body, await wanted(stage.scene, "", expected), expected);
 
+const bytesOf = async (chain: string, headers: Record<string, string>): Promise<number> =>
+  (await served(stage, `/root/tr:${chain},f-jpg/photo.jpg`, headers)).body.length;
+
 describe("what the browser says of itself", () => {
   test("w-auto is its width, rounded up to the next hundred, and dpr-auto its pixels", async () => {
     const wide = await served(stage, "/root/tr:w-auto/photo.jpg", {
@@ -307,7 +310,7 @@ describe("what the browser says of itself", () => {
     expect(await judged(wide.body, { is: WHOLE, picture: scaled(300, 200) })).toMatch(/^jpeg \d+x\d+$/);
     expect([wide.headers.get("content-dpr"), wide.headers.get("vary")]).toEqual([
       "2.83",
-      "Accept, Sec-CH-Width, Sec-CH-DPR",
+      "Accept, Sec-CH-Width, Sec-CH-DPR, Save-Data",
     ]);
     const dense = await served(stage, "/root/tr:w-150,dpr-auto/photo.jpg", { "sec-ch-dpr": "2" });
     expect(await judged(dense.body, { is: WHOLE, picture: scaled(300, 200) })).toMatch(/^jpeg \d+x\d+$/);
@@ -315,6 +318,19 @@ describe("what the browser says of itself", () => {
     expect(await judged(plain.body, { is: "jpeg 150x100", picture: scaled(150, 100) })).toMatch(
       /^jpeg \d+x\d+$/,
     );
+  });
+
+  test("who saves data gets a lower quality where the URL leaves the size to the browser and names none", async () => {
+    const saving = { "save-data": "on" };
+    const fewer = await bytesOf("w-150,dpr-auto", saving);
+    expect(fewer).toBeLessThan(0.9 * (await bytesOf("w-150,dpr-auto", {})));
+    expect(fewer).toBe(await bytesOf("w-150,q-60", {}));
+    for (const chain of ["w-150", "w-150,dpr-auto,q-90"]) {
+      expect([chain, await bytesOf(chain, saving)]).toEqual([
+        chain,
+        await bytesOf(chain, { "save-data": "off" }),
+      ]);
+    }
   });
 
   test("without a detector a face is looked for by what catches the eye, and the answer says so", async () => {

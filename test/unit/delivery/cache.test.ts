@@ -85,6 +85,24 @@ test("what others wrote counts too", async () => {
   expect(await bytes()).toBeLessThanOrEqual(20_000 * (1 + 2 / 16) + 2 * 1200);
 });
 
+test("while there is much room the folder is counted seldom, and later in time", async () => {
+  const cache = open(1_000_000);
+  const dead = join(folder, "tmp", "dead");
+  let counts = 0;
+  for (let n = 1; n <= 255; n++) {
+    await cache.draftFolder();
+    // A count removes it.
+    await writeFile(dead, "x");
+    await utimes(dead, 1, 1);
+    await put(cache, n, picture(n, 4500));
+    await cache.settled();
+    if (!(await readdir(join(folder, "tmp"))).includes("dead")) counts++;
+    if (n === 150) expect(counts).toBeLessThan(5);
+  }
+  expect(counts).toBeGreaterThan(5);
+  expect(await bytes()).toBeLessThanOrEqual(1_000_000 + 5000);
+});
+
 test("what is larger than the budget is not kept on disk", async () => {
   const cache = open(5000);
   await put(cache, 1, picture(1, 6000));

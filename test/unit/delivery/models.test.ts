@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import sharp from "sharp";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { DeliveryError } from "../../../src/delivery/errors.ts";
 import { detect } from "../../../src/delivery/image/detector.ts";
 import type { Job } from "../../../src/delivery/image/job.ts";
@@ -416,6 +416,12 @@ describe("resolved prompts", () => {
     expect(await options(wish("caf\u00e9 look"))).toEqual({ blurSigma: 9 });
     reply = says('{"blur": 1}');
     expect(await options(wish("cafe\u0301 look"))).toEqual({ blurSigma: 9 });
+  });
+
+  test("while the store takes no writes, rules go on and models don't: their word could not be kept", async () => {
+    vi.spyOn(fixture.store.settings, "change").mockRejectedValue(new Error("read-only"));
+    expect(await options(wish("make it square"))).toEqual({ aspectRatio: 1 });
+    await expect(options(wish("make it dreamy"))).rejects.toThrow("read-only");
   });
 
   test("many who ask the same at once are one question", async () => {
