@@ -1,5 +1,5 @@
 /** The pool of renderers by itself. Its processes are compiled: `npm run build` first. */
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -249,19 +249,19 @@ describe("files", () => {
     ).toEqual([10, 11, 12]);
   });
 
-  test.each([
-    ["are gone", 0, true],
-    ["are too short", 1, false],
-    ["have another size than the source", -1, false],
-  ])("that %s are not missed: the source is sent", async (_, more, gone) => {
+  test.each<[string, (path: string) => Promise<void>, number]>([
+    ["are gone", (path) => rm(path), 0],
+    ["are cut short", (path) => truncate(path, 20), 0],
+    ["are said to hold more than the source", () => Promise.resolve(), 1],
+    ["are said to hold less", () => Promise.resolve(), -1],
+  ])("that %s are not missed: the source is sent", async (_, spoil, more) => {
     await using pool = open();
     const path = await write("a", bytes);
-    if (gone) await rm(path);
+    await spoil(path);
     const { input, reads } = counted();
     const files = () => Promise.resolve([{ path, start: 0, end: bytes.length + more }]);
     const answers = [pool.make(10, { ...input, files }), pool.make(11)].map(widthOf);
     expect([await Promise.all(answers), reads()]).toEqual([[10, 11], 1]);
-    await writeFile(path, bytes);
   });
 
   test("that can't be told of fail like a source that can't be read", async () => {
