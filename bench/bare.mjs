@@ -1,6 +1,6 @@
 /**
- * What a core can do with pictures: sharp in a loop, without server, cache or limits; a process of its own. Gets one job
- * by IPC, says when it is warm, begins when it is told to, and answers with what it measured.
+ * What a machine can do with pictures: sharp in a loop, without server, cache or limits; a process of its own. Gets one
+ * job by IPC, says when it is warm, begins when it is told to, and answers with what it measured.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { setPriority } from "node:os";
@@ -24,7 +24,7 @@ const ENCODERS = {
 /** Rendered before the clock starts. */
 const WARM = 3;
 
-async function run({ photo, format, seconds }, begun) {
+async function run({ photo, format, seconds, atOnce }, begun) {
   const source = readFileSync(photo);
   const render = () => ENCODERS[format](sharp(source).resize(512, 512, { fit: "cover" })).toBuffer();
   for (let n = 0; n < WARM; n++) await render();
@@ -34,10 +34,13 @@ async function run({ photo, format, seconds }, begun) {
   const started = performance.now();
   let renders = 0;
   let bytes = 0;
-  while (performance.now() - started < seconds * 1000) {
-    bytes = (await render()).length;
-    renders++;
-  }
+  const loop = async () => {
+    while (performance.now() - started < seconds * 1000) {
+      bytes = (await render()).length;
+      renders++;
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, loop));
   const cpu = process.cpuUsage(before);
   const elapsed = (performance.now() - started) / 1000;
   return { renders, seconds: elapsed, bytes, cpuMs: (cpu.user + cpu.system) / 1000 };

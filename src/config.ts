@@ -159,11 +159,11 @@ const OPTIONS = {
     "Memory of one worker for pictures that are asked for often.",
   ),
   deliveryRenderers: option(
-    integer(1, 256),
-    Math.max(1, Math.floor(availableParallelism() / 2)),
-    "Pictures that one worker makes at the same time.",
+    optional(integer(1, 256)),
+    undefined,
+    "Pictures that one worker makes at the same time, each in a process of its own.",
     {
-      fallbackDoc: "half the cores",
+      fallbackDoc: "its share of the cores; 2 at least where there are four or more",
     },
   ),
   deliveryRenderTime: option(seconds(1, 600), 10, "How long one picture may take. Stops slow codecs."),
@@ -247,6 +247,17 @@ export type Config = { [Name in OptionName]: Table[Name] extends Option<infer T>
 /** The default location: what signatures name and buckets lie in. */
 export function regionOf(config: Pick<Config, "region" | "location">): string {
   return config.region ?? config.location[0]?.split("=")[0] ?? "us-east-1";
+}
+
+/**
+ * How many pictures one worker makes at the same time. All together have a process for each core; a second one where there
+ * is room, because connections don't spread evenly over workers.
+ */
+export function renderersOf(
+  { deliveryRenderers, workers }: Pick<Config, "deliveryRenderers" | "workers">,
+  cores = availableParallelism(),
+): number {
+  return deliveryRenderers ?? Math.max(Math.ceil(cores / workers), cores < 4 ? 1 : 2);
 }
 
 const NAMES = Object.keys(OPTIONS) as OptionName[];

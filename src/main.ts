@@ -16,6 +16,10 @@ import { version } from "./version.ts";
 
 // What is stored is nobody else's business, whatever the shell that started us says.
 process.umask(0o077);
+// Whoever reads our output may have had enough (`| head -1`): that fails no command and ends no server.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
 
 const program = new Command("windlass")
   .description("A self-hosted object store that speaks Amazon S3 and delivers the images it stores.")

@@ -1,7 +1,7 @@
 /** What one process serves: the listeners over an open store, what they count, and the jobs beside them. */
 import { createAdmin } from "./admin/admin.ts";
 import { family, Measures, processFamilies, type Family } from "./admin/measures.ts";
-import { ConfigError, DRAIN_MS, regionOf, type Config } from "./config.ts";
+import { ConfigError, DRAIN_MS, regionOf, renderersOf, type Config } from "./config.ts";
 import { dataPaths } from "./datadir.ts";
 import { createDelivery, type Delivery, type Services } from "./delivery/delivery.ts";
 import type { Service as Helper } from "./delivery/image/job.ts";
@@ -134,7 +134,7 @@ function deliveryService({ config, storage, log }: ServingOptions): Delivery {
     limits: {
       cacheBytes: config.deliveryCacheBytes,
       memoryBytes: config.deliveryMemoryBytes,
-      renderers: config.deliveryRenderers,
+      renderers: renderersOf(config),
       renderSeconds: config.deliveryRenderTime,
       sourceBytes: config.deliverySourceBytes,
       sourcePixels: config.deliverySourcePixels,

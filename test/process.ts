@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 type Victim = "primary" | "writer" | "worker" | "tree";
@@ -76,6 +77,15 @@ export async function eventually(
     if (Date.now() > end) throw new Error(`Not within ${ms} ms: ${what}`);
     await sleep(20);
   }
+}
+
+/** One that nobody listens on, for programs that can't choose their own. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 /** Runs `windlass serve` from dist/ with free ports, as an operator would. */

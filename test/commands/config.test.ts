@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { completeConfig, readConfig, type OptionName } from "../../src/config.ts";
+import { completeConfig, readConfig, renderersOf, type OptionName } from "../../src/config.ts";
 import { bytes, parseAddress, seconds } from "../../src/options.ts";
 
 let folder: string;
@@ -145,4 +145,16 @@ test("addresses are told apart from what is none", () => {
   for (const wrong of ["", ":9000", "9000", "::1:9000", "a:65536", "[a]:1", "a b:1"]) {
     expect(() => parseAddress(wrong)).toThrow(/HOST:PORT|no IPv6/);
   }
+});
+
+test.each([
+  [1, 1, 1],
+  [2, 2, 1],
+  [2, 1, 2],
+  [4, 4, 2],
+  [8, 3, 3],
+  [16, 16, 2],
+])("%i cores and %i workers: each worker makes %i pictures at a time", (cores, workers, renderers) => {
+  expect(renderersOf({ workers, deliveryRenderers: undefined }, cores)).toBe(renderers);
+  expect(renderersOf({ workers, deliveryRenderers: 7 }, cores)).toBe(7);
 });

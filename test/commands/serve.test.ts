@@ -1,4 +1,5 @@
 /** The start contract: what `windlass serve` prints, makes, keeps and refuses. */
+import { spawn } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -6,7 +7,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { optionDocs } from "../../src/config.ts";
 import { open } from "../../src/system.ts";
-import { startProcess, type ServerProcess } from "../process.ts";
+import { run } from "../clients/tools.ts";
+import { eventually, freePort, startProcess, type ServerProcess } from "../process.ts";
 import { signedText } from "../signed.ts";
 import type { TestKey } from "../signer.ts";
 import { windlass, windlassOk } from "./windlass.ts";
@@ -144,6 +146,38 @@ test("the configuration may come from a file", async () => {
   // Signed for another region: the error names the right one.
   expect(answer.text).toMatch(/<Code>AuthorizationHeaderMalformed<[^]*<Region>eu-file-1</);
   await server.stop();
+});
+
+test("nobody needs to read what is printed", async () => {
+  const command = `{ "${process.execPath}" dist/main.js serve --help; echo "code $?" >&2; } | true`;
+  const { stderr } = await run("sh", ["-c", command]);
+  expect(stderr).toBe("code 0\n");
+  const port = await freePort();
+  const args = ["--data", join(folder, "unread"), "--s3", "off", "--delivery", "off"];
+  const child = spawn(
+    process.execPath,
+    ["dist/main.js", "serve", ...args, "--console", `127.0.0.1:${port}`],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
+  child.stdout.destroy();
+  let errors = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  const health = `http://127.0.0.1:${port}/health/ready`;
+  await eventually("the server is ready, unread", () =>
+    fetch(health).then(
+      ({ ok }) => ok,
+      () => {
+        if (child.exitCode !== null) throw new Error(`The server ended at its start\n${errors}`);
+        return false;
+      },
+    ),
+  );
+  child.kill("SIGTERM");
+  expect(await exited).toBe(0);
+  expect(errors).not.toMatch(/EPIPE/);
 });
 
 test("help names every option with its variable", async () => {

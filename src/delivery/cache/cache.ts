@@ -179,16 +179,14 @@ export class DerivedCache {
     const { facts } = made;
     if ("file" in made) return this.#keepFile(key, facts, made.file);
     const path = this.#path(key);
-    let entry: Entry;
     if ("kept" in made) {
       const { kept, data } = made;
       mine?.moved();
       this.#written(kept.bytes);
-      entry = data === undefined ? fileEntry(facts, kept.size, path) : entryOf(facts, data, path);
-    } else {
-      const kept = await this.#keepData(path, facts, made.data, mine);
-      entry = entryOf(facts, made.data, kept ? path : undefined);
+      return data === undefined ? fileEntry(facts, kept.size, path) : entryOf(facts, data, path);
     }
+    if (await this.#keepData(path, facts, made.data, mine)) return entryOf(facts, made.data, path);
+    const entry = entryOf(facts, made.data, undefined);
     this.#remember(key, entry);
     return entry;
   }
@@ -229,7 +227,6 @@ export class DerivedCache {
     this.#written(size + end.length);
     const entry = await readEntry(path);
     if (entry === "damaged") throw new Error(`The entry ${path} can't be read back`);
-    this.#remember(key, entry);
     return entry;
   }
 
@@ -243,6 +240,10 @@ export class DerivedCache {
     return hot?.entry;
   }
 
+  /**
+   * What is asked for again, and what no disk takes. All that is made would push that out, and memory that lives on is dear
+   * to collect.
+   */
   #remember(key: string, entry: Entry): void {
     if (entry.data === undefined) return;
     this.#memory.set(key, { entry: entry as Hot["entry"], touchedAt: Date.now() });

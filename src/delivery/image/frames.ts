@@ -11,26 +11,39 @@ const HEAD_BYTES = 5;
 /** Bytes of one frame of JSON: a job with its plan. Pictures are told apart by their kind and have limits of their own. */
 const JSON_BYTES_MAX = 16 * 1024 ** 2;
 
-/** Resolves when the bytes are with the system: their memory may be used again. */
-export function writeFrame(socket: Duplex, kind: Kind, bytes: Buffer): Promise<void> {
-  const head = Buffer.allocUnsafe(HEAD_BYTES);
-  head.writeUInt8(KINDS.indexOf(kind), 0);
-  head.writeUInt32BE(bytes.length, 1);
+export interface Frame {
+  readonly kind: Kind;
+  readonly bytes: Buffer;
+}
+
+export const jsonFrame = (kind: Kind, value: unknown): Frame => ({
+  kind,
+  bytes: Buffer.from(JSON.stringify(value)),
+});
+
+/**
+ * In one system call if the system takes them, so that the other side wakes once. Resolves when all bytes are with the
+ * system: their memory may be used again.
+ */
+export function writeFrames(socket: Duplex, ...frames: readonly Frame[]): Promise<void> {
+  const pieces = frames.flatMap(({ kind, bytes }) => {
+    const head = Buffer.allocUnsafe(HEAD_BYTES);
+    head.writeUInt8(KINDS.indexOf(kind), 0);
+    head.writeUInt32BE(bytes.length, 1);
+    return [head, bytes];
+  });
   return new Promise((resolve, reject) => {
     socket.cork();
-    socket.write(head);
-    socket.write(bytes, (error) => (error ? reject(error) : resolve()));
+    for (const piece of pieces.slice(0, -1)) socket.write(piece);
+    socket.write(pieces.at(-1), (error) => (error ? reject(error) : resolve()));
     socket.uncork();
   });
 }
 
-export const writeJson = (socket: Duplex, kind: Kind, value: unknown): Promise<void> =>
-  writeFrame(socket, kind, Buffer.from(JSON.stringify(value)));
-
 export interface FrameHandlers {
   /** A whole frame of JSON. */
   json(kind: Kind, value: unknown): void;
-  /** A piece of a frame of bytes, valid only during the call. */
+  /** A piece of a frame of bytes, in memory that nothing else uses. */
   bytes(piece: Buffer): void;
 }
 

@@ -11,7 +11,7 @@ import { programUrl } from "../../lib/program.ts";
 import type { Kept } from "../cache/cache.ts";
 import { DeliveryError } from "../errors.ts";
 import type { DeliveryLimits } from "../limits.ts";
-import { readFrames, writeFrame, writeJson } from "./frames.ts";
+import { jsonFrame, readFrames, writeFrames } from "./frames.ts";
 import type { Input, Job, Picture } from "./job.ts";
 import type { Answer, Order, PictureDraft } from "./process.ts";
 
@@ -75,7 +75,7 @@ interface Renderer {
   /** Inputs are written one task after the other. */
   feeding: Promise<void>;
   /** The answer whose bytes arrive. */
-  arriving: { answer: Answer & { kind: "done" }; data: Buffer; filled: number } | undefined;
+  arriving: { answer: Answer & { kind: "done" }; data: Buffer | undefined; filled: number } | undefined;
   deadline: NodeJS.Timeout | undefined;
   /** Whether the deadline is that of a rendering; else that of its inputs. */
   timed: boolean;
@@ -241,7 +241,7 @@ export class Renderers {
       );
       const order: Order = { job, inputs, ...(draft !== undefined && { draft }) };
       if (task.over || socket.destroyed) return;
-      await writeJson(socket, "job", order).catch(ignore);
+      await writeFrames(socket, jsonFrame("job", order)).catch(ignore);
       const unfiled = task.inputs.filter((_, n) => inputs[n]!.files === undefined);
       for (const input of unfiled) {
         let sent = 0;
@@ -250,7 +250,7 @@ export class Renderers {
           sent += chunk.length;
           complete = sent >= input.size && input === unfiled.at(-1);
           if (sent > input.size) break;
-          await writeFrame(socket, "bytes", chunk).catch(ignore);
+          await writeFrames(socket, { kind: "bytes", bytes: chunk }).catch(ignore);
         }
         if (sent !== input.size) {
           throw new DeliveryError("OriginFailed", `The source has ${input.size} bytes and ${sent} came.`);
@@ -271,7 +271,7 @@ export class Renderers {
         // It has all that it was promised and may be at work: its answer must not be taken for another's.
         kill(renderer);
       }
-      await writeJson(socket, "drop", null).catch(ignore);
+      await writeFrames(socket, jsonFrame("drop", null)).catch(ignore);
       task.reject(error);
       this.#next(renderer);
     }
@@ -325,7 +325,7 @@ export class Renderers {
     if (renderer.killed) return;
     renderer.resident = answer.resident;
     if (answer.kind === "done" && answer.follows) {
-      renderer.arriving = { answer, data: Buffer.allocUnsafe(answer.size), filled: 0 };
+      renderer.arriving = { answer, data: undefined, filled: 0 };
       if (answer.size === 0) this.#received(renderer, Buffer.alloc(0));
       return;
     }
@@ -340,11 +340,12 @@ export class Renderers {
   #received(renderer: Renderer, piece: Buffer): void {
     const { arriving } = renderer;
     if (arriving === undefined || renderer.killed) return;
-    arriving.filled += piece.copy(arriving.data, arriving.filled);
-    if (arriving.filled < arriving.data.length) return;
+    const { picture, size, kept } = arriving.answer;
+    const whole = piece.length === size;
+    const data = whole ? piece : (arriving.data ??= Buffer.allocUnsafe(size));
+    arriving.filled += whole ? size : piece.copy(data, arriving.filled);
+    if (arriving.filled < size) return;
     renderer.arriving = undefined;
-    const { data, answer } = arriving;
-    const { picture, size, kept } = answer;
     const made = { ...picture, data };
     this.#settle(renderer)?.resolve(kept === undefined ? made : { ...made, kept: { size, bytes: kept } });
     this.#next(renderer);

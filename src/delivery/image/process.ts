@@ -5,7 +5,7 @@ import { setPriority } from "node:os";
 import type { FileRange } from "../../blob/blob.ts";
 import { keepSync, WHOLE_BYTES_MAX, type Draft, type Facts } from "../cache/entries.ts";
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
-import { readFrames, writeFrame, writeJson } from "./frames.ts";
+import { jsonFrame, readFrames, writeFrames, type Frame } from "./frames.ts";
 import type { Job, Picture } from "./job.ts";
 import { prepareCodecs, render } from "./render.ts";
 
@@ -120,8 +120,8 @@ function fill(receiving: Receiving, piece: Buffer): void {
 }
 
 async function answer(socket: Socket, order: Order, sent: Receiving["inputs"]): Promise<void> {
-  const tell = (said: Unweighed<Answer>): Promise<void> =>
-    writeJson(socket, "answer", { ...said, resident: process.memoryUsage.rss() });
+  const tell = (said: Unweighed<Answer>, ...more: Frame[]): Promise<void> =>
+    writeFrames(socket, jsonFrame("answer", { ...said, resident: process.memoryUsage.rss() }), ...more);
   try {
     const inputs = order.inputs.map(({ size, files }, n) => sent[n] ?? readFiles(files ?? [], size, n));
     if (!inputs.every((input) => input !== undefined)) return await tell({ kind: "unread" });
@@ -130,9 +130,8 @@ async function answer(socket: Socket, order: Order, sent: Receiving["inputs"]): 
     const { length: size } = data;
     const kept = draft === undefined ? undefined : keepSync(draft, { ...picture, ...draft.about }, data);
     const follows = kept === undefined || size <= WHOLE_BYTES_MAX;
-    const told = tell({ kind: "done", picture, size, follows, ...(kept !== undefined && { kept }) });
-    if (follows) await writeFrame(socket, "bytes", data);
-    await told;
+    const said = { kind: "done", picture, size, follows, ...(kept !== undefined && { kept }) } as const;
+    await (follows ? tell(said, { kind: "bytes", bytes: data }) : tell(said));
   } catch (error) {
     if (!(error instanceof DeliveryError)) throw error;
     const { code, message } = error;

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { freePort } from "../../process.ts";
 
 /** Azurite's own account, which its manual prints. */
 export const AZURE_ACCOUNT = "devstoreaccount1";
@@ -52,14 +53,6 @@ export async function startAzurite(): Promise<Azure> {
       await once(child, "close");
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 export interface WebServer extends AsyncDisposable {

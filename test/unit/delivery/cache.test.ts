@@ -157,18 +157,23 @@ test("drafts that a dead process left are removed after a while, fresh ones not"
   expect(await readdir(join(folder, "tmp"))).toEqual(["living"]);
 });
 
-test("a folder that can't be written costs nothing but speed", async () => {
+test("a folder that can't be written costs nothing but speed, and memory helps", async () => {
   await writeFile(join(folder, "tmp"), "in the way");
   const cache = open();
   await put(cache, 1, picture(1));
   expect(await get(cache, 1)).toBeUndefined();
+  const remembering = open(1_000_000, 10_000);
+  await put(remembering, 1, picture(1));
+  expect(await get(remembering, 1)).toEqual(picture(1));
 });
 
-test("memory answers what the disk lost", async () => {
+test("memory is for what is asked for again, and answers what the disk lost", async () => {
   const cache = open(1_000_000, 10_000);
-  await put(cache, 1, picture(1));
-  await rm(pathOf(1));
+  for (const n of [1, 2]) await put(cache, n, picture(n));
   expect(await get(cache, 1)).toEqual(picture(1));
+  for (const n of [1, 2]) await rm(pathOf(n));
+  expect(await get(cache, 1)).toEqual(picture(1));
+  expect(await get(cache, 2)).toBeUndefined();
 });
 
 test("many writers of one key leave one whole entry", async () => {
