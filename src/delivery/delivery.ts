@@ -175,6 +175,7 @@ async function dispatch(
     case "file":
       return originalAnswer(request, reading, source);
     case "metadata":
+      if (film) return filmAnswer(context, request, reading, source);
       return pictureAnswer(context, request, { kind: "facts", reading, source, plan: NOTHING });
     case "thumbnail":
       if (film) return thumbnailAnswer(context, request, reading, source);

@@ -16,12 +16,12 @@ export interface FilmContext extends PictureContext {
 }
 
 /** Part of every key, as in picture.ts. */
-const ENCODING_VERSION = 1;
+const ENCODING_VERSION = 2;
 /** How long a request waits for its film unless it says so (`Prefer: wait=`), and the longest that it may say. */
 const WAIT_SECONDS = 20;
 const WAIT_SECONDS_MAX = 60;
 
-/** A transformed film, or a playlist or piece of a stream. @throws DeliveryError NotAvailable without ffmpeg */
+/** A transformed film, what it is, a playlist or piece of a stream. @throws DeliveryError NotAvailable without ffmpeg */
 export async function filmAnswer(
   context: FilmContext,
   request: HttpRequest,

@@ -1,4 +1,4 @@
-/** The fonts of text layers: 22 families that come along, and files of the user's own. */
+/** The fonts of text layers: families that come along, and files of the user's own. */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -13,18 +13,21 @@ import type { Environment } from "./surface.ts";
 const FONT_BYTES_MAX = 20 * 1024 ** 2;
 
 /** Cuts besides the regular one. */
-type Cuts = "none" | "bold, italic" | "bold, italic, both";
+type Cuts = "none" | "bold" | "bold, italic" | "bold, italic, both";
 interface Family {
   /** What the font calls itself. */
   readonly family: string;
   readonly cuts: Cuts;
   /** Packages that don't follow the pattern of the others have all files in one folder. */
   readonly flat?: true;
+  /** The package's name, where it isn't the family's. */
+  readonly packaged?: string;
 }
 const ALL = "bold, italic, both";
 
 /**
- * ImageKit's families. A name is found whatever its case, blanks and underscores: `PT_Serif`, `exo`, `Open Sans`.
+ * ImageKit's families, and two for Korean and emoji. A name is found whatever its case, blanks and underscores:
+ * `PT_Serif`, `exo`, `Open Sans`.
  * https://imagekit.io/docs/add-overlays-on-images#supported-text-font-list
  */
 const FAMILIES: readonly Family[] = [
@@ -43,6 +46,8 @@ const FAMILIES: readonly Family[] = [
   { family: "Lora", cuts: ALL },
   { family: "Monoton", cuts: "none" },
   { family: "Montserrat", cuts: ALL },
+  { family: "NanumGothic", cuts: "bold", packaged: "nanum-gothic" },
+  { family: "Noto Emoji", cuts: "bold" },
   { family: "Old Standard TT", cuts: "bold, italic", flat: true },
   { family: "Open Sans", cuts: ALL },
   { family: "PT Mono", cuts: "none" },
@@ -54,8 +59,10 @@ const FAMILIES: readonly Family[] = [
 /** Names of ImageKit's lists that are not the fonts' own. */
 const OTHER_NAMES: Readonly<Record<string, string>> = { amarnath: "amaranth", oldstandard: "oldstandardtt" };
 const DEFAULT_FAMILY = "Open Sans";
-/** Bundled families that have signs others lack: Greek, Cyrillic, Hebrew, Thai. */
-export const WIDE_FAMILIES: readonly string[] = ["Open Sans", "Roboto", "Ubuntu", "Kanit"];
+/** Bundled families that have signs others lack, in the order of asking: Greek, Cyrillic, Hebrew, Thai, Korean. */
+export const WIDE_FAMILIES: readonly string[] = ["Open Sans", "Roboto", "Ubuntu", "Kanit", "NanumGothic"];
+/** In the colour of the text. */
+export const EMOJI_FAMILY = "Noto Emoji";
 
 /** One cut of a font, ready for Pango. */
 export interface Face {
@@ -87,17 +94,16 @@ export async function bundledFace(name: string, bold: boolean, italic: boolean):
     );
   }
   const { family, cuts, flat } = found;
-  const both = cuts === ALL;
-  const isItalic = italic && cuts !== "none" && (both || !bold);
+  const isItalic = italic && (cuts === ALL || (cuts === "bold, italic" && !bold));
   const isBold = bold && cuts !== "none";
   const weight = isBold ? "700Bold" : "400Regular";
   const cut = isItalic ? `${weight}_Italic` : weight;
-  const packageName = `@expo-google-fonts/${family.toLowerCase().replaceAll(" ", "-")}`;
+  const packageName = `@expo-google-fonts/${found.packaged ?? family.toLowerCase().replaceAll(" ", "-")}`;
   const fileName = `${family.replaceAll(" ", "")}_${cut}.ttf`;
   const file = createRequire(import.meta.url).resolve(
     `${packageName}/${flat === true ? "" : `${cut}/`}${fileName}`,
   );
-  return {
+  const face = faces.get(file) ?? {
     family,
     file,
     bold: isBold,
@@ -105,7 +111,11 @@ export async function bundledFace(name: string, bold: boolean, italic: boolean):
     covers: coverageOf(await readFile(file)),
     custom: false,
   };
+  faces.set(file, face);
+  return face;
 }
+/** Those that were asked for. They hold what they cover, not their files. */
+const faces = new Map<string, Face>();
 
 /**
  * Lends the face that a style asks for. A user's own file lies on disk for that time alone, under a family name that

@@ -1,6 +1,6 @@
 /** Text as Pango's markup: every sign in a font that has it, and nothing of the text taken for markup. */
 import sharp from "sharp";
-import { bundledFace, WIDE_FAMILIES, type Face } from "./fonts.ts";
+import { bundledFace, EMOJI_FAMILY, WIDE_FAMILIES, type Face } from "./fonts.ts";
 import { FontError } from "./fontsfile.ts";
 
 /** Without what is no text: control characters and halves of surrogate pairs. Lines end with \n. */
@@ -51,15 +51,9 @@ const OTHER_SYSTEM_FAMILIES =
  */
 export async function markupOf(text: string, face: Face): Promise<string> {
   const runs: { family: string; text: string }[] = [];
-  let wide: readonly Face[] | undefined;
   for (const { segment } of new Intl.Segmenter("en", { granularity: "grapheme" }).segment(text)) {
-    let family = face.family;
-    if (!has(face, segment)) {
-      wide ??= await wideFaces(face);
-      family =
-        (wide.find((one) => has(one, segment))?.family ?? systemFamilies(segment)) + `, ${face.family}`;
-    }
     const last = runs.at(-1);
+    const family = has(face, segment) ? face.family : await familiesFor(segment, face);
     if (last !== undefined && (last.family === family || INVISIBLE.test(segment))) last.text += segment;
     else runs.push({ family, text: segment });
   }
@@ -72,19 +66,36 @@ export async function markupOf(text: string, face: Face): Promise<string> {
 const has = ({ covers }: Face, segment: string): boolean =>
   Array.from(segment).every((sign) => INVISIBLE.test(sign) || covers(sign.codePointAt(0)!));
 
+/** The bundled face that has what another lacks, if there is one. */
+export async function standInFor(
+  segment: string,
+  { bold, italic }: Pick<Face, "bold" | "italic">,
+): Promise<Face | undefined> {
+  for (const family of [...WIDE_FAMILIES, EMOJI_FAMILY]) {
+    const face = await bundledFace(family, bold, italic);
+    if (has(face, segment)) return face;
+  }
+  return undefined;
+}
+
+/** What Pango is to try, in this order. A system's emoji have colours, ours don't; of letters ours come first. */
+async function familiesFor(segment: string, face: Face): Promise<string> {
+  const standIn = await standInFor(segment, face);
+  if (standIn !== undefined) await makeKnown(standIn);
+  const bundled = standIn?.family === EMOJI_FAMILY ? undefined : standIn?.family;
+  return `${bundled ?? systemFamilies(segment)}, ${face.family}`;
+}
+
 const systemFamilies = (segment: string): string =>
   SYSTEM_FAMILIES.find(([signs]) => signs.test(segment))?.[1] ?? OTHER_SYSTEM_FAMILIES;
 
-/** Made known to Pango by being drawn with once. */
-async function wideFaces({ bold, italic }: Face): Promise<Face[]> {
-  const faces: Face[] = [];
-  for (const family of WIDE_FAMILIES) {
-    const face = await bundledFace(family, bold, italic);
-    await sample(`<span font_family="${family}">A</span>`, face.file);
-    faces.push(face);
-  }
-  return faces;
+/** Pango knows what it has drawn with once. */
+async function makeKnown({ family, file }: Face): Promise<void> {
+  if (known.has(file)) return;
+  await sample(`<span font_family="${family}">A</span>`, file);
+  known.add(file);
 }
+const known = new Set<string>();
 
 /** Two fonts that look like no other: were a font not loaded, one of them would stand in for it. */
 const UNLIKE: readonly string[] = ["Monoton", "Lobster"];

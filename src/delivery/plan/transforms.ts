@@ -110,7 +110,7 @@ export const FORMS: readonly { syntax: string; doc: string; examples: Readonly<R
   },
   {
     syntax: "`path/metadata`",
-    doc: "Behind a path with an extension: size, format, EXIF, colours and hashes as JSON.",
+    doc: "Behind a path with an extension, as JSON. Pictures: size, format, EXIF, colours, hashes. Films: size, duration, bit rate, codecs.",
     examples: {},
   },
   {

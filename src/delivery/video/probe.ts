@@ -97,11 +97,17 @@ export interface FilmFacts {
   readonly frameRate: string;
   /** Its pixels are square, and no more frames a second come than may. */
   readonly regular: boolean;
+  /** In ffmpeg's words: `h264`, `aac`. */
+  readonly videoCodec: string | undefined;
+  readonly audioCodec: string | undefined;
+  /** Bits a second of all streams together; undefined: the file doesn't say. */
+  readonly bitRate: number | undefined;
 }
 
 interface Stream {
   readonly index: number;
   readonly codec_type?: string;
+  readonly codec_name?: string;
   readonly width?: number;
   readonly height?: number;
   readonly duration?: string;
@@ -113,15 +119,15 @@ interface Stream {
 }
 interface Probed {
   readonly streams?: readonly Stream[];
-  readonly format?: { readonly duration?: string; readonly nb_streams?: number };
+  readonly format?: { readonly duration?: string; readonly bit_rate?: string; readonly nb_streams?: number };
 }
 
 const ENTRIES = [
-  "stream=index,codec_type,width,height,duration,avg_frame_rate,sample_aspect_ratio",
+  "stream=index,codec_type,codec_name,width,height,duration,avg_frame_rate,sample_aspect_ratio",
   "stream_disposition=attached_pic",
   "stream_side_data=rotation",
   "stream_tags=rotate",
-  "format=duration,nb_streams",
+  "format=duration,bit_rate,nb_streams",
 ].join(":");
 
 /** Looks into a file. @throws DeliveryError UnsupportedSource, DamagedSource, LimitExceeded, and those of `run` */
@@ -175,6 +181,9 @@ function factsOf({ streams = [], format = {} }: Probed, limits: VideoLimits): Fi
     audio: audio?.index,
     frameRate: rate.text,
     regular: rate.regular && (video === undefined || ratioOf(video.sample_aspect_ratio) === 1),
+    videoCodec: video?.codec_name,
+    audioCodec: audio?.codec_name,
+    bitRate: positive(format.bit_rate),
   };
 }
 

@@ -5,10 +5,11 @@
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DeliveryError } from "../errors.ts";
-import { bundledFace } from "../image/fonts.ts";
-import { FontError, renamed } from "../image/fontsfile.ts";
+import { bundledFace, type Face } from "../image/fonts.ts";
+import { coverageOf, FontError, renamed } from "../image/fontsfile.ts";
 import type { Input } from "../image/job.ts";
 import type { Size } from "../image/surface.ts";
+import { standInFor } from "../image/textmarkup.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Colour, Layer, TextStyle } from "../plan/plan.ts";
 import { filmValues } from "./filters.ts";
@@ -56,9 +57,10 @@ export async function layOutSubtitles(
   });
   if (shown.length === 0) return undefined;
   checkCrowd(shown);
-  const family = await layOutFont(place, inputs, style);
+  const face = await layOutFont(place, inputs, style);
+  const families = await layOutStandIns(place, shown, face);
   const name = `subtitles-${shown.length}-${Math.round(times.from * 1000)}-${fileNumber(path)}.ass`;
-  await writeFile(join(place.folder, name), assOf(shown, style, { size, family, seconds: cut.seconds }));
+  await writeFile(join(place.folder, name), assOf(shown, style, { size, families, seconds: cut.seconds }));
   return `ass=f=${name}:fontsdir=${FONTS}`;
 }
 
@@ -167,34 +169,54 @@ const STYLES: readonly string[] = ["b", "i", "u"];
  * A cue's text in libass's words: bold, italic and underlined stay, other tags go, and whatever would be an instruction
  * there is what it looks like.
  */
-export function assText(text: string): string {
-  return (
-    text
-      // Instructions to libass that SubRip files carry: places and the like.
-      .replaceAll(/\{\\[^}\n]*\}/g, "")
-      .split(/(<\/?[a-z\d][^<>\n]{0,200}>)/i)
-      .map((part, n) => (n % 2 === 1 ? tagText(part) : plainText(part)))
-      .join("")
-  );
+export function assText(text: string, families: Families): string {
+  return parts(text)
+    .map((part, n) => (n % 2 === 1 ? tagText(part) : plainText(part, families)))
+    .join("");
 }
+
+/** What is shown and tags, in turn. */
+const parts = (text: string): string[] =>
+  text
+    // Instructions to libass that SubRip files carry: places and the like.
+    .replaceAll(/\{\\[^}\n]*\}/g, "")
+    .split(/(<\/?[a-z\d][^<>\n]{0,200}>)/i)
+    .map((part, n) => (n % 2 === 1 ? part : shownText(part)));
+
+const shownText = (text: string): string =>
+  text
+    .replaceAll(/&([a-z]{2,5});/g, (whole, name: string) => ENTITIES[name] ?? whole)
+    .replaceAll(/[^\P{Cc}\n]/gu, " ");
 
 function tagText(tag: string): string {
   const [, end = "", name = ""] = /^<(\/?)([a-z]+)[\s.>]/i.exec(tag) ?? [];
   return STYLES.includes(name.toLowerCase()) ? `{\\${name.toLowerCase()}${end === "" ? 1 : 0}}` : "";
 }
 
-function plainText(text: string): string {
-  return (
-    text
-      .replaceAll(/&([a-z]{2,5});/g, (whole, name: string) => ENTITIES[name] ?? whole)
-      .replaceAll(/[^\P{Cc}\n]/gu, " ")
-      // A word joiner, which nobody sees, parts a backslash from what would make it an instruction.
-      .replaceAll("\\", "\\\u2060")
-      .replaceAll("{", "\\{")
-      .replaceAll("}", "\\}")
-      .replaceAll("\n", "\\N")
-  );
+function plainText(text: string, { family, others }: Families): string {
+  let now = family;
+  let written = "";
+  for (const sign of text) {
+    const wanted = STAYING.test(sign) ? now : (others.get(sign) ?? family);
+    if (wanted !== now) written += fontTag(wanted);
+    now = wanted;
+    written += escaped(sign);
+  }
+  return now === family ? written : written + fontTag(family);
 }
+
+/** What goes with the sign before it, or has no ink. */
+const STAYING = /[\p{Default_Ignorable_Code_Point}\p{M}\s]/u;
+
+const fontTag = (family: string): string => `{\\fn${family}}`;
+
+const escaped = (text: string): string =>
+  text
+    // A word joiner, which nobody sees, parts a backslash from what would make it an instruction.
+    .replaceAll("\\", "\\\u2060")
+    .replaceAll("{", "\\{")
+    .replaceAll("}", "\\}")
+    .replaceAll("\n", "\\N");
 
 const two = (value: number): string => String(value).padStart(2, "0");
 
@@ -221,7 +243,7 @@ const MARGIN = 0.05;
 export function assOf(
   cues: readonly Cue[],
   style: TextStyle,
-  { size, family, seconds }: { readonly size: Size; readonly family: string; readonly seconds: number },
+  { size, families, seconds }: { readonly size: Size; readonly families: Families; readonly seconds: number },
 ): string {
   const { width, height } = size;
   const asked =
@@ -234,7 +256,7 @@ export function assOf(
   const shadow = style.shadow ?? { colour: BLACK, indent: 0 };
   const fields = [
     "Default",
-    family,
+    families.family,
     fontSize,
     assColour(style.colour ?? WHITE),
     assColour(WHITE),
@@ -257,7 +279,8 @@ export function assOf(
     1,
   ];
   const events = cues.map(
-    ({ from, to, text }) => `Dialogue: 0,${assTime(from)},${assTime(to)},Default,,0,0,0,,${assText(text)}`,
+    ({ from, to, text }) =>
+      `Dialogue: 0,${assTime(from)},${assTime(to)},Default,,0,0,0,,${assText(text, families)}`,
   );
   return [
     "[Script Info]",
@@ -281,18 +304,55 @@ export function assOf(
 const FONTS = "fonts";
 const USUAL_FAMILY = "Open Sans";
 
-/** Puts the font where libass looks; gives its family. @throws DeliveryError InvalidParameter, NotFound, LimitExceeded */
+type Lettering = Pick<Face, "family" | "covers" | "bold" | "italic">;
+
+/** Who draws what: the style's own family, and others what it has no sign for. */
+export interface Families {
+  readonly family: string;
+  /** By sign. */
+  readonly others: ReadonlyMap<string, string>;
+}
+
+/** Puts what draws the signs that a face lacks beside it. What nobody has is left to libass. */
+async function layOutStandIns(
+  { folder }: Workplace,
+  cues: readonly Cue[],
+  face: Lettering,
+): Promise<Families> {
+  const shown = cues.flatMap(({ text }) => parts(text).filter((_, n) => n % 2 === 0));
+  const signs = new Set(shown.flatMap((text) => Array.from(text)));
+  const others = new Map<string, string>();
+  for (const sign of signs) {
+    if (STAYING.test(sign) || face.covers(sign.codePointAt(0)!)) continue;
+    const standIn = await standInFor(sign, face);
+    if (standIn === undefined) continue;
+    others.set(sign, standIn.family);
+    await lay(folder, standIn.file);
+  }
+  return { family: face.family, others };
+}
+
+async function lay(folder: string, file: string): Promise<void> {
+  await symlink(file, join(folder, FONTS, `${fileNumber(file)}.ttf`)).catch((error: unknown) => {
+    // Two layers may have one font.
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  });
+}
+
+/** Puts the font where libass looks. @throws DeliveryError InvalidParameter, NotFound, LimitExceeded */
 async function layOutFont(
   { folder }: Workplace,
   inputs: ReadonlyMap<string, Input>,
   { font, bold = false, italic = false }: TextStyle,
-): Promise<string> {
+): Promise<Lettering> {
   await mkdir(join(folder, FONTS), { recursive: true });
   if (font !== undefined && "path" in font) {
     const bytes = await readAll(inputOf(inputs, font.path), FONT_BYTES_MAX, "Fonts");
     const family = `own${fileNumber(font.path)}`;
     try {
+      const covers = coverageOf(bytes);
       await writeFile(join(folder, FONTS, `${family}.ttf`), renamed(bytes, family));
+      return { family, covers, bold, italic };
     } catch (error) {
       if (!(error instanceof FontError)) throw error;
       throw new DeliveryError(
@@ -300,7 +360,6 @@ async function layOutFont(
         `ff: ${font.path} can't be used as a font: ${error.message}.`,
       );
     }
-    return family;
   }
   const name = font?.family ?? USUAL_FAMILY;
   const cuts = await Promise.all([
@@ -308,11 +367,6 @@ async function layOutFont(
     bundledFace(name, true, italic),
     bundledFace(name, bold, true),
   ]);
-  for (const file of new Set(cuts.map((face) => face.file))) {
-    await symlink(file, join(folder, FONTS, `${fileNumber(file)}.ttf`)).catch((error: unknown) => {
-      // Two layers may have one font.
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    });
-  }
-  return cuts[0].family;
+  for (const file of new Set(cuts.map((face) => face.file))) await lay(folder, file);
+  return cuts[0];
 }

@@ -49,7 +49,7 @@ export interface VideoOptions {
 export interface VideoRequest {
   /** Hexadecimal; names the source's version and the plan. */
   readonly key: string;
-  readonly what: "video" | "thumbnail" | "gif-video" | "hls" | "dash" | "stream";
+  readonly what: "video" | "thumbnail" | "metadata" | "gif-video" | "hls" | "dash" | "stream";
   readonly plan: Plan;
   readonly source: Input;
   /** Pictures, films, subtitles and fonts of layers, by their path. */
@@ -67,7 +67,10 @@ export interface Pending {
 export interface Video {
   /** Why films can't be made here. */
   unavailable(): Promise<string | undefined>;
-  /** @throws DeliveryError NotAvailable, TooManyRenders, and what is wrong with the source or the plan */
+  /**
+   * A film, or as JSON what a film is. @throws DeliveryError NotAvailable, TooManyRenders, and what is wrong with the source
+   * or the plan
+   */
   render(
     request: VideoRequest,
     waitMs: number,
@@ -170,6 +173,7 @@ class Films implements Video {
     waitMs: number,
   ): Promise<{ entry: Entry; hit: boolean } | { pending: Pending }> {
     const { cache } = this.#options;
+    if (request.what === "metadata") return cache.produce(request.key, () => this.#describe(request));
     const found = await cache.get(request.key);
     if (found !== undefined) return { entry: found, hit: true };
     const made: { entry?: Entry } = {};
@@ -261,18 +265,41 @@ class Films implements Video {
   }
 
   frame(request: VideoRequest): Promise<Buffer> {
-    return this.#frames.run(request.key, async () => {
-      if (this.#thumbnails.waiting >= this.#limits.queueLength) {
-        throw new DeliveryError("TooManyRenders", "Too many films wait for their thumbnail.", [
-          "Retry-After",
-          String(RETRY_SECONDS),
-        ]);
-      }
-      const { signal } = this.#closing;
-      return this.#thumbnails.pass(signal, async () => {
-        await using place = await this.#open(request, signal);
-        return readFile(await extractFrame(place, request.plan));
-      });
+    return this.#frames.run(request.key, () =>
+      this.#look(request, async (place) => readFile(await extractFrame(place, request.plan))),
+    );
+  }
+
+  /** Names are ImageKit's. */
+  async #describe(request: VideoRequest): Promise<{ facts: Entry["facts"]; data: Buffer }> {
+    const film = await this.#look(request, async ({ film: { facts } }) => facts);
+    const { width, height, duration, frameRate, bitRate, videoCodec, audioCodec } = film;
+    const [frames = 0, seconds = 1] = frameRate.split("/").map(Number);
+    const said = {
+      height,
+      width,
+      size: request.source.size,
+      duration,
+      ...(bitRate === undefined ? {} : { bitRate }),
+      ...(videoCodec === undefined ? {} : { videoCodec, frameRate: Number((frames / seconds).toFixed(3)) }),
+      ...(audioCodec === undefined ? {} : { audioCodec }),
+    };
+    const facts = { type: "application/json", width, height, headers: [], ...request.facts };
+    return { facts, data: Buffer.from(`${JSON.stringify(said)}\n`) };
+  }
+
+  /** What takes a moment, and is waited for. @throws DeliveryError TooManyRenders, and as `render` */
+  async #look<T>(request: VideoRequest, work: (place: Workplace) => Promise<T>): Promise<T> {
+    if (this.#thumbnails.waiting >= this.#limits.queueLength) {
+      throw new DeliveryError("TooManyRenders", "Too many films wait to be looked into.", [
+        "Retry-After",
+        String(RETRY_SECONDS),
+      ]);
+    }
+    const { signal } = this.#closing;
+    return this.#thumbnails.pass(signal, async () => {
+      await using place = await this.#open(request, signal);
+      return await work(place);
     });
   }
 

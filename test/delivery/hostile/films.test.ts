@@ -8,10 +8,11 @@ import { gifOf, junk, latin, u32 } from "./rasters.ts";
 const NO_FILM: Ending = /4(00 InvalidParameter|04 NotFound|13 SourceTooLarge|15 UnsupportedSource|22 \w+)/;
 const FILM: Ending = new RegExp(`200|${NO_FILM.source}`);
 
-/** What can be asked of a film: made small, a picture of it, a stream. */
+/** What can be asked of a film: made small, a picture of it, what it is, a stream. */
 const ways = (file: string): string[] => [
   `tr:w-64,h-36/${file}`,
   `tr:w-10/${file}/ik-thumbnail.jpg`,
+  `${file}/metadata`,
   `${file}/ik-master.m3u8?tr=sr-240`,
 ];
 

@@ -116,6 +116,21 @@ describe.skipIf(!here)("films", () => {
     expect(await colourAt(later.body, 0.02, 0.02)).toBe("white");
   }, 60_000);
 
+  test("what a film is can be asked for, and is kept", async () => {
+    const reply = await site.get("/root/film.mp4/metadata");
+    expect(reply.headers.get("content-type")).toBe("application/json");
+    const facts = JSON.parse(reply.body.toString()) as { duration: number; bitRate: number; size: number };
+    expect(facts).toMatchObject({ width: 320, height: 180, videoCodec: "h264", audioCodec: "aac" });
+    expect(Math.abs(facts.duration - 4)).toBeLessThan(0.3);
+    expect(facts.bitRate).toBeCloseTo((facts.size * 8) / facts.duration, -4);
+    expect((await site.get("/root/film.mp4/metadata")).headers.get("x-cache")).toBe("HIT");
+    const mute = await clip({ width: 64, height: 36, seconds: 1, sound: false });
+    await site.put("mute.mp4", mute, { meta: { contentType: "video/mp4" } });
+    const said = (await site.get("/root/mute.mp4/metadata")).body.toString();
+    expect(said).toMatch(/^\{"height":36,"width":64,.*"videoCodec":"h264"/);
+    expect(said).not.toContain("audioCodec");
+  }, 60_000);
+
   test("pictures, blocks and text lie on films", async () => {
     const logo = await site.get("/root/tr:l-image,i-logo.png,lfo-top_left,l-end/film.mp4");
     expect(await colourAt(await frameAt(logo.body, 0.5), 0.05, 0.1)).toBe("white");
@@ -206,6 +221,7 @@ test("without ffmpeg films are served as they are, and all else is 501", async (
   for (const path of [
     "/root/tr:w-100/film.mp4",
     "/root/film.mp4/ik-thumbnail.jpg",
+    "/root/film.mp4/metadata",
     "/root/film.mp4/ik-master.m3u8?tr=sr-240",
   ]) {
     expect([path, error(await site.get(path))]).toEqual([path, "501 NotAvailable"]);

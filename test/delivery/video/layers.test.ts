@@ -197,6 +197,19 @@ describe.skipIf(!here)("layers of films", () => {
     ).toBe("InvalidParameter");
   }, 60_000);
 
+  /** How white a film is on which a text is read. */
+  async function whitenessOf(text: string): Promise<number> {
+    const layers = { "words.srt": Buffer.from(`00:00.000 --> 00:02.000\n${text}\n`) };
+    const made = await studio.make(film, "l-subtitles,i-words.srt,fs-40,ff-Lobster,l-end", { layers });
+    return whiteness(made, 0.5);
+  }
+
+  test("subtitles may be Korean and have emoji, whatever the font", async () => {
+    // Boxes in place of letters would be as white for one as for the other.
+    expect(await whitenessOf("뷁뷁뷁뷁뷁")).toBeGreaterThan(2 * (await whitenessOf("ㅡㅡㅡㅡㅡ")));
+    expect(await whitenessOf("➖➖➖")).toBeGreaterThan(0.0005);
+  }, 60_000);
+
   /** Words that end an option, a filter, a string, a style or a line somewhere. */
   const NASTY = [
     "it's",

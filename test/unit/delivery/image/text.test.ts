@@ -154,6 +154,25 @@ describe("fonts", () => {
     expect(await pngOf(thai)).toBe(await pngOf(await draw("สวัสดี", { font: { family: "Kanit" } })));
   });
 
+  test("Korean comes from a font that comes along, whatever the text's, bold too", async () => {
+    for (const cut of [{}, { bold: true }]) {
+      const korean = await pngOf(await draw("안녕하세요", { font: { family: "Arvo" }, ...cut }));
+      expect(korean).toBe(
+        await pngOf(await draw("안녕하세요", { font: { family: "Nanum Gothic" }, ...cut })),
+      );
+      // Not the same box for every letter.
+      expect(korean).not.toBe(await pngOf(await draw("세하요안녕", { font: { family: "Arvo" }, ...cut })));
+    }
+  });
+
+  test("emoji have their own looks, and joined ones are one", async () => {
+    const [grin, dog, family] = await Promise.all(["😀", "🐶", "👨‍👩‍👧"].map((text) => draw(text)));
+    expect(await pngOf(grin!)).not.toBe(await pngOf(dog!));
+    expect(family!.width).toBeLessThan(1.5 * grin!.width);
+    const flags = await Promise.all(["🇰🇷", "🇩🇪"].map((text) => draw(text)));
+    expect(await pngOf(flags[0]!)).not.toBe(await pngOf(flags[1]!));
+  });
+
   test("a machine without fonts and without fontconfig draws the same", async () => {
     const { file } = await bundledFace("Lobster", false, false);
     const text = {

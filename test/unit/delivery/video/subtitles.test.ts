@@ -41,6 +41,8 @@ test("more entries than anyone reads are refused", () => {
   expect(() => parseCues(text)).toThrow(expect.objectContaining({ code: "LimitExceeded" }));
 });
 
+const ALONE = { family: "Open Sans", others: new Map<string, string>() };
+
 describe("text", () => {
   test.each([
     ["plain", "plain"],
@@ -53,13 +55,21 @@ describe("text", () => {
     ["a\\Nb", "a\\\u2060Nb"],
     ["1 < 2 > 0", "1 < 2 > 0"],
   ])("%j", (from, to) => {
-    expect(assText(from)).toBe(to);
+    expect(assText(from, ALONE)).toBe(to);
+  });
+
+  test("names another font for what the own one lacks, and the own one behind it", () => {
+    const others = new Map(["안", "녕", "😀"].map((sign) => [sign, sign === "😀" ? "Emoji" : "Korean"]));
+    const families = { family: "Own", others };
+    expect(assText("a 안 녕, b", families)).toBe("a {\\fnKorean}안 녕{\\fnOwn}, b");
+    expect(assText("안\u0301😀", families)).toBe("{\\fnKorean}안\u0301{\\fnEmoji}😀{\\fnOwn}");
+    expect(assText("<b>안</b>", families)).toBe("{\\b1}{\\fnKorean}안{\\fnOwn}{\\b0}");
   });
 
   test("holds no instruction but bold, italic, underlined and line ends", () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...Array.from("ab{}\\<>/&;N1 \n\u0007")) }), (text) => {
-        const rest = assText(text)
+        const rest = assText(text, ALONE)
           .replaceAll(/\{\\[biu][01]\}/g, "")
           .replaceAll(/\\[{}N]|\\\u2060/g, "");
         return !/[{}\\\p{Cc}]/u.test(rest);
@@ -72,7 +82,7 @@ test("every cue is one line of the script, whatever it holds", () => {
   fc.assert(
     fc.property(fc.array(fc.string({ maxLength: 40 }), { minLength: 1, maxLength: 5 }), (texts) => {
       const cues = texts.map((text, n) => ({ from: n, to: n + 1, text }));
-      const script = assOf(cues, {}, { size: { width: 640, height: 360 }, family: "Open Sans", seconds: 10 });
+      const script = assOf(cues, {}, { size: { width: 640, height: 360 }, families: ALONE, seconds: 10 });
       const lines = script.split(/\r\n|\r|\n/).filter((line) => line !== "");
       return (
         lines.filter((line) => line.startsWith("Dialogue: 0,0:00:0")).length === texts.length &&
@@ -92,7 +102,7 @@ test("a style is the script's style", () => {
   };
   const script = assOf([{ from: 0.04, to: 3723.5, text: "x" }], style, {
     size: { width: 640, height: 360 },
-    family: "Lato",
+    families: { family: "Lato", others: new Map() },
     seconds: 10,
   });
   expect(script).toContain("Style: Default,Lato,20,&H000080FF,");
