@@ -2,6 +2,8 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { Command } from "commander";
+import { createProgram } from "../src/commands/program.ts";
 import { configMarkdown, optionDocs } from "../src/config.ts";
 import { CHAIN_MAX } from "../src/delivery/limits.ts";
 import { transformationsMarkdown } from "../src/delivery/plan/transforms.ts";
@@ -49,13 +51,37 @@ test("the changelog has the package's version", () => {
   expect(read("CHANGELOG.md")).toMatch(new RegExp(`^## ${version.replaceAll(".", "\\.")}( |$)`, "m"));
 });
 
+const pages = [
+  "README.md",
+  ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
+
+test("commands in the pages are commands, with options that there are", () => {
+  const program = createProgram();
+  const wrong: string[] = [];
+  let seen = 0;
+  for (const page of pages) {
+    const text = read(page).replaceAll("\\\n", " ");
+    for (const [line, rest = ""] of text.matchAll(/^ *(?:windlass|node dist\/main\.js) ([a-z][^\n]*)/gm)) {
+      let command: Command = program;
+      for (const word of rest.split(" ")) {
+        const next = command.commands.find((one) => one.name() === word);
+        if (next === undefined) break;
+        command = next;
+      }
+      seen++;
+      const flags = [...rest.matchAll(/(?<= )--[a-z\d-]+/g)].map(([flag]) => flag);
+      const unknown = flags.filter((flag) => command.options.every(({ long }) => long !== flag));
+      if (command.commands.length > 0 || unknown.length > 0) wrong.push(`${page}: ${line.trim()}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+  expect(seen).toBeGreaterThan(20);
+});
+
 test("pages link to what is there", () => {
-  const pages = [
-    "README.md",
-    ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".md"))
-      .map((name) => `docs/${name}`),
-  ];
   const dead = pages.flatMap((page) =>
     [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)]
       .map(([, target = ""]) => ({ page, target }))

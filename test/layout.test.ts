@@ -35,7 +35,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     "system",
     "version",
   ],
-  main: ["commands", "version"],
+  main: ["commands"],
 };
 
 const LINES_MAX = 500;

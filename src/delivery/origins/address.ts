@@ -138,7 +138,7 @@ async function addressesOf(host: string, resolve: Resolve): Promise<LookupAddres
   throw new DeliveryError("OriginFailed", `The name ${host} has no address.`);
 }
 
-/** What sockets of node:net, node:tls and undici take as their `lookup`. */
+/** What sockets of node:net and node:tls take as their `lookup`. */
 export type SocketLookup = (
   hostname: string,
   options: { all?: boolean | undefined },

@@ -7,7 +7,7 @@ import { DeliveryError } from "../errors.ts";
 import type { AddressPolicy } from "./address.ts";
 import { LastingFailure } from "./attempts.ts";
 import type { Fetched, OriginClient, OriginTest } from "./client.ts";
-import { asOriginError, openWeb } from "./http.ts";
+import { asOriginError, bodyOf, bytesOf, openWeb } from "./http.ts";
 import { openWebOrigin } from "./web.ts";
 
 export interface GcsOriginOptions {
@@ -58,8 +58,8 @@ export function openGcsOrigin({
 
 /** A name that nobody gives to an object. */
 const PROBE_NAME = "windlass-origin-test-of-an-object-that-does-not-exist";
-/** Characters of an error's document that are looked at: its code is in front. */
-const ERROR_CHARACTERS_MAX = 4096;
+/** Bytes of an error's document that are looked at: its code is in front. */
+const ERROR_BYTES_MAX = 4096;
 
 /** GET and not HEAD: only a body tells a missing bucket from a missing object. */
 async function testBucket(
@@ -70,11 +70,7 @@ async function testBucket(
   const web = openWeb({ policy, headMs });
   try {
     const { status, body } = await web.ask(url, { method: "GET", headers: keys });
-    let text = "";
-    for await (const chunk of body) {
-      text += String(chunk);
-      if (text.length > ERROR_CHARACTERS_MAX) break;
-    }
+    const text = (await bytesOf(bodyOf(body, url, headMs), ERROR_BYTES_MAX)).toString("latin1");
     return verdictOf(status, /<Code>(\w+)<\/Code>/.exec(text)?.[1] ?? "", bucket, url.host);
   } catch (error) {
     return { ok: false, findings: [asOriginError(error, url).message] };

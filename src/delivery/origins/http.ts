@@ -1,9 +1,13 @@
 /** Fetching from strangers: judged addresses, pinned sockets, few redirects, bounded times. */
-import { Agent as HttpAgent } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
+import {
+  Agent as HttpAgent,
+  request as requestHttp,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from "node:http";
+import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import { isIP } from "node:net";
-import type { Readable } from "node:stream";
-import { Agent, request, type Dispatcher } from "undici";
+import { Readable } from "node:stream";
 import { DeliveryError } from "../errors.ts";
 import { guardedLookup, judge, judgeHost, type AddressPolicy } from "./address.ts";
 import { LastingFailure } from "./attempts.ts";
@@ -14,15 +18,17 @@ const REDIRECTS_MAX = 3;
 const CONNECT_MS = 5000;
 /** Sockets to one host. */
 const CONNECTIONS_MAX = 64;
+/** Milliseconds for which a socket waits for its next request. */
+const KEEP_MS = 4000;
 
 export interface WebOptions {
   readonly policy: AddressPolicy;
-  /** Milliseconds until the answer's head, and between two pieces of its body. */
+  /** Milliseconds until the answer's head. */
   readonly headMs: number;
 }
 
 export interface Asking {
-  readonly method: "GET" | "HEAD" | "POST";
+  readonly method: "GET" | "HEAD";
   readonly headers: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }
@@ -31,8 +37,8 @@ export interface Answered {
   readonly status: number;
   /** Lower-case names; repeated ones joined. */
   readonly headers: Readonly<Record<string, string>>;
-  /** To be read or destroyed. */
-  readonly body: Dispatcher.ResponseData["body"];
+  /** To be read, with `bodyOf`, or discarded. */
+  readonly body: Readable;
 }
 
 export interface Web {
@@ -45,22 +51,15 @@ export interface Web {
 const MOVED: readonly number[] = [301, 302, 303, 307, 308];
 
 export function openWeb({ policy, headMs }: WebOptions): Web {
-  const agent = new Agent({
-    connect: { timeout: CONNECT_MS, lookup: guardedLookup(policy) },
-    headersTimeout: headMs,
-    bodyTimeout: headMs,
-    connections: CONNECTIONS_MAX,
-    pipelining: 1,
-  });
-  const once = async (url: URL, { method, headers, signal }: Asking): Promise<Answered> => {
+  const agents = guardedAgents(policy);
+  const once = async (url: URL, asking: Asking): Promise<Answered> => {
     await judge(url, policy);
-    const answer = await request(url, {
-      method,
-      headers,
-      dispatcher: agent,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    return { status: answer.statusCode, headers: flat(answer.headers), body: answer.body };
+    const answer = await send(url, asking, agents, headMs);
+    const { statusCode: status = 0, headers } = answer;
+    const bodiless = asking.method === "HEAD" || status === 304;
+    // Its socket serves the next request.
+    if (bodiless) answer.resume();
+    return { status, headers: flat(headers), body: bodiless ? Readable.from([]) : answer };
   };
   return {
     async ask(url, asking) {
@@ -84,8 +83,60 @@ export function openWeb({ policy, headMs }: WebOptions): Web {
         place = next;
       }
     },
-    close: () => void agent.destroy(),
+    close() {
+      agents.http.destroy();
+      agents.https.destroy();
+    },
   };
+}
+
+/** Resolves with the head of the answer. @throws system errors, those of the HTTP parser, TimeoutError, AbortError */
+function send(url: URL, asking: Asking, agents: Agents, headMs: number): Promise<IncomingMessage> {
+  const { method, headers, signal } = asking;
+  const secure = url.protocol === "https:";
+  return new Promise((resolve, reject) => {
+    const request = (secure ? requestHttps : requestHttp)(url, {
+      method,
+      headers,
+      agent: secure ? agents.https : agents.http,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const timers: NodeJS.Timeout[] = [];
+    const within = (ms: number): NodeJS.Timeout => {
+      const timer = setTimeout(() => request.destroy(new DOMException("Silence", "TimeoutError")), ms);
+      timers.push(timer);
+      return timer;
+    };
+    const settled = (): void => timers.forEach(clearTimeout);
+    let answered = false;
+    // Waiting for one of the sockets is not the origin's silence.
+    request.on("socket", (socket) => {
+      within(headMs);
+      if (!socket.connecting) return;
+      const connecting = within(CONNECT_MS);
+      socket.once(secure ? "secureConnect" : "connect", () => clearTimeout(connecting));
+    });
+    request.on("response", (answer) => {
+      settled();
+      answered = true;
+      // Whoever reads it hears of it.
+      answer.on("error", () => undefined);
+      resolve(answer);
+    });
+    request.on("error", (error: NodeJS.ErrnoException) => {
+      settled();
+      // The other side had closed a socket that waited here.
+      const closed = request.reusedSocket && !answered && error.code === "ECONNRESET";
+      if (closed) resolve(send(url, asking, agents, headMs));
+      else reject(error);
+    });
+    // After an answer that was none, such as to an upgrade that nobody asked for.
+    request.on("close", () => {
+      settled();
+      reject(new DeliveryError("OriginFailed", `${url.host} can't be read (it hung up).`));
+    });
+    request.end();
+  });
 }
 
 function withoutKeys(headers: Asking["headers"]): Record<string, string> {
@@ -103,7 +154,7 @@ export function discard(body: {
 }
 
 /**
- * The body of an SDK's answer. Closing it before it was begun gives the socket back too; silence of `idleMs` ends it.
+ * The body of an answer. Closing it before it was begun gives the socket back too; silence of `idleMs` ends it.
  * Its reader may take any time.
  */
 export function bodyOf(body: Readable, where: { host: string }, idleMs: number): AsyncIterable<Buffer> {
@@ -159,18 +210,24 @@ export function rangeOf(
   };
 }
 
-function flat(headers: Dispatcher.ResponseData["headers"]): Record<string, string> {
+function flat(headers: IncomingHttpHeaders): Record<string, string> {
   const entries = Object.entries(headers).map(([name, value]) => [
-    name.toLowerCase(),
+    name,
     Array.isArray(value) ? value.join(", ") : (value ?? ""),
   ]);
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
-/** For SDKs, which open their own sockets, perhaps to where an answer sent them. */
-export function guardedAgents(policy: AddressPolicy): { http: HttpAgent; https: HttpsAgent } {
+interface Agents {
+  readonly http: HttpAgent;
+  readonly https: HttpsAgent;
+}
+
+/** For SDKs too, which open their own sockets, perhaps to where an answer sent them. */
+export function guardedAgents(policy: AddressPolicy): Agents {
   const lookup = guardedLookup(policy) as never;
-  const options = { keepAlive: true, maxSockets: CONNECTIONS_MAX, lookup };
+  // The agent minds its timeout only while nobody uses the socket.
+  const options = { keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: KEEP_MS, lookup };
   return { http: judging(new HttpAgent(options), policy), https: judging(new HttpsAgent(options), policy) };
 }
 
@@ -211,14 +268,7 @@ const TLS_WORDS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate can't be verified",
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "its certificate can't be verified",
 };
-const TIMEOUTS: readonly string[] = [
-  "UND_ERR_CONNECT_TIMEOUT",
-  "UND_ERR_HEADERS_TIMEOUT",
-  "UND_ERR_BODY_TIMEOUT",
-  "ETIMEDOUT",
-  "TimeoutError",
-  "ABORT_ERR",
-];
+const TIMEOUTS: readonly string[] = ["ETIMEDOUT", "TimeoutError", "ABORT_ERR"];
 
 /** Whatever a socket, TLS or an HTTP parser says, in words for the operator and a status for the client. */
 export function asOriginError(error: unknown, place: { readonly host: string }): DeliveryError {

@@ -5,6 +5,7 @@ import { failureOf, LastingFailure } from "./attempts.ts";
 import type { Fetched, FetchOptions, FileInfo, OriginClient, OriginTest } from "./client.ts";
 import {
   asOriginError,
+  bodyOf,
   bytesOf,
   discard,
   openWeb,
@@ -37,7 +38,7 @@ export function openWebOrigin(options: WebOriginOptions): OriginClient {
         headers: { ...headersOf(asked, forwardHost ? asked.host : undefined), ...authorize() },
         signal: asked.signal,
       });
-      return fetchedOf(answer, url, asked, sort);
+      return fetchedOf(answer, { url, asked, headMs, sort });
     },
     test: () => testWeb(web, baseUrl),
     close: () => web.close(),
@@ -82,12 +83,12 @@ function headersOf({ range, known }: FetchOptions, host: string | undefined): Re
   };
 }
 
-async function fetchedOf(
-  answer: Answered,
-  url: URL,
-  asked: FetchOptions,
-  sort: NonNullable<WebOriginOptions["sort"]>,
-): Promise<Fetched> {
+interface Question extends Required<Pick<WebOriginOptions, "headMs" | "sort">> {
+  readonly url: URL;
+  readonly asked: FetchOptions;
+}
+
+async function fetchedOf(answer: Answered, { url, asked, headMs, sort }: Question): Promise<Fetched> {
   const { status, headers, body } = answer;
   if (status === 200 || status === 206) {
     const range = status === 206 ? rangeOf(headers["content-range"]) : undefined;
@@ -99,10 +100,10 @@ async function fetchedOf(
       kind: "found",
       info: infoOf(headers, range),
       range,
-      body: asked.head === true ? drained(body) : guard(body, url),
+      body: asked.head === true ? drained(body) : bodyOf(body, url, headMs),
     };
   }
-  const code = status < 400 ? undefined : await codeOf(body);
+  const code = status < 400 ? undefined : await codeOf(bodyOf(body, url, headMs));
   discard(body);
   if (status === 304) return { kind: "unchanged" };
   const sorted = sort(status, code);
@@ -115,7 +116,7 @@ async function fetchedOf(
 }
 
 /** Of an error document in XML, as storage services have it. */
-async function codeOf(body: Answered["body"]): Promise<string | undefined> {
+async function codeOf(body: AsyncIterable<Buffer>): Promise<string | undefined> {
   const text = await bytesOf(body, ERROR_BYTES_MAX).catch(() => undefined);
   const code = /<Code>([A-Za-z0-9]{1,64})<\/Code>/.exec(text?.toString("latin1") ?? "");
   return code?.[1];
@@ -129,25 +130,6 @@ function drained(body: Answered["body"]): AsyncIterable<Buffer> {
 }
 async function* nothing(): AsyncGenerator<Buffer> {
   // A HEAD has no body.
-}
-
-/** Closing it before it was begun gives the socket back too. */
-function guard(body: Answered["body"], url: URL): AsyncIterable<Buffer> {
-  return {
-    [Symbol.asyncIterator]() {
-      const inner = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-      return {
-        next: () =>
-          inner.next().catch((error: unknown) => {
-            throw asOriginError(error, url);
-          }),
-        return() {
-          discard(body);
-          return Promise.resolve({ done: true, value: undefined });
-        },
-      };
-    },
-  };
 }
 
 function infoOf(headers: Answered["headers"], range: { size: number | undefined } | undefined): FileInfo {
