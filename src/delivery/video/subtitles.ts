@@ -194,15 +194,22 @@ function tagText(tag: string): string {
 }
 
 function plainText(text: string, { family, others }: Families): string {
-  let now = family;
-  let written = "";
-  for (const sign of text) {
-    const wanted = STAYING.test(sign) ? now : (others.get(sign) ?? family);
-    if (wanted !== now) written += fontTag(wanted);
+  if (others.size === 0) return escaped(text);
+  let [written, run, now] = ["", "", family];
+  const use = (wanted: string): void => {
+    if (wanted === now) return;
+    written += escaped(run) + fontTag(wanted);
+    run = "";
     now = wanted;
-    written += escaped(sign);
+  };
+  for (const sign of text) {
+    const other = others.get(sign);
+    if (other !== undefined) use(other);
+    else if (now !== family && !STAYING.test(sign)) use(family);
+    run += sign;
   }
-  return now === family ? written : written + fontTag(family);
+  use(family);
+  return written + escaped(run);
 }
 
 /** What goes with the sign before it, or has no ink. */
@@ -319,8 +326,10 @@ async function layOutStandIns(
   cues: readonly Cue[],
   face: Lettering,
 ): Promise<Families> {
-  const shown = cues.flatMap(({ text }) => parts(text).filter((_, n) => n % 2 === 0));
-  const signs = new Set(shown.flatMap((text) => Array.from(text)));
+  const signs = new Set<string>();
+  for (const { text } of cues) {
+    for (const [n, part] of parts(text).entries()) if (n % 2 === 0) for (const sign of part) signs.add(sign);
+  }
   const others = new Map<string, string>();
   for (const sign of signs) {
     if (STAYING.test(sign) || face.covers(sign.codePointAt(0)!)) continue;
