@@ -35,8 +35,8 @@ const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
 const seconds = Number(options.seconds ?? (options.quick ? 0.7 : 4));
 const FORMATS = ["jpeg", "webp", "avif", "png"];
 /**
- * As many renders at a time as two cores have. The targets are for one process that makes two at once, which is what a
- * program with sharp does; two processes with one each are the most that sharp does on such a machine.
+ * As many renders at a time as two cores have. One process that makes two at once is what a program with sharp does; two
+ * processes with one each are the most that sharp does on such a machine.
  */
 const BARE = { processes: 1, atOnce: 2 };
 const BARE_APART = { processes: 2, atOnce: 1 };
