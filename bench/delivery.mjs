@@ -40,6 +40,8 @@ const FORMATS = ["jpeg", "webp", "avif", "png"];
  */
 const BARE = { processes: 1, atOnce: 2 };
 const BARE_APART = { processes: 2, atOnce: 1 };
+/** The two ways to run Windlass on such a machine: a worker for each core, and everything but the renderers in one process. */
+const CONFIGURATIONS = { "default workers": [], "--workers 1": ["--workers", "1"] };
 const SAMPLE_MS = 250;
 /** Clients that want one picture at the same moment. */
 const CROWD = 200;
@@ -197,126 +199,188 @@ const table = (rows) =>
 const span = (values) =>
   `${digits(median(values), 2)} (${digits(Math.min(...values), 2)}–${digits(Math.max(...values), 2)})`;
 
-function report({ size, formats, cache, crowds, storms, peak, idle, machine }) {
-  const renders = FORMATS.map((format) => {
-    const { bare: loop, apart, http } = formats[format];
-    const against = (reference) => span(http.map(({ rate }, n) => rate / reference[n].rate));
-    return [
-      format,
-      digits(of(loop, "rate"), 1),
-      digits(of(apart, "rate"), 1),
-      digits(of(http, "rate"), 1),
-      against(loop),
-      against(apart),
-      digits(of(loop, "cpuMs"), 1),
-      digits(of(apart, "cpuMs"), 1),
-      digits(of(http, "cpuMs"), 1),
-      digits(of(http, "p50")),
-      digits(of(http, "p99")),
-      digits(loop[0].bytes),
-      digits(http[0].bytes),
-    ];
+/** What is measured of one configuration. */
+const measurements = () => ({
+  http: Object.fromEntries(FORMATS.map((format) => [format, []])),
+  cache: [],
+  crowds: [],
+  storms: [],
+  peak: {},
+});
+
+/** A row of each configuration. */
+const rowsOf = (windlass, row) => Object.entries(windlass).map(([name, measured]) => row(name, measured));
+
+function rendersTable({ bares, windlass }) {
+  const rows = FORMATS.flatMap((format) => {
+    const { loop, apart } = bares[format];
+    return rowsOf(windlass, (name, { http: { [format]: http } }) => {
+      const against = (reference) => span(http.map(({ rate }, n) => rate / reference[n].rate));
+      return [
+        `${format}, ${name}`,
+        digits(of(loop, "rate"), 1),
+        digits(of(apart, "rate"), 1),
+        digits(of(http, "rate"), 1),
+        against(loop),
+        against(apart),
+        digits(of(loop, "cpuMs"), 1),
+        digits(of(apart, "cpuMs"), 1),
+        digits(of(http, "cpuMs"), 1),
+        digits(of(http, "p50")),
+        digits(of(http, "p99")),
+        digits(loop[0].bytes),
+        digits(http[0].bytes),
+      ];
+    });
   });
-  const hot = cache.map(({ object, picture }) => picture.rate / object.rate);
-  const object = cache.map((each) => each.object);
-  const picture = cache.map((each) => each.picture);
-  const latency = (results) => [
-    digits(of(results, "p50"), 2),
-    digits(of(results, "p99"), 2),
-    digits(of(results, "max"), 1),
-  ];
-  const alone = storms.map((each) => each.alone);
-  const meanwhile = storms.map((each) => each.meanwhile);
-  return [
-    `${machine}; medians of ${rounds} rounds of ${seconds} s; a JPEG of 2725 × 2225 pixels and ${size} bytes.`,
-    "",
-    table([
-      [
-        "512 × 512, not cached",
-        "bare sharp /s",
-        "in two processes /s",
-        "Windlass /s",
-        "ratio to bare (lowest–highest)",
-        "to two processes",
-        "bare CPU ms",
-        "two processes CPU ms",
-        "Windlass CPU ms",
-        "p50 ms",
-        "p99 ms",
-        "bare bytes",
-        "Windlass bytes",
-      ],
-      ...renders,
-    ]),
-    "",
-    table([
-      ["32 connections", "req/s", "CPU µs", "p50 ms", "p99 ms", "ratio (lowest–highest)"],
-      ...[
-        ["S3 GET 64 KiB", object, ""],
-        [`cached picture, ${digits(picture[0].bytes)} bytes`, picture, span(hot)],
-      ].map(([name, results, ratio]) => [
-        name,
-        digits(of(results, "rate")),
-        digits(of(results, "cpuMs") * 1000),
-        digits(of(results, "p50"), 2),
-        digits(of(results, "p99"), 2),
-        ratio,
-      ]),
-    ]),
-    "",
-    table([
-      ["S3 GET 4 KiB, 8 connections, each every 20 ms", "p50 ms", "p99 ms", "max ms"],
-      ["alone", ...latency(alone)],
-      [`beside ${digits(of(storms, "rate"))} renders a second for 32 connections`, ...latency(meanwhile)],
-    ]),
-    "",
-    `${CROWD} at once for one picture: rendered ${crowds.map(({ renders: count }) => count).join(", ")} times, ${Math.max(...crowds.map(({ bodies }) => bodies))} body, ${Math.max(...crowds.map(({ failed }) => failed))} failed, ${digits(of(crowds, "ms"))} ms for all.`,
-    `Resident, all processes: ${idle.rss} MiB idle, ${peak.rss} MiB at most while rendering${peak.pss === undefined ? "" : `; ${idle.pss} and ${peak.pss} MiB where shared pages count once`}.`,
-  ].join("\n");
+  return table([
+    [
+      "512 × 512, not cached",
+      "bare sharp /s",
+      "in two processes /s",
+      "Windlass /s",
+      "ratio to bare (lowest–highest)",
+      "to two processes",
+      "bare CPU ms",
+      "two processes CPU ms",
+      "Windlass CPU ms",
+      "p50 ms",
+      "p99 ms",
+      "bare bytes",
+      "Windlass bytes",
+    ],
+    ...rows,
+  ]);
 }
+
+function cacheTable({ windlass }) {
+  const rows = rowsOf(windlass, (name, { cache }) => {
+    const ratio = span(cache.map(({ object, picture }) => picture.rate / object.rate));
+    const [object, picture] = ["object", "picture"].map((which) => cache.map((both) => both[which]));
+    return [
+      [`S3 GET 64 KiB, ${name}`, object, ""],
+      [`cached picture, ${digits(picture[0].bytes)} bytes, ${name}`, picture, ratio],
+    ].map(([what, results, against]) => [
+      what,
+      digits(of(results, "rate")),
+      digits(of(results, "cpuMs") * 1000),
+      digits(of(results, "p50"), 2),
+      digits(of(results, "p99"), 2),
+      against,
+    ]);
+  });
+  return table([
+    ["32 connections", "req/s", "CPU µs", "p50 ms", "p99 ms", "ratio (lowest–highest)"],
+    ...rows.flat(),
+  ]);
+}
+
+const latencyRow = (what, results) => [
+  what,
+  digits(of(results, "p50"), 2),
+  digits(of(results, "p99"), 2),
+  digits(of(results, "max"), 1),
+];
+
+function stormTable({ windlass }) {
+  const rows = rowsOf(windlass, (name, { storms }) => [
+    latencyRow(
+      `alone, ${name}`,
+      storms.map(({ alone }) => alone),
+    ),
+    latencyRow(
+      `beside ${digits(of(storms, "rate"))} renders a second for 32 connections, ${name}`,
+      storms.map(({ meanwhile }) => meanwhile),
+    ),
+  ]);
+  return table([
+    ["S3 GET 4 KiB, 8 connections, each every 20 ms", "p50 ms", "p99 ms", "max ms"],
+    ...rows.flat(),
+  ]);
+}
+
+const crowdTable = ({ windlass }) =>
+  table([
+    [`${CROWD} at once for one picture`, "times rendered", "different bodies", "failed", "ms for all"],
+    ...rowsOf(windlass, (name, { crowds }) => [
+      name,
+      crowds.map(({ renders }) => renders).join(", "),
+      Math.max(...crowds.map(({ bodies }) => bodies)),
+      Math.max(...crowds.map(({ failed }) => failed)),
+      digits(of(crowds, "ms")),
+    ]),
+  ]);
+
+const memoryTable = ({ windlass }) =>
+  table([
+    [
+      "resident, all processes, MiB",
+      "idle, sum",
+      "rendering, sum at most",
+      "idle, shared pages once",
+      "rendering, shared pages once, at most",
+    ],
+    ...rowsOf(windlass, (name, { idle, peak }) => [name, idle.rss, peak.rss, idle.pss ?? "", peak.pss ?? ""]),
+  ]);
+
+const report = (measured) =>
+  [
+    `${measured.machine}; medians of ${rounds} rounds of ${seconds} s; a JPEG of 2725 × 2225 pixels and ${measured.size} bytes.`,
+    ...[rendersTable, cacheTable, stormTable, crowdTable, memoryTable].map((tableOf) => tableOf(measured)),
+  ].join("\n\n");
 
 const folder = mkdtempSync(join(tmpdir(), "windlass-photo-"));
 const file = options.photo ?? join(folder, "photo.jpg");
 if (options.photo === undefined) writeFileSync(file, await photo());
-const server = await startWindlass(options.serve?.split(" ") ?? []);
 const note = (words) => process.stderr.write(`\r${words.padEnd(60)}`);
+const servers = {};
 try {
-  const size = await putPhoto(server, file);
-  server.command("origin", "create", "photos", "--type", "bucket", "--bucket", "bench");
-  const idle = memory(server.pid);
-  const once = { seconds: ONCE_SECONDS };
-  for (const name of ["store 4 KiB", "store 64 KiB", "make cached"]) {
-    note(name);
-    await drive(server, name, once);
+  let size;
+  const windlass = {};
+  for (const [name, more] of Object.entries(CONFIGURATIONS)) {
+    note(`${name}: objects and pictures`);
+    const server = await startWindlass([...(options.serve?.split(" ") ?? []), ...more]);
+    servers[name] = server;
+    size = await putPhoto(server, file);
+    server.command("origin", "create", "photos", "--type", "bucket", "--bucket", "bench");
+    windlass[name] = { ...measurements(), idle: memory(server.pid) };
+    for (const what of ["store 4 KiB", "store 64 KiB", "make cached"])
+      await drive(server, what, { seconds: ONCE_SECONDS });
   }
-  const formats = Object.fromEntries(FORMATS.map((format) => [format, { bare: [], apart: [], http: [] }]));
-  const [cache, crowds, storms, peak] = [[], [], [], {}];
+  const bares = Object.fromEntries(FORMATS.map((format) => [format, { loop: [], apart: [] }]));
+  const all = Object.entries(servers);
   for (let round = 0; round < rounds; round++) {
+    const say = (what) => note(`round ${round + 1} of ${rounds}: ${what}`);
     for (const format of FORMATS) {
-      note(`round ${round + 1} of ${rounds}: ${format}`);
-      const results = formats[format];
+      say(format);
       const measures = [
-        async () => results.bare.push(await bare(file, format, BARE)),
-        async () => results.http.push(await rendered(server, format, peak)),
-        async () => results.apart.push(await bare(file, format, BARE_APART)),
+        async () => bares[format].loop.push(await bare(file, format, BARE)),
+        ...all.map(([name, server]) => async () => {
+          const { http, peak } = windlass[name];
+          http[format].push(await rendered(server, format, peak));
+        }),
+        async () => bares[format].apart.push(await bare(file, format, BARE_APART)),
       ];
       // Who comes later has the warmer machine: in turn.
       for (let n = 0; n < measures.length; n++) await measures[(round + n) % measures.length]();
     }
-    note(`round ${round + 1} of ${rounds}: cached`);
-    const picture = await drive(server, "GET cached");
-    const object = await drive(server, "GET 64 KiB", { keys: 0 });
-    cache.push({ picture, object });
-    note(`round ${round + 1} of ${rounds}: storm`);
-    crowds.push(await crowd(server));
-    storms.push(await storm(server, peak));
+    for (const [name, server] of all) {
+      const { cache, crowds, storms, peak } = windlass[name];
+      say(`cached, ${name}`);
+      const picture = await drive(server, "GET cached");
+      const object = await drive(server, "GET 64 KiB", { keys: 0 });
+      cache.push({ picture, object });
+      say(`storm, ${name}`);
+      crowds.push(await crowd(server));
+      storms.push(await storm(server, peak));
+    }
   }
   note("");
   const machine = `${cpus().length} × ${cpus()[0].model}, Node ${process.version}`;
-  const measured = { machine, rounds, seconds, size, formats, cache, crowds, storms, idle, peak };
+  const measured = { machine, rounds, seconds, size, bares, windlass };
   process.stdout.write(`\r${report(measured)}\n`);
   if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(measured, null, 2));
 } finally {
-  await server.stop();
+  for (const server of Object.values(servers)) await server.stop();
   rmSync(folder, { recursive: true, force: true });
 }

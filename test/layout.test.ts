@@ -38,6 +38,19 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   main: ["commands"],
 };
 
+/**
+ * Packages that a process loads at its start: each costs memory in each of them. What only some requests need is
+ * imported by them. Codecs are for renderers alone.
+ */
+const LOADED: Readonly<Record<string, readonly string[]>> = {
+  "src/main.ts": ["better-sqlite3", "commander"],
+  "src/system.ts": ["@node-rs/crc32", "better-sqlite3", "hash-wasm", "pino", "saxes"],
+  "src/processes/processes.ts": ["better-sqlite3", "pino"],
+  "src/processes/worker.ts": ["@node-rs/crc32", "better-sqlite3", "hash-wasm", "pino", "saxes"],
+  "src/processes/writer.ts": ["better-sqlite3", "pino"],
+  "src/delivery/image/process.ts": ["@node-rs/crc32", "blurhash", "saxes", "sharp", "thumbhash"],
+};
+
 const LINES_MAX = 500;
 /** Notes to oneself belong in an issue; stubs belong nowhere. */
 const BANNED = [
@@ -65,6 +78,26 @@ function importsOf(path: string): string[] {
   const source = readFileSync(join(root, path), "utf8");
   const found = [...source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"(\.{1,2}\/[^"]+)"/g)];
   return found.map((match) => normalize(join(dirname(path), match[1]!)));
+}
+
+/** The packages that a program loads before it does anything: by imports that are neither dynamic nor of types alone. */
+function packagesOf(program: string): string[] {
+  const packages = new Set<string>();
+  const seen = new Set<string>();
+  const visit = (path: string): void => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    const source = readFileSync(join(root, path), "utf8");
+    for (const [, names, from] of source.matchAll(
+      /^(?:import|export)\s(?!type\b)([^;]*?)\bfrom "([^"]+)"/gm,
+    )) {
+      if (/^\{(?:\s*type \w+,?)+\s*\}\s*$/.test(names!)) continue;
+      if (from!.startsWith(".")) visit(normalize(join(dirname(path), from!)));
+      else if (!from!.startsWith("node:")) packages.add(from!);
+    }
+  };
+  visit(program);
+  return [...packages].toSorted();
 }
 
 const sources = filesUnder("src");
@@ -107,6 +140,10 @@ test("the table has no circle", () => {
   };
   for (const name of Object.keys(IMPORTS)) visit(name, []);
   expect(settled.size).toBe(Object.keys(IMPORTS).length);
+});
+
+test.each(Object.entries(LOADED))("%s loads no other package at its start", (program, packages) => {
+  expect(packagesOf(program)).toEqual(packages);
 });
 
 const all = [...sources, ...filesUnder("test")].filter((path) => path !== "test/layout.test.ts");

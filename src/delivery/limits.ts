@@ -46,7 +46,7 @@ export const DEFAULT_LIMITS: DeliveryLimits = {
   renderSeconds: 10,
   queueLength: 100,
   renderers: Math.max(1, Math.floor(availableParallelism() / 2)),
-  rendersPerProcess: 1000,
+  rendersPerProcess: 10_000,
   renderBytes: 1024 * MIB,
   rendererBytes: 384 * MIB,
   idleSeconds: 60,

@@ -299,8 +299,10 @@ export class DerivedCache {
       const pace = before === undefined ? UNKNOWN_PACE : Math.max(1, (total - before) / Math.max(1, written));
       if (total > maxBytes) {
         entries.sort((a, b) => a.usedAt - b.usedAt);
-        for (const { path, size } of entries) {
+        for (const { path, size, usedAt } of entries) {
           if (total <= maxBytes * SWEEP_SHARE) break;
+          // Somebody found it since it was listed, and may be about to read it.
+          if ((statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) > usedAt) continue;
           await rm(path, { force: true });
           total -= size;
         }

@@ -60,7 +60,7 @@ const FAMILIES: readonly Family[] = [
 const OTHER_NAMES: Readonly<Record<string, string>> = { amarnath: "amaranth", oldstandard: "oldstandardtt" };
 const DEFAULT_FAMILY = "Open Sans";
 /** Bundled families that have signs others lack, in the order of asking: Greek, Cyrillic, Hebrew, Thai, Korean. */
-export const WIDE_FAMILIES: readonly string[] = ["Open Sans", "Roboto", "Ubuntu", "Kanit", "NanumGothic"];
+const WIDE_FAMILIES: readonly string[] = ["Open Sans", "Roboto", "Ubuntu", "Kanit", "NanumGothic"];
 /** In the colour of the text. */
 export const EMOJI_FAMILY = "Noto Emoji";
 
@@ -152,6 +152,25 @@ export async function withFace<T>(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Signs that have no ink of their own, and lines' ends: no font needs to have them. */
+export const INVISIBLE = /[\n\p{Default_Ignorable_Code_Point}\p{Zs}]/u;
+
+/** Whether a face has ink for each sign that needs some. */
+export const hasSigns = ({ covers }: Face, segment: string): boolean =>
+  Array.from(segment).every((sign) => INVISIBLE.test(sign) || covers(sign.codePointAt(0)!));
+
+/** The bundled face that has what another lacks, if there is one. */
+export async function standInFor(
+  segment: string,
+  { bold, italic }: Pick<Face, "bold" | "italic">,
+): Promise<Face | undefined> {
+  for (const family of [...WIDE_FAMILIES, EMOJI_FAMILY]) {
+    const face = await bundledFace(family, bold, italic);
+    if (hasSigns(face, segment)) return face;
+  }
+  return undefined;
 }
 
 /** Folders for fonts are called after the process that they belong to. */

@@ -1,6 +1,6 @@
 /** Text as Pango's markup: every sign in a font that has it, and nothing of the text taken for markup. */
 import sharp from "sharp";
-import { bundledFace, EMOJI_FAMILY, WIDE_FAMILIES, type Face } from "./fonts.ts";
+import { bundledFace, EMOJI_FAMILY, hasSigns, INVISIBLE, standInFor, type Face } from "./fonts.ts";
 import { FontError } from "./fontsfile.ts";
 
 /** Without what is no text: control characters and halves of surrogate pairs. Lines end with \n. */
@@ -20,9 +20,6 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 const escaped = (text: string): string => text.replace(/[&<>"']/g, (found) => ESCAPES[found] ?? "");
-
-/** Signs that have no ink of their own, and lines' ends: no font needs to have them. */
-const INVISIBLE = /[\n\p{Default_Ignorable_Code_Point}\p{Zs}]/u;
 
 /** Families that systems have for what no bundled font has; the first that is there is taken. */
 const SYSTEM_FAMILIES: readonly (readonly [RegExp, string])[] = [
@@ -53,7 +50,7 @@ export async function markupOf(text: string, face: Face): Promise<string> {
   const runs: { family: string; text: string }[] = [];
   for (const { segment } of new Intl.Segmenter("en", { granularity: "grapheme" }).segment(text)) {
     const last = runs.at(-1);
-    const family = has(face, segment) ? face.family : await familiesFor(segment, face);
+    const family = hasSigns(face, segment) ? face.family : await familiesFor(segment, face);
     if (last !== undefined && (last.family === family || INVISIBLE.test(segment))) last.text += segment;
     else runs.push({ family, text: segment });
   }
@@ -61,21 +58,6 @@ export async function markupOf(text: string, face: Face): Promise<string> {
   return runs
     .map((run) => `<span font_family="${run.family}" fallback="false"${weight}>${escaped(run.text)}</span>`)
     .join("");
-}
-
-const has = ({ covers }: Face, segment: string): boolean =>
-  Array.from(segment).every((sign) => INVISIBLE.test(sign) || covers(sign.codePointAt(0)!));
-
-/** The bundled face that has what another lacks, if there is one. */
-export async function standInFor(
-  segment: string,
-  { bold, italic }: Pick<Face, "bold" | "italic">,
-): Promise<Face | undefined> {
-  for (const family of [...WIDE_FAMILIES, EMOJI_FAMILY]) {
-    const face = await bundledFace(family, bold, italic);
-    if (has(face, segment)) return face;
-  }
-  return undefined;
 }
 
 /** What Pango is to try, in this order. A system's emoji have colours, ours don't; of letters ours come first. */

@@ -5,11 +5,10 @@
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DeliveryError } from "../errors.ts";
-import { bundledFace, type Face } from "../image/fonts.ts";
+import { bundledFace, standInFor, type Face } from "../image/fonts.ts";
 import { coverageOf, FontError, renamed } from "../image/fontsfile.ts";
 import type { Input } from "../image/job.ts";
 import type { Size } from "../image/surface.ts";
-import { standInFor } from "../image/textmarkup.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Colour, Layer, TextStyle } from "../plan/plan.ts";
 import { filmValues } from "./filters.ts";

@@ -1,6 +1,8 @@
+import { existsSync, utimesSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { claim } from "../../../src/delivery/claims.ts";
@@ -72,6 +74,22 @@ test("the folder stays within its budget, and the least recently used entries go
   expect(await get(cache, 3)).toBeUndefined();
   expect(await get(cache, 1)).toEqual(picture(1));
   expect(await get(cache, 24)).toEqual(picture(24));
+});
+
+test("what is found while others make room stays", async () => {
+  const large = open();
+  for (let n = 1; n <= 200; n++) {
+    await put(large, n, picture(n));
+    await utimes(pathOf(n), 1000 + n, 1000 + n);
+  }
+  const cache = open(20_000);
+  await put(cache, 201, picture(201));
+  while (existsSync(pathOf(1))) await setImmediate();
+  // All are listed and the first has gone; this one's turn comes late.
+  utimesSync(pathOf(180), 2000, 2000);
+  await cache.settled();
+  expect(existsSync(pathOf(179))).toBe(false);
+  expect(await get(cache, 180)).toEqual(picture(180));
 });
 
 test("what others wrote counts too", async () => {
