@@ -14,12 +14,12 @@ for (const thread of process.platform === "linux" ? readdirSync("/proc/self/task
 sharp.cache(false);
 sharp.concurrency(1);
 
-/** As src/delivery/image/encode.ts writes quality 80. */
+/** As src/delivery/image/encode.ts writes a photograph in quality 80. */
 const ENCODERS = {
   jpeg: (image) => image.jpeg({ quality: 80 }),
   webp: (image) => image.webp({ quality: 80, effort: 2 }),
   avif: (image) => image.avif({ quality: 60, effort: 0 }),
-  png: (image) => image.png(),
+  png: (image) => image.png({ adaptiveFiltering: true, compressionLevel: 3 }),
 };
 /** Rendered before the clock starts. */
 const WARM = 3;

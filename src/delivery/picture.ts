@@ -24,7 +24,7 @@ export interface PictureContext extends SourceContext {
 }
 
 /** Part of every key: to be raised when the same plan makes other pictures, so that old results are not taken for new. */
-const RENDERING_VERSION = 3;
+const RENDERING_VERSION = 4;
 
 /** A source as it is stored. */
 export function originalAnswer(

@@ -1,6 +1,7 @@
 /** What the transformations do to pixels, over HTTP. */
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sceneJpeg } from "./conformance/scene.ts";
 import {
   colourAt,
   openSite,
@@ -126,6 +127,36 @@ test("a lower quality makes fewer bytes in each format that has one", async () =
     const high = await picture(`/root/tr:w-200,q-100,f-${format}/square.png`);
     expect(low.length).toBeLessThan(high.length);
   }
+});
+
+describe("PNGs are filtered where that makes them smaller", () => {
+  const unfiltered = async (body: Buffer) => (await sharp(body).png().toBuffer()).length;
+
+  test("of a photograph, whatever it is stored in", async () => {
+    const photograph = sharp(await sceneJpeg());
+    await site.put("photograph.jpg", await photograph.toBuffer());
+    await site.put("photograph.png", await photograph.png().toBuffer());
+    for (const key of ["photograph.jpg", "photograph.png"]) {
+      const body = await picture(`/root/tr:w-300,f-png/${key}`);
+      expect(body.length).toBeLessThan(0.9 * (await unfiltered(body)));
+    }
+  });
+
+  test("not of text", async () => {
+    const lines = Array.from(
+      { length: 20 },
+      (_, n) =>
+        `<text x="5" y="${20 * n + 15}" font-size="${9 + (n % 7)}">Objects, keys and buckets: ${n}</text>`,
+    );
+    const page = `<svg xmlns="http://www.w3.org/2000/svg" width="300" height="400">${lines.join("")}</svg>`;
+    await site.put(
+      "page.png",
+      await sharp(Buffer.from(page)).flatten({ background: "#fff" }).png().toBuffer(),
+    );
+    const body = await picture("/root/tr:w-250,f-png/page.png");
+    expect(body.length).toBe(await unfiltered(body));
+    expect(body.length).toBeLessThan((await sharp(body).png({ adaptiveFiltering: true }).toBuffer()).length);
+  });
 });
 
 describe("f-auto, which holds without f- too", () => {

@@ -99,7 +99,7 @@ async function picture(source: Buffer, job: Job, env: Environment): Promise<Pict
   if (output.metadata && last.memory !== undefined && last.pages === 1) {
     last = await withMetadataOf(source, job, last);
   }
-  const encoding = { format, output, saveData: hints.saveData === true, animation: metadata };
+  const encoding = { format, output, saveData: hints.saveData === true, source: metadata };
   const { data, type } = await smallest(last, encoding, metadata, job);
   if (!changed && data.length >= source.length && (await mayStay(source, opened, output, hints))) {
     const own = MEDIA_TYPES[metadata.format as keyof typeof MEDIA_TYPES] ?? type;
