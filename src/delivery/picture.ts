@@ -1,9 +1,10 @@
 /** Originals as they are stored, and pictures that are made of them. */
 import { createHash } from "node:crypto";
+import { BlobMissing } from "../blob/blob.ts";
 import type { HttpRequest, HttpResponse } from "../lib/http.ts";
 import { Lru } from "../lib/lru.ts";
 import { early, MAX_AGE_SECONDS, send, type Answer } from "./answers.ts";
-import type { DerivedCache } from "./cache/cache.ts";
+import type { DerivedCache, Entry } from "./cache/cache.ts";
 import type { Services } from "./delivery.ts";
 import { DeliveryError, ERRORS } from "./errors.ts";
 import type { Renderers } from "./image/image.ts";
@@ -93,7 +94,8 @@ export async function pictureAnswer(
   };
   const settled = early(request, common);
   if (settled !== undefined) return settled;
-  const { entry, hit } = await produce(context, { ...making, key, text, layers, hints: variation.hints });
+  const make = () => produce(context, { ...making, key, text, layers, hints: variation.hints });
+  const { entry, hit } = await make();
   const milliseconds = (performance.now() - started).toFixed(1);
   return send(request, {
     ...common,
@@ -108,8 +110,26 @@ export async function pictureAnswer(
       ...disposition(reading.asked.attachment, undefined, source.path),
     ],
     log: { ...log, cache: hit ? "hit" : "miss" },
-    read: (start, end) => entry.data?.subarray(start, end) ?? entry.read(start, end),
+    read: (start, end) => entry.data?.subarray(start, end) ?? lasting(entry, make, start, end),
   });
+}
+
+/** What a purge or a sweep took since it was found is made again. */
+async function* lasting(
+  entry: Entry,
+  make: () => Promise<{ entry: Entry }>,
+  start: number,
+  end: number,
+): AsyncGenerator<Buffer> {
+  try {
+    yield* entry.read(start, end);
+  } catch (error) {
+    if (!(error instanceof BlobMissing)) throw error;
+    const { entry: made } = await make();
+    // The head tells its size.
+    if (made.size !== entry.size) throw error;
+    yield* made.read(start, end);
+  }
 }
 
 interface Production extends Making {

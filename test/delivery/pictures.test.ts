@@ -1,6 +1,10 @@
 /** What the transformations do to pixels, over HTTP. */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { pino } from "pino";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startListener } from "../../src/lib/http.ts";
 import { sceneJpeg } from "./conformance/scene.ts";
 import {
   colourAt,
@@ -129,9 +133,9 @@ test("a lower quality makes fewer bytes in each format that has one", async () =
   }
 });
 
-describe("PNGs are filtered where that makes them smaller", () => {
-  const unfiltered = async (body: Buffer) => (await sharp(body).png().toBuffer()).length;
+const unfiltered = async (body: Buffer) => (await sharp(body).png().toBuffer()).length;
 
+describe("PNGs are filtered where that makes them smaller", () => {
   test("of a photograph, whatever it is stored in", async () => {
     const photograph = sharp(await sceneJpeg());
     await site.put("photograph.jpg", await photograph.toBuffer());
@@ -200,4 +204,38 @@ test("the query form of an alias does the same, and keeps the source's format", 
   );
   const stretched = await picture("/image/photos/wide.jpg?w=100&h=100&fit=fill&f=png");
   expect(await colourAt(stretched, 0.1, 0.5)).toBe("red");
+});
+
+test("what is purged between its finding and its first byte is made again", async () => {
+  await site.put(
+    "large.png",
+    await sharp(await sceneJpeg())
+      .resize(900)
+      .png()
+      .toBuffer(),
+  );
+  const path = "/root/tr:w-800,f-png/large.png";
+  const body = await picture(path);
+  // More than entries that are read whole.
+  expect(body.length).toBeGreaterThan(256 * 1024);
+  const found: unknown[] = [];
+  const listener = await startListener({
+    host: "127.0.0.1",
+    port: 0,
+    log: pino({ level: "silent" }),
+    async handle(request) {
+      const response = await site.delivery.handle(request);
+      found.push(response.log?.["cache"]);
+      await rm(join(site.folder, "cache"), { recursive: true });
+      return response;
+    },
+    onFailure: site.delivery.onFailure,
+  });
+  try {
+    const reply = await fetch(listener.url + path);
+    expect([reply.status, found]).toEqual([200, ["hit"]]);
+    expect(Buffer.from(await reply.arrayBuffer()).equals(body)).toBe(true);
+  } finally {
+    await listener.close(1000);
+  }
 });

@@ -99,6 +99,8 @@ function send(url: URL, asking: Asking, agents: Agents, headMs: number): Promise
       method,
       headers,
       agent: secure ? agents.https : agents.http,
+      // Else it would be the Host header's, which may be the client's: the certificate is the origin's.
+      servername: isIP(url.hostname.replace(/^\[|\]$/g, "")) === 0 ? url.hostname : "",
       ...(signal === undefined ? {} : { signal }),
     });
     const timers: NodeJS.Timeout[] = [];

@@ -136,3 +136,28 @@ test("one that breaks off in its answer is not asked behind the reader's back", 
   await sleep(100);
   expect(asked).toBe(2);
 });
+
+test("TLS asks for the origin's own name, whatever host the client named", async () => {
+  const hello = new Promise<string>((resolve) => {
+    const tcp = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", (bytes) => {
+        resolve(bytes.toString("latin1"));
+        socket.destroy();
+        tcp.close();
+      });
+    });
+    tcp.listen(0, "127.0.0.1", () => {
+      const client = openWebOrigin({
+        baseUrl: `https://localhost:${(tcp.address() as AddressInfo).port}/`,
+        forwardHost: true,
+        policy: { allowHosts: ["localhost"] },
+        headMs: HEAD_MS,
+      });
+      opened.push(client);
+      void client.fetch("photo.jpg", { host: "client.example" }).catch(() => undefined);
+    });
+  });
+  expect(await hello).toContain("localhost");
+  expect(await hello).not.toContain("client.example");
+});
