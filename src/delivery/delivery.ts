@@ -12,15 +12,10 @@ import { ForeignFiles } from "./foreign.ts";
 import { Renderers, type RenderCounts } from "./image/image.ts";
 import type { Service } from "./image/job.ts";
 import { DEFAULT_LIMITS, type DeliveryLimits } from "./limits.ts";
+import { FailureMemory } from "./making.ts";
 import { acceptedFormats, typeOf } from "./mediatypes.ts";
 import { OriginClients } from "./origins/origins.ts";
-import {
-  checkPrivate,
-  FailureMemory,
-  originalAnswer,
-  pictureAnswer,
-  type PictureContext,
-} from "./picture.ts";
+import { checkPrivate, originalAnswer, pictureAnswer } from "./picture.ts";
 import type { Plan } from "./plan/plan.ts";
 import type { PromptService } from "./plan/promptmodel.ts";
 import { Prompts } from "./plan/promptstore.ts";
@@ -110,7 +105,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   };
 }
 
-type Context = PictureContext & FilmContext & ReadingContext;
+type Context = FilmContext & ReadingContext;
 
 const JOBS = "/-/jobs/";
 

@@ -4,14 +4,15 @@ import type { HttpRequest, HttpResponse } from "../lib/http.ts";
 import { accepted, early, send } from "./answers.ts";
 import { DeliveryError } from "./errors.ts";
 import type { Input } from "./image/job.ts";
-import { cacheControlOf, openLayers, pictureAnswer, sourceHeaders, type PictureContext } from "./picture.ts";
+import type { MakingContext } from "./making.ts";
+import { cacheControlOf, openLayers, pictureAnswer, sourceHeaders } from "./picture.ts";
 import type { Plan } from "./plan/plan.ts";
 import { pathsOf, planText, videoPathsOf } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
 import type { Source } from "./source.ts";
 import type { Video, VideoRequest } from "./video/video.ts";
 
-export interface FilmContext extends PictureContext {
+export interface FilmContext extends MakingContext {
   readonly video: Video;
 }
 

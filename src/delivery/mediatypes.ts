@@ -23,6 +23,7 @@ const BY_EXTENSION: Readonly<Record<string, string>> = {
   tif: "image/tiff",
   tiff: "image/tiff",
   heic: "image/heic",
+  heif: "image/heif",
   jxl: "image/jxl",
   ico: "image/x-icon",
   mp4: "video/mp4",

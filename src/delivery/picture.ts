@@ -1,31 +1,14 @@
 /** Originals as they are stored, and pictures that are made of them. */
-import { createHash } from "node:crypto";
-import { BlobMissing } from "../blob/blob.ts";
 import type { HttpRequest, HttpResponse } from "../lib/http.ts";
-import { Lru } from "../lib/lru.ts";
 import { early, MAX_AGE_SECONDS, send, type Answer } from "./answers.ts";
-import type { DerivedCache, Entry } from "./cache/cache.ts";
-import type { Services } from "./delivery.ts";
-import { DeliveryError, ERRORS } from "./errors.ts";
-import type { Renderers } from "./image/image.ts";
-import type { ClientHints, Input, Job } from "./image/job.ts";
-import type { DeliveryLimits } from "./limits.ts";
+import { DeliveryError } from "./errors.ts";
+import type { ClientHints } from "./image/job.ts";
+import { hash, prepare, type Making, type MakingContext } from "./making.ts";
 import { acceptedFormats, typeOf } from "./mediatypes.ts";
 import type { Plan, Step } from "./plan/plan.ts";
-import { pathsOf, planText, USUAL } from "./plan/text.ts";
+import { pathsOf, USUAL } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
 import { openSource, type Source, type SourceContext } from "./source.ts";
-
-export interface PictureContext extends SourceContext {
-  readonly limits: DeliveryLimits;
-  readonly renderers: Renderers;
-  readonly cache: DerivedCache;
-  readonly services: Services;
-  readonly failures: FailureMemory;
-}
-
-/** Part of every key: to be raised when the same plan makes other pictures, so that old results are not taken for new. */
-const RENDERING_VERSION = 4;
 
 /** A source as it is stored. */
 export function originalAnswer(
@@ -53,38 +36,21 @@ export function originalAnswer(
   return early(request, answer) ?? send(request, answer);
 }
 
-export interface Making {
-  readonly kind: Job["kind"];
+export interface PictureWish extends Pick<Making, "kind" | "source" | "plan" | "from"> {
   readonly reading: Reading;
-  readonly source: Source;
-  readonly plan: Plan;
-  /** In place of the source's own bytes: a frame of a film. */
-  readonly from?: { readonly name: string; readonly input: () => Promise<Input> };
 }
 
 /** What the plan makes of the source: from the cache, or rendered now, once for all who ask at the same time. */
 export async function pictureAnswer(
-  context: PictureContext,
+  context: MakingContext,
   request: HttpRequest,
-  making: Making,
+  { reading, source, plan, kind, from }: PictureWish,
 ): Promise<HttpResponse> {
-  const { reading, source, plan, kind } = making;
   const started = performance.now();
   const { rules } = reading.place;
   const variation = variationOf(request.headers, plan, rules.formats);
   const layers = await openLayers(context, reading, pathsOf(plan));
-  const text = planText(plan);
-  // The key tells the result, so a client that has it need not wait for the rendering.
-  const key = hash([
-    RENDERING_VERSION,
-    kind,
-    source.identity,
-    making.from?.name ?? "",
-    context.epochs.ofVariant(source.originId, source.path, text),
-    text,
-    layers.map(({ identity }) => identity),
-    variation.hints,
-  ]);
+  const { key, text, make } = prepare(context, { kind, source, plan, layers, hints: variation.hints, from });
   const log = { operation: kind === "facts" ? "GetMetadata" : "GetImage", origin: source.origin, plan: text };
   const common = {
     validators: { etag: key.slice(0, 32), lastModified: source.info.lastModified },
@@ -92,10 +58,10 @@ export async function pictureAnswer(
     headers: [...sourceHeaders(source), ...variation.headers, ...reading.debugHeaders],
     log,
   };
+  // The key tells the result, so a client that has it need not wait for the rendering.
   const settled = early(request, common);
   if (settled !== undefined) return settled;
-  const make = () => produce(context, { ...making, key, text, layers, hints: variation.hints });
-  const { entry, hit } = await make();
+  const { entry, hit, read } = await make();
   const milliseconds = (performance.now() - started).toFixed(1);
   return send(request, {
     ...common,
@@ -110,78 +76,8 @@ export async function pictureAnswer(
       ...disposition(reading.asked.attachment, undefined, source.path),
     ],
     log: { ...log, cache: hit ? "hit" : "miss" },
-    read: (start, end) => entry.data?.subarray(start, end) ?? lasting(entry, make, start, end),
+    read: (start, end) => entry.data?.subarray(start, end) ?? read(start, end),
   });
-}
-
-/** What a purge or a sweep took since it was found is made again. */
-async function* lasting(
-  entry: Entry,
-  make: () => Promise<{ entry: Entry }>,
-  start: number,
-  end: number,
-): AsyncGenerator<Buffer> {
-  try {
-    yield* entry.read(start, end);
-  } catch (error) {
-    if (!(error instanceof BlobMissing)) throw error;
-    const { entry: made } = await make();
-    // The head tells its size.
-    if (made.size !== entry.size) throw error;
-    yield* made.read(start, end);
-  }
-}
-
-interface Production extends Making {
-  readonly key: string;
-  readonly text: string;
-  readonly layers: readonly Source[];
-  readonly hints: ClientHints;
-}
-
-async function produce(
-  { cache, renderers, limits, services, failures }: PictureContext,
-  { kind, key, source, plan, layers, hints, text, from }: Production,
-): ReturnType<DerivedCache["produce"]> {
-  failures.check(key);
-  const { path, originId, info } = source;
-  try {
-    return await cache.produce(key, async (draft) => {
-      const input = from === undefined ? inputOf(source, limits) : await from.input();
-      const { models, detector } = services;
-      const job: Job = {
-        kind,
-        plan,
-        hints,
-        inputs: pathsOf(plan),
-        extension: from === undefined ? extensionOf(path) : "png",
-        ...(info.customCoordinates === undefined ? {} : { customCoordinates: info.customCoordinates }),
-        ...(models === undefined ? {} : { models }),
-        ...(detector === undefined ? {} : { detector }),
-        limits,
-      };
-      const inputs = [input, ...layers.map((layer) => inputOf(layer, limits))];
-      const about = { origin: originId, path, variant: text };
-      const made = await renderers.render(job, inputs, draft && { ...draft, about });
-      const { type, width, height, headers, ...content } = made;
-      return { facts: { type, width, height, headers, ...about }, ...content };
-    });
-  } catch (error) {
-    failures.remember(key, error);
-    throw error;
-  }
-}
-
-/** @throws DeliveryError SourceTooLarge */
-function inputOf(source: Source, { sourceBytes }: DeliveryLimits): Input {
-  const { size } = source.info;
-  if (size === undefined || size > sourceBytes) {
-    throw new DeliveryError(
-      "SourceTooLarge",
-      `${source.path} has ${size ?? "an unknown number of"} bytes; the limit for pictures is ${sourceBytes}.`,
-    );
-  }
-  return { size, read: () => source.read(0, size), files: () => source.files() };
 }
 
 /** What the plan lays over the source: private files only for whom they may be. */
@@ -203,8 +99,6 @@ export function checkPrivate({ info }: Source, { permitted }: Reading): void {
   if (!info.private || permitted) return;
   throw new DeliveryError("SignatureRequired", "The file is private: only signed URLs may have it.");
 }
-
-const extensionOf = (path: string): string => /\.([A-Za-z0-9]{1,8})$/.exec(path)?.[1]?.toLowerCase() ?? "";
 
 /** What of the client the result depends on, and the headers that say so. */
 function variationOf(
@@ -298,26 +192,3 @@ function disposition(attachment: boolean, stored: string | undefined, path: stri
     `attachment; filename="${ascii}"; filename*=UTF-8''${encodeURIComponent(name)}`,
   ];
 }
-
-const hash = (parts: readonly unknown[]): string =>
-  createHash("sha256").update(JSON.stringify(parts)).digest("hex");
-
-/** Failures that the same source and plan will meet again are remembered for a while, so that a bomb goes off once. */
-export class FailureMemory {
-  readonly #failures = new Lru<string, { error: DeliveryError; until: number }>({ maxEntries: FAILURES_MAX });
-
-  /** @throws DeliveryError: what happened the last time */
-  check(key: string): void {
-    const found = this.#failures.get(key);
-    if (found !== undefined && Date.now() < found.until) throw found.error;
-  }
-
-  remember(key: string, error: unknown): void {
-    if (!(error instanceof DeliveryError) || !LASTING.includes(ERRORS[error.code])) return;
-    this.#failures.set(key, { error, until: Date.now() + FAILURE_MS });
-  }
-}
-const FAILURES_MAX = 2000;
-const FAILURE_MS = 60_000;
-/** Statuses that tell of source and plan and not of the moment. */
-const LASTING: readonly number[] = [400, 413, 415, 422];

@@ -22,8 +22,11 @@ export interface Service {
 }
 
 export interface Job {
-  /** `facts`: says what the source is (`Facts`), and renders nothing. */
-  readonly kind: "picture" | "facts";
+  /**
+   * `facts`: says what the source is (`Facts`), and renders nothing. `mezzanine`: what is dear to decode as a JPEG that
+   * looks the same; anything else as it is.
+   */
+  readonly kind: "picture" | "facts" | "mezzanine";
   readonly plan: Plan;
   readonly hints: ClientHints;
   /**
@@ -33,8 +36,6 @@ export interface Job {
   readonly inputs: readonly string[];
   /** `x,y,width,height`: for the focus `custom`. */
   readonly customCoordinates?: string;
-  /** Of the source's name, in lower case: what tells SVG and formats without a signature apart. */
-  readonly extension: string;
   /** Does the work of models and generators; without it they are NotAvailable. */
   readonly models?: Service;
   /** Finds faces and objects; without it `fo-face` and the like fall back to what catches the eye, and say so. */

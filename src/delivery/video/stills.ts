@@ -37,7 +37,6 @@ export async function drawStill(
     plan,
     hints: { accepts: [] },
     inputs: paths,
-    extension: "png",
     limits: DEFAULT_LIMITS,
   };
   const { data } = await renderer.render(job, [nothing, ...paths.map((path) => inputOf(inputs, path))]);

@@ -147,19 +147,17 @@ describe("SVG", () => {
   test.each<FormatChoice>(["auto", "source", "svg"])(
     "as %s it stays one, without what could run",
     async (format) => {
-      const picture = await render([svg], jobOf({ format, extension: "svg" }));
+      const picture = await render([svg], jobOf({ format }));
       expect([picture.type, picture.width, picture.height]).toEqual(["image/svg+xml", 60, 40]);
       const text = picture.data.toString();
       expect([text.includes("<rect"), text.includes("script")]).toEqual([true, false]);
     },
   );
   test("becomes pixels where something is done to it, or another format asked for", async () => {
-    const seen = await make(svg, { format: "auto", options: { width: 30 }, extension: "svg" });
+    const seen = await make(svg, { format: "auto", options: { width: 30 } });
     expect([seen.picture.type, seen.size, seen.at(10, 10)]).toEqual(["image/png", "30x20", "red"]);
-    expect(await type(svg, { options: { format: "jpeg" }, extension: "svg" })).toBe("jpeg");
-    expect(await refusal(svg, { options: { format: "svg", width: 30 }, extension: "svg" })).toMatch(
-      /^InvalidParameter: f /,
-    );
+    expect(await type(svg, { options: { format: "jpeg" } })).toBe("jpeg");
+    expect(await refusal(svg, { options: { format: "svg", width: 30 } })).toMatch(/^InvalidParameter: f /);
   });
 });
 

@@ -57,7 +57,6 @@ export interface Setup {
   readonly format?: FormatChoice;
   readonly customCoordinates?: string;
   readonly detector?: Job["detector"];
-  readonly extension?: string;
 }
 
 export function jobOf(setup: Setup): Job {
@@ -69,7 +68,6 @@ export function jobOf(setup: Setup): Job {
     },
     hints: { accepts: [], ...setup.hints },
     inputs: [],
-    extension: setup.extension ?? "",
     limits: { ...DEFAULT_LIMITS, ...setup.limits },
     ...(setup.customCoordinates === undefined ? {} : { customCoordinates: setup.customCoordinates }),
     ...(setup.detector === undefined ? {} : { detector: setup.detector }),

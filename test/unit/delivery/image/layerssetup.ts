@@ -16,7 +16,6 @@ export const JOB: Job = {
   plan: { steps: [], defaults: { quality: 80, format: "auto" } },
   hints: { accepts: [] },
   inputs: [],
-  extension: "",
   limits: DEFAULT_LIMITS,
 };
 

@@ -50,7 +50,6 @@ function job(width: number): Job {
     plan: plan!,
     hints: { accepts: [] },
     inputs: [],
-    extension: "png",
     limits: DEFAULT_LIMITS,
   };
 }
