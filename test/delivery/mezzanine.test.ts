@@ -93,6 +93,22 @@ test("nobody sees the difference, colours beyond sRGB included", async () => {
   }
 });
 
+test("EXIF is there for those who ask for it, and turns nothing that is upright already", async () => {
+  // Made with heif-enc 1.15 of a JPEG with the orientation 6, which a HEIC's pixels don't follow.
+  await site.put("exif.heic", await readFile("test/delivery/fixtures/exif.heic"));
+  for (const [chain, expected] of [
+    ["w-48,f-jpg", [48, 32, undefined, false]],
+    ["w-48,f-jpg,md-true", [48, 32, 1, true]],
+    ["w-48,f-webp,md-true", [48, 32, 1, true]],
+  ] as const) {
+    const { width, height, orientation, exif } = await sharp(
+      await picture(`/root/tr:${chain}/exif.heic`),
+    ).metadata();
+    const seen = [width, height, orientation, exif?.includes("Windlass") ?? false];
+    expect([chain, ...seen]).toEqual([chain, ...expected]);
+  }
+});
+
 test("what is transparent stays so", async () => {
   await site.put("clear.jxl", clear);
   const body = await picture("/root/tr:w-20,f-webp/clear.jxl");

@@ -11,6 +11,7 @@ import { asDeliveryError, openPicture, type Opened } from "./decode.ts";
 import { encode, type Encoding } from "./encode.ts";
 import { factsOf } from "./facts.ts";
 import type { Job, Picture } from "./job.ts";
+import { mezzanineOf } from "./mezzanine.ts";
 import { alternatives, chooseFormat, isDrawing, moves, type Output } from "./negotiate.ts";
 import { applySteps } from "./rendersteps.ts";
 import { copyOf, pixelsOf, settle, type Environment, type Surface } from "./surface.ts";
@@ -27,9 +28,6 @@ const MEDIA_TYPES = {
   tiff: "image/tiff",
 } as const;
 
-/** So much that what is made of it can't be told from what is made of the source. */
-const MEZZANINE = { quality: 95, chromaSubsampling: "4:4:4" };
-
 /**
  * Renders the first source; the others are layers' pictures and fonts in the order of `job.inputs`.
  * @throws DeliveryError UnsupportedSource, DamagedSource, LimitExceeded, InvalidParameter, NotAvailable …
@@ -38,7 +36,7 @@ export async function render(sources: readonly Buffer[], job: Job): Promise<Pict
   const [source = Buffer.alloc(0), ...inputs] = sources;
   try {
     if (job.kind === "facts") return await factsOf(source, job);
-    if (job.kind === "mezzanine") return await mezzanine(source, job);
+    if (job.kind === "mezzanine") return await mezzanineOf(source, job);
     const env = environment(job, new Map(job.inputs.map((path, n) => [path, inputs[n]!])));
     return await picture(source, job, env);
   } catch (error) {
@@ -71,19 +69,6 @@ function environment(job: Job, inputs: Environment["inputs"]): Environment {
       }
     },
   };
-}
-
-/** Of what only WebAssembly decodes; what a JPEG can't hold stays as it is, as does what is no such source. */
-async function mezzanine(source: Buffer, job: Job): Promise<Picture> {
-  const { image, metadata } = await openPicture(source, job);
-  const { width, height } = metadata.autoOrient;
-  const { resultSide, resultBytes } = job.limits;
-  const dear = metadata.format === "jxl" || metadata.compression === "hevc";
-  if (dear && !metadata.hasAlpha && Math.max(width, height) <= resultSide) {
-    const data = await image.keepIccProfile().jpeg(MEZZANINE).toBuffer();
-    if (data.length <= resultBytes) return { data, type: MEDIA_TYPES.jpeg, width, height, headers: [] };
-  }
-  return { data: source, type: "application/octet-stream", width, height, headers: [] };
 }
 
 async function picture(source: Buffer, job: Job, env: Environment): Promise<Picture> {
