@@ -10,8 +10,8 @@ const AVIF_EFFORT = 0;
 /** Of 10; how hard a palette is looked for. The default, 7, takes twice as long for some 3 % of the bytes. */
 const GIF_EFFORT = 3;
 /**
- * Measured: filters make PNGs of photographs smaller, most by 15 to 40 %, and those of drawings and text larger, most by 5 to
- * 40 %. With them level 3 takes 5 to 20 % longer than the default, 6, without, and is 0.5 % larger than 6 with them.
+ * Measured: filters made the PNGs of 17 of 18 photographs 13 to 37 % smaller, and make those of drawings and text larger, most by
+ * 5 to 40 %. With them level 3 takes 5 to 20 % longer than the default, 6, without, and is 0.5 % larger than 6 with them.
  */
 const PNG_PHOTOGRAPH = { adaptiveFiltering: true, compressionLevel: 3 };
 /** What photographs are stored in. */
