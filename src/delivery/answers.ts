@@ -198,6 +198,7 @@ const IMAGEKIT_CODES: Readonly<Partial<Record<DeliveryErrorCode, string>>> = {
   LimitExceeded: "ELIMIT",
   SourceTooLarge: "ELIMIT",
   TooManyRenders: "ELIMIT",
+  TooManyPrompts: "ELIMIT",
 };
 
 /** No Cache-Control: an error must not outlive its cause. */
@@ -206,15 +207,20 @@ export function failure(
   requestId: string,
   status: number = ERRORS[code],
 ): HttpResponse {
+  // Clients read headers as Latin-1; the body has the words as they are.
+  const plain = message.replaceAll(
+    /[^\x20-\x7e]/g,
+    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
   return {
     status,
     headers: [
       "Content-Type",
       "application/json",
       "x-windlass-error",
-      `${code} - ${message}`,
+      `${code} - ${plain}`,
       "ik-error",
-      `${IMAGEKIT_CODES[code] ?? "UNIDENTIFIED"} - ${message}`,
+      `${IMAGEKIT_CODES[code] ?? "UNIDENTIFIED"} - ${plain}`,
       ...headers,
       ...SAFETY,
       ...SHARING,

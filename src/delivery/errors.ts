@@ -26,6 +26,8 @@ export const ERRORS = {
   /** The message says what of the prompt was understood. */
   PromptNotUnderstood: 422,
   TooManyRenders: 429,
+  /** Of those that a model is asked for. */
+  TooManyPrompts: 429,
   InternalError: 500,
   RendererFailed: 500,
   /** Needs something that this server doesn't have: ffmpeg, a model. The message says what. */

@@ -4,7 +4,7 @@ import { DeliveryError } from "./errors.ts";
 import { namedOf } from "./origins/transformations.ts";
 import { canonical } from "./plan/canonical.ts";
 import type { Plan, Step } from "./plan/plan.ts";
-import { appliedOptions } from "./plan/prompt.ts";
+import { appliedOptions, joined } from "./plan/prompt.ts";
 import type { Prompts } from "./plan/promptstore.ts";
 import { planText } from "./plan/text.ts";
 import { namesIn, parseImageKit, parseWeekerp, type Asked } from "./plan/url.ts";
@@ -43,7 +43,8 @@ export async function readRequest(context: ReadingContext, place: Place): Promis
   if (rules.namedOnly === true && asked.adHoc && !signed && !piece) {
     throw new DeliveryError("UnnamedTransformation", "This endpoint serves named transformations only.");
   }
-  const named = asked.plan !== undefined && !asked.adHoc;
+  // Facts are told of the file itself, whatever is said to be done to it.
+  const named = asked.plan !== undefined && !asked.adHoc && asked.what !== "metadata";
   const permitted = signed || named || piece;
   if (rules.privateFiles === true && !permitted) {
     throw new DeliveryError(
@@ -75,23 +76,26 @@ async function parse(
 const planHeader = (plan: Plan | undefined): string[] =>
   plan === undefined ? [] : ["x-windlass-plan", planText(plan)];
 
-/** The prompt's options among those of the URL, which win. */
+/** What the URL says besides is done to what the prompt makes. */
 async function withPrompt(
   { prompts }: ReadingContext,
   { owner, rules }: Place,
-  { prompt, plan }: Asked,
+  { prompt, plan, defaults }: Asked,
   signed: boolean,
 ): Promise<{ plan: Plan | undefined; headers: readonly string[] }> {
   if (prompt === undefined) return { plan, headers: [] };
-  const allowModel = signed || rules.allowPrompts === true;
-  const options = await prompts.options({ ownerId: owner.id, prompt, allowModel });
-  const headers = ["x-weekerp-applied-options", JSON.stringify(appliedOptions(options))];
+  const model = signed ? "free" : rules.allowPrompts === true ? "limited" : "never";
+  const wished = await prompts.steps({ ownerId: owner.id, prompt, model });
+  const headers = ["x-weekerp-applied-options", JSON.stringify(appliedOptions(wished))];
   const [first, ...rest] = plan?.steps ?? [];
-  const defaults = plan?.defaults ?? { quality: 80, format: "source" as const };
-  // A condition stays a step of its own, behind the prompt's.
+  const before = wished.slice(0, -1).map((options): Step => ({ options, layers: [] }));
+  const last = wished.at(-1) ?? {};
+  // One step where that is the same: it reads a large source no larger than needed. A condition stays a step of its own.
+  const next = first !== undefined && "options" in first ? first : undefined;
+  const both = next && joined(last, next.options);
   const steps: readonly Step[] =
-    first === undefined || "when" in first
-      ? [{ options, layers: [] }, ...(plan?.steps ?? [])]
-      : [{ options: { ...options, ...first.options }, layers: first.layers }, ...rest];
+    both === undefined
+      ? [...before, { options: last, layers: [] }, ...(plan?.steps ?? [])]
+      : [...before, { options: both, layers: next!.layers }, ...rest];
   return { plan: { steps, defaults }, headers };
 }

@@ -271,6 +271,18 @@ test("facts of a picture come as JSON", async () => {
   });
 });
 
+test("facts of a private file are the file's own: a named transformation opens them no more than itself", async () => {
+  expect((await site.get("/root/tr:n-small/secret.jpg")).status).toBe(200);
+  for (const path of [
+    "secret.jpg/metadata",
+    "tr:n-small/secret.jpg/metadata",
+    "secret.jpg/metadata?tr=n-small",
+  ]) {
+    expect([path, await errorOf(`/root/${path}`)]).toEqual([path, "401 SignatureRequired"]);
+  }
+  expect(await errorOf("/root/private/tr:n-small/photo.jpg/metadata")).toBe("401 SignatureRequired");
+});
+
 test("a purge takes effect with the next request, for a file, a folder, an origin", async () => {
   await site.put("folder/a.jpg", photo);
   const cacheOf = async (path: string): Promise<string | null> =>

@@ -1,4 +1,5 @@
 /** Prompts that only a model understands: who may ask it, what it may say, and that its word is kept. */
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createEndpoint } from "../../src/delivery/origins/endpoints.ts";
 import { signUrl } from "../../src/delivery/signature.ts";
@@ -52,6 +53,44 @@ const wish = (prompt: string, rest = ""): Promise<Reply> =>
 test("rules come first: what they understand is asked of nobody", async () => {
   expect(await sizeOf((await wish("make it square")).body)).toBe("jpeg 200x200");
   expect(asked).toEqual([]);
+});
+
+test("formats are chosen by what the client reads, as without a prompt; alias URLs keep the source's", async () => {
+  const headers = { accept: "image/avif,image/webp" };
+  const ai = encodeURIComponent("make it square");
+  const chosen = await site.get(`/root/photo.jpg?ai=${ai}`, { headers });
+  expect(chosen.headers.get("vary")).toContain("Accept");
+  expect(await sizeOf(chosen.body)).toMatch(/^(heif|webp) 200x200$/);
+  const kept = await site.get(`/image/photos/photo.jpg?ai=${ai}`, { headers });
+  expect(await sizeOf(kept.body)).toBe("jpeg 200x200");
+});
+
+test.each([
+  ["keep the left half", "w=60", "jpeg 60x80"],
+  ["half size", "h=50", "jpeg 75x50"],
+  ["rotate right", "rotate=90", "jpeg 300x200"],
+  ["rotate right", "w=100", "jpeg 100x150"],
+  ["add a 10px red border", "w=160", "jpeg 160x110"],
+  ["make it grayscale", "w=30", "jpeg 30x20"],
+])("%s, and %s: first the one, then the other", async (prompt, options, size) => {
+  const reply = await site.get(`/image/photos/photo.jpg?ai=${encodeURIComponent(prompt)}&${options}`);
+  expect(await sizeOf(reply.body)).toBe(size);
+});
+
+test("what comes after a border is done to the border too", async () => {
+  const reply = await wish("add a 20px red border and make it black and white");
+  const { data } = await sharp(reply.body).raw().toBuffer({ resolveWithObject: true });
+  const [red = 0, green = 0, blue = 0] = data;
+  expect(Math.max(red, green, blue) - Math.min(red, green, blue)).toBeLessThan(10);
+  const other = await wish("make it black and white and add a 20px red border");
+  const { data: coloured } = await sharp(other.body).raw().toBuffer({ resolveWithObject: true });
+  expect([...coloured.subarray(0, 3)].map((value) => value > 128)).toEqual([true, false, false]);
+});
+
+test("a refusal's words are in its body as they are, and in headers as ASCII", async () => {
+  const reply = await site.get(`/image/photos/photo.jpg?ai=${encodeURIComponent("고양이를 추가해줘")}`);
+  expect(reply.headers.get("x-windlass-error")).toMatch(/^PromptNotUnderstood - ai: "\\uace0\\uc591/);
+  expect((JSON.parse(reply.body.toString()) as { message: string }).message).toContain("고양이를");
 });
 
 test("strangers can't make the model work: the URL is signed, or the endpoint allows it", async () => {

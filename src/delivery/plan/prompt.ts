@@ -6,16 +6,19 @@ import type { Expression, Options, Position } from "./plan.ts";
 import { PHRASES } from "./promptphrases.ts";
 
 export type Resolution =
-  | { readonly options: Partial<Options>; readonly understood: readonly string[] }
-  /** `unresolved`: the words that mean nothing here. */
+  /** A step for each part of the sentence that one step of a plan can't do in its order; mostly one. */
+  | { readonly steps: readonly PromptStep[]; readonly understood: readonly string[] }
+  /** `unresolved`: the first words that mean nothing here. */
   | { readonly unresolved: string; readonly understood: readonly string[] };
 
+export type PromptStep = Readonly<Partial<Options>>;
+
 /** Raised when rules change their meaning; prompts that were resolved before keep theirs where they were stored. */
-export const RULES_VERSION = 1;
+export const RULES_VERSION = 2;
 
 /** Words that say nothing of the picture. */
 const FILLERS =
-  /\b(please|kindly|could you|can you|would you|i want you to|i want to|i want|i'd like to|i would like to|i'd like|let's|i need to|i need|now|to be|just|also|first|finally|so that|the|a|an|this|that|my|it|its|image|images|picture|photo|photograph|pic)\b/g;
+  /\b(please|kindly|could you|can you|would you|i want you to|i want to|i want|i'd like to|i would like to|i'd like|let's|i need to|i need|now|to be|just|also|so that|the|a|an|this|that|my|it|its|image|images|picture|photo|photograph|pic)\b/g;
 const KOREAN_FILLERS = /(이미지|사진|그림)(를|을|의|이|가|로)?(?![가-힣])|좀|제발/g;
 
 /** "and" that joins no two wishes. */
@@ -37,56 +40,95 @@ const JOINTS =
 
 const squeeze = (text: string): string => text.replaceAll(/\s+/g, " ").trim();
 
-/** One form for what means the same: composed characters, lower case, single spaces. */
+/** One form for what is the same text: composed characters, single spaces. */
 export const normalisePrompt = (text: string): string => squeeze(text.normalize("NFC"));
 
 function wishesOf(text: string): string[] {
   let plain = normalisePrompt(text)
     .toLowerCase()
-    .replaceAll(/[“”"‘’`?]/g, "'")
-    .replaceAll("'d", "'d");
+    .replaceAll(/[“”"‘’`?]/g, "'");
   for (const [from, to] of COMPOUNDS) plain = plain.replaceAll(from, to);
   return plain
     .split(JOINTS)
     .map((wish) => squeeze(wish.replaceAll(FILLERS, " ").replaceAll(KOREAN_FILLERS, " ").replaceAll("'", "")))
-    .filter((wish) => wish !== "");
+    .filter((wish) => wish !== "")
+    .map((wish, n) => squeeze(wish.replace(n === 0 ? FIRST : LAST, "")));
 }
+
+/** Said where they stand anyway; elsewhere they turn the order of the sentence round. */
+const FIRST = /^first\b|\bfirst$/;
+const LAST = /^(finally|lastly|at last)\b|\b(finally|lastly|at last)$/;
 
 /** Deterministic and pure. */
 export function resolvePrompt(text: string): Resolution {
-  const options: Partial<Options> = {};
+  const steps: PromptStep[] = [{}];
   const understood: string[] = [];
+  let unresolved: string | undefined;
   const wishes = wishesOf(text);
-  if (wishes.length === 0) return { unresolved: text, understood };
   for (const wish of wishes) {
-    const found = meaningOf(wish);
-    if (found === undefined) return { unresolved: wish, understood };
-    const added = afterTurn(options.rotate, found.options);
-    if (added === undefined || contradicts(options, added)) {
-      return { unresolved: `${wish} (it contradicts what was said before)`, understood };
-    }
-    merge(options, added);
-    understood.push(found.label);
+    const options = meaningOf(wish);
+    if (options === undefined) unresolved ??= wish;
+    else if (add(steps, options)) understood.push(wish);
+    else unresolved ??= `${wish} (it contradicts what was said before)`;
   }
-  return { options, understood };
+  if (wishes.length === 0) unresolved = text;
+  return unresolved === undefined ? { steps, understood } : { unresolved, understood };
 }
 
+/** Options of the result, whatever is done to the picture on the way. */
+const ANYWHERE: readonly string[] = ["format", "quality"];
+
+/** False: the picture can't be both. */
+function add(steps: PromptStep[], options: PromptStep): boolean {
+  const n = Object.keys(options).every((name) => ANYWHERE.includes(name)) ? 0 : steps.length - 1;
+  const inOrder = following(steps[n]!, options);
+  if (inOrder === undefined) steps.push(options);
+  else if (contradicts(steps[n]!, inOrder)) return false;
+  else steps[n] = merged(steps[n]!, inOrder);
+  return true;
+}
+
+/**
+ * What a prompt asks for with what else the URL says, done to what the prompt makes. Undefined: that takes a step of its
+ * own.
+ */
+export function joined(step: PromptStep, options: PromptStep): PromptStep | undefined {
+  const turned = step.rotate !== undefined || step.flip !== undefined;
+  const outline = OUTLINE.some((name) => options[name] !== undefined);
+  if ((turned && outline) || following(step, options) !== options || contradicts(step, options)) {
+    return undefined;
+  }
+  return merged(step, options);
+}
+
+const OUTLINE = ["width", "height", "aspectRatio", "crop", "cropMode", "focus", "trim"] as const;
 const QUARTERS: readonly Position[] = ["top", "right", "bottom", "left"];
 
 /**
- * A turn comes after all else that a step does to the outline, so what is said after it is said of the picture as it
- * lies then: a width after a quarter turn is the height before it. Undefined where no option says the same.
+ * The operations of a step have an order of their own: outline, mirroring, colours, border, turn. So what is said after
+ * one of the latter is put as it has to be said before. Undefined where no option of the same step says the same.
  */
-function afterTurn(
-  rotate: Options["rotate"] | undefined,
-  options: Partial<Options>,
-): Partial<Options> | undefined {
+function following(step: PromptStep, options: PromptStep): PromptStep | undefined {
+  const isSaid = (name: keyof Options): boolean => options[name] !== undefined;
+  const scales =
+    isSaid("width") && !isSaid("height") && !isSaid("cropMode") && factorOf(options.width) !== undefined;
+  const outline = OUTLINE.some(isSaid) && !scales;
+  // It would be shrunk, coloured or cut off with the picture.
+  const onBorder = Object.keys(options).some((name) => name !== "rotate" && !ANYWHERE.includes(name));
+  if (step.border !== undefined && onBorder) return undefined;
+  const { rotate } = step;
+  if (typeof rotate === "number" && rotate % 90 !== 0) {
+    return outline || isSaid("flip") || isSaid("border") ? undefined : options;
+  }
+  if (!outline && !isSaid("flip")) return options;
+  return beforeFlip(step.flip, beforeTurn(typeof rotate === "number" ? rotate / 90 : 0, options));
+}
+
+/** A width after a quarter turn is the height before it. */
+function beforeTurn(turns: number, options: PromptStep): PromptStep {
+  const quarters = ((turns % 4) + 4) % 4;
+  if (quarters === 0) return options;
   const { width, height, aspectRatio, flip, focus, ...rest } = options;
-  const lies = height === undefined && factorOf(width) !== undefined && options.cropMode === undefined;
-  const outline = [width, height, aspectRatio, flip, focus].some((one) => one !== undefined);
-  if (typeof rotate !== "number" || !outline || lies) return options;
-  if (rotate % 90 !== 0) return undefined;
-  const quarters = (((rotate / 90) % 4) + 4) % 4;
   const odd = quarters % 2 === 1;
   const [across, down] = odd ? [height, width] : [width, height];
   const at = QUARTERS.indexOf((focus?.at ?? "center") as Position);
@@ -103,15 +145,31 @@ function afterTurn(
   };
 }
 
+/** The left of what was mirrored is the right of what it was. */
+function beforeFlip(flip: Options["flip"] | undefined, options: PromptStep): PromptStep {
+  const at = options.focus?.at;
+  if (flip === undefined || at === undefined) return options;
+  const n = QUARTERS.indexOf(at as Position);
+  const mirrored = n !== -1 && (n % 2 === 1 ? flip.horizontal : flip.vertical);
+  return mirrored ? { ...options, focus: { at: QUARTERS[(n + 2) % 4]! } } : options;
+}
+
+/** What said again would be done again. */
+const ADDING: readonly (keyof Options)[] = ["rotate", "brightness", "saturation"];
+
 /** Whether the picture can't be both. What is said twice is no contradiction, but for what adds up. */
-function contradicts(before: Readonly<Partial<Options>>, added: Readonly<Partial<Options>>): boolean {
+function contradicts(before: PromptStep, added: PromptStep): boolean {
   const twice = (Object.keys(added) as (keyof Options)[]).filter((name) => before[name] !== undefined);
-  if (twice.includes("rotate")) return true;
+  if (twice.some((name) => ADDING.includes(name))) return true;
+  if (twice.includes("width") && factorOf(added.width) !== undefined) return true;
   if (twice.includes("flip") && !opposite(before.flip, added.flip)) return true;
   if (twice.some((name) => name !== "flip" && JSON.stringify(before[name]) !== JSON.stringify(added[name]))) {
     return true;
   }
-  const { width, height, aspectRatio, cropMode, crop } = { ...before, ...added };
+  const both = { ...before, ...added };
+  if (both.blurSigma !== undefined && both.sharpenSigma !== undefined) return true;
+  if (both.grayscale !== undefined && both.saturation !== undefined) return true;
+  const { width, height, aspectRatio, cropMode, crop } = both;
   const said = [width, height, aspectRatio].filter((one) => one !== undefined).length;
   // Half of it, and a size or a ratio: of the whole or of the half?
   if (cropMode !== undefined && said > 1) return true;
@@ -127,17 +185,18 @@ const opposite = (one: Options["flip"] | undefined, other: Options["flip"] | und
   one?.horizontal !== one?.vertical;
 
 /** Mirrored one way and then the other is mirrored both ways. */
-function merge(options: Partial<Options>, added: Readonly<Partial<Options>>): void {
-  const { flip } = options;
-  Object.assign(options, added, flip !== undefined && added.flip !== undefined ? { flip: BOTH } : {});
-}
+const merged = (step: PromptStep, added: PromptStep): PromptStep => ({
+  ...step,
+  ...added,
+  ...(step.flip !== undefined && added.flip !== undefined && { flip: BOTH }),
+});
 const BOTH: Options["flip"] = { horizontal: true, vertical: true };
 
-function meaningOf(wish: string): { options: Partial<Options>; label: string } | undefined {
+function meaningOf(wish: string): PromptStep | undefined {
   for (const { pattern, meaning } of PHRASES) {
     const match = pattern.exec(wish);
     const options = match === null ? undefined : meaning(match.slice(1).map((part) => part ?? ""));
-    if (options !== undefined) return { options, label: wish };
+    if (options !== undefined) return options;
   }
   return undefined;
 }
@@ -150,22 +209,41 @@ function factorOf(length: Expression | "auto" | undefined): number | undefined {
   return scaled ? length.right : undefined;
 }
 
-/** What Weekerp's header `x-weekerp-applied-options` says, in its own words. */
-export function appliedOptions(options: Readonly<Partial<Options>>): Record<string, unknown> {
-  const { width, height, aspectRatio, crop, focus, format, flip, ...rest } = options;
+/** What Weekerp's header `x-weekerp-applied-options` says, in its own words; a list where it took several steps. */
+export function appliedOptions(steps: readonly PromptStep[]): unknown {
+  const [first, ...more] = steps.map(appliedIn);
+  return more.length === 0 ? first : [first, ...more];
+}
+
+const FITS: Readonly<Record<string, object>> = {
+  at_max: { fit: "inside", withoutEnlargement: true },
+  at_max_enlarge: { fit: "inside" },
+  at_least: { fit: "outside" },
+  force: { fit: "fill" },
+  pad_resize: { fit: "contain" },
+};
+
+function appliedIn(options: PromptStep): Record<string, unknown> {
+  const { width, height, aspectRatio, crop, cropMode, focus, format, flip, ...rest } = options;
   const applied: Record<string, unknown> = {};
-  if (crop === "at_max") Object.assign(applied, { fit: "inside", withoutEnlargement: true });
-  else if (aspectRatio !== undefined || (width !== undefined && height !== undefined)) {
-    Object.assign(applied, { fit: "cover", position: focus?.at === undefined ? "centre" : focus.at });
+  if (cropMode === "extract") {
+    // A part of the picture, which no option of Weekerp's names.
+    applied["extract"] = { position: focus?.at, ...(width === undefined ? { height } : { width }) };
+  } else {
+    const fit = FITS[cropMode ?? crop ?? ""];
+    if (fit !== undefined) Object.assign(applied, fit);
+    else if (aspectRatio !== undefined || (width !== undefined && height !== undefined)) {
+      Object.assign(applied, { fit: "cover", position: focus?.at === undefined ? "centre" : focus.at });
+    }
+    const factor = factorOf(width) ?? factorOf(height);
+    if (aspectRatio === 1 && width === undefined) applied["relativeResize"] = 1;
+    if (factor !== undefined) applied["relativeResize"] = factor;
+    else {
+      if (width !== undefined) applied["width"] = width;
+      if (height !== undefined) applied["height"] = height;
+    }
+    if (aspectRatio !== undefined && aspectRatio !== 1) applied["aspectRatio"] = aspectRatio;
   }
-  const factor = factorOf(width) ?? factorOf(height);
-  if (aspectRatio === 1 && width === undefined) applied["relativeResize"] = 1;
-  if (factor !== undefined) applied["relativeResize"] = factor;
-  else {
-    if (width !== undefined) applied["width"] = width;
-    if (height !== undefined) applied["height"] = height;
-  }
-  if (aspectRatio !== undefined && aspectRatio !== 1) applied["aspectRatio"] = aspectRatio;
   if (format !== undefined) applied["format"] = format;
   if (flip?.vertical === true) applied["flip"] = true;
   if (flip?.horizontal === true) applied["flop"] = true;

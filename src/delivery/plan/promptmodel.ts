@@ -37,38 +37,41 @@ const RANGES: Readonly<Record<string, readonly [min: number, max: number, whole:
 
 const INSTRUCTION = `You turn a wish about one image into options. Answer with one JSON object and nothing else. Its keys are among: ${transformationNames("weekerp")}, flip, flop. width and height are pixels, or fractions of the original below 1. fit is one of cover, contain, fill, inside, outside. position is one of centre, top, right, bottom, left. format is one of webp, avif, jpeg, png. rotate is degrees clockwise. grayscale, flip (top to bottom) and flop (left to right) are true or false. blur and sharpen are sigmas from 0.3 to 20; brightness 0.5 to 2 and saturation 0 to 3 are factors. If the wish can't be met with these options, or is no wish about an image, answer {}.`;
 
-/** @throws DeliveryError PromptNotUnderstood, OriginFailed, OriginTimeout */
-export async function askModel(service: PromptService, prompt: string): Promise<Partial<Options>> {
+/** Undefined: nothing that URLs can say. @throws DeliveryError OriginFailed, OriginTimeout */
+export async function askModel(
+  service: PromptService,
+  prompt: string,
+): Promise<Partial<Options> | undefined> {
   const answer = await ask(service, prompt);
   let said: unknown;
   try {
     said = JSON.parse(answer.replace(/^```(?:json)?\s*|\s*```$/g, ""));
   } catch {
-    throw notUnderstood(prompt);
+    return undefined;
   }
-  if (typeof said !== "object" || said === null || Array.isArray(said)) throw notUnderstood(prompt);
+  if (typeof said !== "object" || said === null || Array.isArray(said)) return undefined;
   const entries = Object.entries(said as Readonly<Record<string, unknown>>).filter(
     ([name]) => !CONTROLS.includes(name),
   );
   // Other values have no text of their own, or one that no URL can hold.
   if (entries.length > OPTIONS_MAX || !entries.every(([name, value]) => isWord(name) && isWord(value))) {
-    throw notUnderstood(prompt);
+    return undefined;
   }
   const query = entries
     .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(clamp(name, value))}`)
     .join("&");
-  return optionsOf(query, prompt);
+  return optionsOf(query);
 }
 
 /** What URLs can't say, models can't either. */
-function optionsOf(query: string, prompt: string): Partial<Options> {
+function optionsOf(query: string): Partial<Options> | undefined {
   try {
     const [step] = parseWeekerp("image", "picture", query).plan?.steps ?? [];
     if (step !== undefined && "options" in step) return step.options;
   } catch (error) {
     if (!(error instanceof DeliveryError)) throw error;
   }
-  throw notUnderstood(prompt);
+  return undefined;
 }
 
 const isWord = (value: unknown): boolean =>
@@ -78,12 +81,6 @@ const isWord = (value: unknown): boolean =>
 
 /** Options that are no wish about the picture. */
 const CONTROLS: readonly string[] = ["ai", "debug", "v"];
-
-const notUnderstood = (prompt: string): DeliveryError =>
-  new DeliveryError(
-    "PromptNotUnderstood",
-    `Nobody knows what ${JSON.stringify(prompt)} means for a picture.`,
-  );
 
 function clamp(name: string, value: unknown): string {
   const range = Object.hasOwn(RANGES, name) ? RANGES[name] : undefined;

@@ -1,6 +1,27 @@
 /** THE table of prompts' phrases. Each matches a whole wish, after filler words are gone; the first that does wins. */
-import { parseColour } from "./colours.ts";
-import type { Expression, Format, Options } from "./plan.ts";
+import type { Options } from "./plan.ts";
+import {
+  FRACTIONS,
+  KOREAN_COLOURS,
+  KOREAN_SIDES,
+  bordered,
+  box,
+  brightness,
+  format,
+  half,
+  knownRatio,
+  number,
+  percent,
+  quality,
+  ratio,
+  rounded,
+  saturation,
+  scaled,
+  sigma,
+  sized,
+  towards,
+  turn,
+} from "./promptvalues.ts";
 
 export interface Phrase {
   readonly pattern: RegExp;
@@ -8,89 +29,9 @@ export interface Phrase {
   readonly meaning: (this: void, parts: readonly string[]) => Partial<Options> | undefined;
 }
 
-const SIDE_MAX = 16_383;
-const side = (text: string | undefined): number | undefined => {
-  const value = Number(text);
-  return Number.isInteger(value) && value >= 1 && value <= SIDE_MAX ? value : undefined;
-};
-
-/** A factor of the picture's own width: a fraction below 1, else an expression. */
-function scaled(factor: number): Partial<Options> | undefined {
-  if (!(factor > 0) || factor > 10) return undefined;
-  if (factor === 1) return {};
-  const width: Expression = factor < 1 ? factor : { op: "mul", left: { variable: "iw" }, right: factor };
-  return { width };
-}
-const percent = (text: string | undefined): number => Number(text) / 100;
-
-function box(width: string | undefined, height: string | undefined): Partial<Options> | undefined {
-  const [w, h] = [side(width), side(height)];
-  return w === undefined || h === undefined ? undefined : { width: w, height: h };
-}
-function ratio(across: string | undefined, down: string | undefined): Partial<Options> | undefined {
-  const value = Number(across) / Number(down);
-  return value >= 0.05 && value <= 20 ? { aspectRatio: Number(value.toFixed(6)) } : undefined;
-}
-/** Said as "16 by 9" or "4x3" these are ratios: nobody wants a picture of so few pixels. */
-const RATIOS: readonly string[] = ["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "21:9", "5:4", "4:5"];
-const knownRatio = (across: string | undefined, down: string | undefined): Partial<Options> | undefined =>
-  RATIOS.includes(`${across}:${down}`) ? ratio(across, down) : undefined;
-const turn = (degrees: number): Partial<Options> | undefined =>
-  Math.abs(degrees) > 360 || !Number.isFinite(degrees) ? undefined : { rotate: degrees };
-const within = (
-  name: "brightness" | "saturation",
-  value: number,
-  min: number,
-  max: number,
-): Partial<Options> | undefined =>
-  value >= min && value <= max ? { [name]: Number(value.toFixed(4)) } : undefined;
-const brightness = (value: number): Partial<Options> | undefined => within("brightness", value, 0.5, 2);
-const saturation = (value: number): Partial<Options> | undefined => within("saturation", value, 0, 3);
-const number = (
-  name: "gamma" | "hue",
-  text: string | undefined,
-  min: number,
-  max: number,
-): Partial<Options> | undefined => {
-  const value = Number(text);
-  return value >= min && value <= max ? { [name]: value } : undefined;
-};
-const sigma = (name: "blurSigma" | "sharpenSigma", value: number): Partial<Options> | undefined =>
-  value >= 0.3 && value <= 20 ? { [name]: value } : undefined;
-const quality = (text: string | undefined): Partial<Options> | undefined => {
-  const value = Number(text);
-  return Number.isInteger(value) && value >= 1 && value <= 100 ? { quality: value } : undefined;
-};
-
-const FORMATS: Readonly<Record<string, Format>> = {
-  webp: "webp",
-  웹피: "webp",
-  png: "png",
-  피엔지: "png",
-  jpg: "jpeg",
-  jpeg: "jpeg",
-  제이피지: "jpeg",
-  avif: "avif",
-  gif: "gif",
-  tiff: "tiff",
-};
-const format = (text: string | undefined): Partial<Options> | undefined => {
-  const found = FORMATS[text ?? ""];
-  return found === undefined ? undefined : { format: found };
-};
-const half = (which: string | undefined): Partial<Options> | undefined => {
-  const at = which as "left" | "right" | "top" | "bottom";
-  const across = at === "left" || at === "right";
-  return { cropMode: "extract", focus: { at }, ...(across ? { width: 0.5 } : { height: 0.5 }) };
-};
-const KOREAN_SIDES: Readonly<Record<string, string>> = {
-  왼쪽: "left",
-  오른쪽: "right",
-  위쪽: "top",
-  아래쪽: "bottom",
-  위: "top",
-  아래: "bottom",
-};
+const KOREAN_FRACTION = `(${Object.keys(FRACTIONS)
+  .filter((name) => !/^[a-z]/.test(name))
+  .join("|")})`;
 
 /** How much, in words. */
 const LITTLE = "(?:slightly|little bit|little|bit|subtly|gently|lightly|somewhat)";
@@ -132,7 +73,7 @@ const says = (pattern: string, meaning: Phrase["meaning"]): Phrase => ({ pattern
 
 const SIZES: readonly Phrase[] = [
   says(
-    "(?:crop |make |change |set )?(?:to )?(?:be )?(\\d{1,2}) ?(?:x|by) ?(\\d)(?: aspect)?(?: ratio| format)?",
+    "(?:crop |make |change |set )?(?:to )?(?:be )?(\\d{1,2}) ?(?:x|by) ?(\\d{1,2})(?: aspect)?(?: ratio| format)?",
     ([w, h]) => knownRatio(w, h),
   ),
   says(
@@ -147,14 +88,14 @@ const SIZES: readonly Phrase[] = [
     ([w, h]) => box(w, h),
   ),
   says(
-    `(?:resize|scale|make|change|set|crop|with)?(?: to| be)? ?(?:width|너비|가로|폭)(?: of| to| is|를|을|는|은)? ?(?:to |길이 ?)?(\\d{1,5})${PX}${SIZED}`,
+    `(?:resize|scale|make|change|set|with)?(?: to| be)? ?(?:width|너비|가로|폭)(?: of| to| is|를|을|는|은)? ?(?:to |길이 ?)?(\\d{1,5})${PX}${SIZED}`,
     ([w]) => sized("width", w),
   ),
   says(`(?:resize|scale|make|set)?(?: to| be| to be)? ?(\\d{1,5})${PX} (?:wide|in width|width)`, ([w]) =>
     sized("width", w),
   ),
   says(
-    `(?:resize|scale|make|change|set|crop|with)?(?: to| be)? ?(?:height|높이|세로)(?: of| to| is|를|을|는|은)? ?(?:to |길이 ?)?(\\d{1,5})${PX}${SIZED}`,
+    `(?:resize|scale|make|change|set|with)?(?: to| be)? ?(?:height|높이|세로)(?: of| to| is|를|을|는|은)? ?(?:to |길이 ?)?(\\d{1,5})${PX}${SIZED}`,
     ([h]) => sized("height", h),
   ),
   says(
@@ -163,24 +104,26 @@ const SIZES: readonly Phrase[] = [
   ),
   says(`(?:크기를? ?)?(\\d{1,5})${PX} ?(?:x|×|곱하기) ?(\\d{1,5})${PX}${SIZED}`, ([w, h]) => box(w, h)),
   fixed(
-    "(?:reduce|shrink|decrease|cut|scale down|scale|resize|make)?(?: ?size)?(?: ?(?:by|to|in))? ?half(?: size| as large| as big| of size| of original size| original size)?|halve(?: size)?",
+    "(?:(?:reduce|shrink|decrease|scale down|scale|resize|make)?(?: ?size)?|cut size)(?: ?(?:by|to|in))? ?half(?: size| as large| as big| of size| of original size| original size)?|halve(?: size)?",
     { width: 0.5 },
   ),
-  fixed(
-    "(?:reduce|shrink|scale down|scale|resize|make)?(?: ?size)? ?(?:to )?(?:one )?(?:quarter|fourth)(?: size| of size| of original size| original size)?",
-    { width: 0.25 },
+  says(
+    "(?:(?:(?:reduce|shrink|scale down|scale|resize|make)(?: size)? to|scale|resize|make) )?(?:one )?(quarter|fourth|third)(?: size| of size| of original size| original size)?",
+    ([part]) => scaled(FRACTIONS[part ?? ""]!),
   ),
-  fixed(
-    "(?:reduce|shrink|scale down|scale|resize|make)?(?: ?size)? ?(?:to )?(?:one )?third(?: size| of size| of original size| original size)?",
-    { width: 0.333333 },
+  says("(?:reduce|shrink|decrease|scale down)(?: size)? by (?:one )?(quarter|fourth|third)", ([part]) =>
+    scaled(1 - FRACTIONS[part ?? ""]!),
+  ),
+  says("(?:enlarge|increase|scale up|grow)(?: size)? by (?:one )?(half|quarter|fourth|third)", ([part]) =>
+    scaled(1 + FRACTIONS[part ?? ""]!),
   ),
   says(
     "(?:reduce|shrink|decrease|scale down|make smaller|smaller)(?: ?(?:size|size down|down))?(?: by)? (\\d{1,3}) ?(?:%|percent)(?: smaller)?",
     ([p]) => scaled(1 - percent(p)),
   ),
   says(
-    "(?:resize|scale|reduce|shrink|enlarge|scale down|scale up|size|make)(?: ?size)? to (\\d{1,3}) ?(?:%|percent)(?: of (?:original )?size| size)?",
-    ([p]) => scaled(percent(p)),
+    "(?:resize|scale|(reduce|shrink|scale down)|(enlarge|scale up)|size|make)(?: ?size)? to (\\d{1,3}) ?(?:%|percent)(?: of (?:original )?size| size)?",
+    ([smaller, larger, p]) => towards(percent(p), smaller, larger),
   ),
   says("(?:at )?(\\d{1,3}) ?(?:%|percent)(?: of)?(?: original)? size", ([p]) => scaled(percent(p))),
   says(
@@ -204,12 +147,16 @@ const SIZES: readonly Phrase[] = [
       width: { op: "mul", left: { variable: "iw" }, right: 2 },
     },
   ),
-  fixed(`(?:${SIZE}|원본(?:의)? ?)?(?:절반|반|1\\/2|2분의 ?1)${SIZED}`, { width: 0.5 }),
-  fixed(`(?:${SIZE}|원본(?:의)? ?)?(?:1\\/4|4분의 ?1|사분의 ?일)${SIZED}`, { width: 0.25 }),
-  fixed(`(?:${SIZE}|원본(?:의)? ?)?(?:1\\/3|3분의 ?1|삼분의 ?일)${SIZED}`, { width: 0.333333 }),
   says(
-    `(?:${SIZE}|원본(?:의)? ?)?(\\d{1,3}) ?(?:%|퍼센트|프로)(?:의)?(?: ?크기로|로|으로)(?:${SHRINK}|${ENLARGE}|${DO})`,
-    ([p]) => scaled(percent(p)),
+    `(?:${SIZE}|원본(?:의)? ?)?${KOREAN_FRACTION}(?: ?크기로|으로|로| 크기)(?:${SHRINK}|${DO})`,
+    ([part]) => scaled(FRACTIONS[part ?? ""] ?? 0),
+  ),
+  says(`(?:${SIZE}|원본(?:의)? ?)?${KOREAN_FRACTION}(?:만큼)?(?:(${SHRINK})|${ENLARGE})`, ([part, smaller]) =>
+    scaled(1 + (smaller === "" ? 1 : -1) * (FRACTIONS[part ?? ""] ?? 0)),
+  ),
+  says(
+    `(?:${SIZE}|원본(?:의)? ?)?(\\d{1,3}) ?(?:%|퍼센트|프로)(?:의)?(?: ?크기로|로|으로)(?:(${SHRINK})|(${ENLARGE})|${DO})`,
+    ([p, smaller, larger]) => towards(percent(p), smaller, larger),
   ),
   says(`${SIZE}?(\\d{1,3}) ?(?:%|퍼센트|프로)(?:만큼)?${SHRINK}`, ([p]) => scaled(1 - percent(p))),
   says(`${SIZE}?(\\d{1,3}) ?(?:%|퍼센트|프로)(?:만큼)?${ENLARGE}`, ([p]) => scaled(1 + percent(p))),
@@ -227,11 +174,6 @@ const SIZES: readonly Phrase[] = [
   }),
 ];
 
-function sized(name: "width" | "height", text: string | undefined): Partial<Options> | undefined {
-  const value = side(text);
-  return value === undefined ? undefined : { [name]: value };
-}
-
 const CROPS: readonly Phrase[] = [
   fixed(`(?:crop )?${MAKE}(?:perfect )?square(?: shape| format| crop)?(?: from center)?`, { aspectRatio: 1 }),
   fixed(`(?:정사각형|정방형)(?: ?모양)?(?:으로|로)?${CUT}${DO}`, {
@@ -247,7 +189,7 @@ const CROPS: readonly Phrase[] = [
     ([at]) => half({ upper: "top", lower: "bottom" }[at ?? ""] ?? at),
   ),
   says(
-    `(왼쪽|오른쪽|위쪽|아래쪽|위|아래) ?절반만?(?: ?(?:남겨|남기고|보여|보여줘|남겨줘|잘라줘|사용))?${DO}`,
+    `(왼쪽|오른쪽|위쪽|아래쪽|위|아래) ?절반만?(?: ?(?:남겨|남기고|보여|보여줘|남겨줘|사용))?${DO}`,
     ([at]) => half(KOREAN_SIDES[at ?? ""]),
   ),
 ];
@@ -410,7 +352,7 @@ const RESULTS: readonly Phrase[] = [
     ([f]) => format(f),
   ),
   says(
-    "(?:set |reduce |lower |increase |with |use |change |at )?quality(?: to| of| at)? ?(\\d{1,3}) ?%?",
+    "(?:(?:set |with |use |change |at )?quality(?: to| of| at)?|(?:reduce|lower|increase) quality to) ?(\\d{1,3}) ?%?",
     ([q]) => quality(q),
   ),
   says("(?:with |at |in |use )?(\\d{1,3}) ?(?:%|percent) quality", ([q]) => quality(q)),
@@ -441,7 +383,7 @@ const RESULTS: readonly Phrase[] = [
     { radius: [20, 20, 20, 20] },
   ),
   fixed(
-    `(?:crop )?${MAKE}(?:circle|circular|round)(?: shape| crop| avatar)?|(?:원형|동그랗게|원 ?모양)(?:으로|로)?${CUT}${DO}`,
+    `(?!turn round)(?:crop )?${MAKE}(?:circle|circular|round)(?: shape| crop| avatar)?|(?:원형|동그랗게|원 ?모양)(?:으로|로)?${CUT}${DO}`,
     { radius: "max", aspectRatio: 1 },
   ),
   says(`(?:add |with |draw )?(\\d{1,3})${PX} ([a-z]+) border`, ([w, c]) => bordered(w, c)),
@@ -451,26 +393,6 @@ const RESULTS: readonly Phrase[] = [
   ),
   says(`(?:add |with |draw )?([a-z]+) border(?: of)? (\\d{1,3})${PX}`, ([c, w]) => bordered(w, c)),
 ];
-
-/** By the first syllable. */
-const KOREAN_COLOURS: Readonly<Record<string, string>> = {
-  검: "black",
-  흰: "white",
-  하: "white",
-  빨: "red",
-  파: "blue",
-  초: "green",
-  노: "yellow",
-  회: "gray",
-};
-function rounded(text: string | undefined): Partial<Options> | undefined {
-  const value = side(text);
-  return value === undefined ? undefined : { radius: [value, value, value, value] };
-}
-function bordered(width: string | undefined, name: string | undefined): Partial<Options> | undefined {
-  const [pixels, colour] = [side(width), parseColour(name ?? "")];
-  return pixels === undefined || colour === undefined ? undefined : { border: { width: pixels, colour } };
-}
 
 /** THE table. */
 export const PHRASES: readonly Phrase[] = [...SIZES, ...CROPS, ...TURNS, ...LOOKS, ...RESULTS];

@@ -4,88 +4,141 @@
  */
 import { createHash } from "node:crypto";
 import type { ObjectStore } from "../../store/store.ts";
+import { Lru } from "../../lib/lru.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import { DeliveryError } from "../errors.ts";
-import type { Options } from "./plan.ts";
-import { normalisePrompt, resolvePrompt, RULES_VERSION } from "./prompt.ts";
+import { normalisePrompt, resolvePrompt, RULES_VERSION, type PromptStep, type Resolution } from "./prompt.ts";
 import { askModel, type PromptService } from "./promptmodel.ts";
 
 /** As stored. */
 interface PromptDocument {
   prompt: string;
-  options: Partial<Options>;
+  /** Those of older programs have one, `options`. */
+  steps?: readonly PromptStep[];
+  options?: PromptStep;
   /** Who resolved it. */
-  by: "rules" | "model";
+  by: Resolver;
   rules: number;
   createdAt: number;
 }
 
+type Resolver = "rules" | "model";
+
+const stepsOf = ({ steps, options = {} }: PromptDocument): readonly PromptStep[] => steps ?? [options];
+
 const KIND = "prompt";
 /**
- * Prompts kept for one account. Beyond it those of the rules are resolved each time, which gives the same, and the model
- * is asked no more. Stops strangers from filling the settings with wishes.
+ * Prompts kept for one account, of either kind. Beyond it those of the rules are resolved each time, which gives the same,
+ * and the model is asked no more. Stops strangers from filling the settings with wishes.
  */
 const PROMPTS_MAX = 2000;
+/** Questions to the model for URLs that nobody signed, an account and process: so many at once, and one more in so long. */
+const QUESTIONS_MAX = 30;
+const QUESTION_MS = 2000;
+/** What the model doesn't understand strangers can't ask it again for so long. */
+const REFUSED_MS = 10 * 60_000;
+const REFUSED_MAX = 10_000;
+const ACCOUNTS_MAX = 1000;
 
 export interface PromptWish {
   readonly ownerId: string;
   readonly prompt: string;
-  /** The model may be asked: the URL is signed, or the endpoint allows it. */
-  readonly allowModel: boolean;
+  /** Who may have the model asked: signed URLs freely; those of an endpoint that allows it now and then. */
+  readonly model: "free" | "limited" | "never";
 }
 
 export class Prompts {
   readonly #store: ObjectStore;
   readonly #service: PromptService | undefined;
-  readonly #flights = new SingleFlight<Partial<Options>>();
+  readonly #flights = new SingleFlight<readonly PromptStep[]>();
+  /** By name, until when. */
+  readonly #refused = new Lru<string, number>({ maxEntries: REFUSED_MAX });
+  /** By account: when its last question would have been asked at the slowest. */
+  readonly #asked = new Lru<string, number>({ maxEntries: ACCOUNTS_MAX });
+  /** Accounts that have as many as are kept, by resolver: none is ever removed. */
+  readonly #full = new Set<string>();
 
   constructor(store: ObjectStore, service: PromptService | undefined) {
     this.#store = store;
     this.#service = service;
   }
 
-  /** @throws DeliveryError PromptNotUnderstood, OriginFailed, OriginTimeout */
-  async options(wish: PromptWish): Promise<Partial<Options>> {
+  /** At least one. @throws DeliveryError PromptNotUnderstood, TooManyPrompts, OriginFailed, OriginTimeout */
+  async steps(wish: PromptWish): Promise<readonly PromptStep[]> {
     const prompt = normalisePrompt(wish.prompt);
     const name = `${wish.ownerId}/${createHash("sha256").update(prompt).digest("hex").slice(0, 40)}`;
     const known = await this.#store.settings.get<PromptDocument>(KIND, name);
-    if (known !== undefined) return known.options;
+    if (known !== undefined) return stepsOf(known);
     // Not one flight: who may have the model asked doesn't get the refusal of who may not.
-    return this.#flights.run(`${name} ${wish.allowModel}`, () => this.#resolve({ ...wish, prompt }, name));
+    return this.#flights.run(`${name} ${wish.model}`, () => this.#resolve({ ...wish, prompt }, name));
   }
 
-  async #resolve({ ownerId, prompt, allowModel }: PromptWish, name: string): Promise<Partial<Options>> {
+  async #resolve(wish: PromptWish, name: string): Promise<readonly PromptStep[]> {
+    const { ownerId, prompt } = wish;
     const resolution = resolvePrompt(prompt);
-    const kept = (await this.#store.settings.all<PromptDocument>(KIND)).filter((one) =>
-      one.name.startsWith(`${ownerId}/`),
-    );
-    const room = kept.length < PROMPTS_MAX;
-    if ("unresolved" in resolution && !(allowModel && this.#service !== undefined && room)) {
-      const { unresolved, understood } = resolution;
-      const known =
-        understood.length === 0
-          ? ""
-          : ` Understood: ${understood.map((one) => JSON.stringify(one)).join(", ")}.`;
-      throw new DeliveryError(
-        "PromptNotUnderstood",
-        `ai: ${JSON.stringify(unresolved)} is not understood.${known}`,
-      );
-    }
-    const byRules = "options" in resolution;
-    const options = byRules ? resolution.options : await askModel(this.#service!, prompt);
-    if (!room) return options;
-    const value: PromptDocument = {
-      prompt,
-      options,
-      by: byRules ? "rules" : "model",
-      rules: RULES_VERSION,
-      createdAt: Date.now(),
-    };
+    const by = "steps" in resolution ? "rules" : "model";
+    if (by === "model" && !this.#mayAsk(wish, name)) throw notUnderstood(resolution);
+    const room = await this.#hasRoom(ownerId, by);
+    const steps = "steps" in resolution ? resolution.steps : room ? await this.#ask(wish, name) : undefined;
+    if (steps === undefined) throw notUnderstood(resolution);
+    if (!room) return steps;
+    const value: PromptDocument = { prompt, steps, by, rules: RULES_VERSION, createdAt: Date.now() };
     const change = this.#store.settings.change([{ kind: KIND, name, value, ifAbsent: true }]);
     // A store that takes no writes now: rules say the same the next time, a model may not.
-    if (await (byRules ? change.catch(() => true) : change)) return options;
+    if (await (by === "rules" ? change.catch(() => true) : change)) return steps;
     // Another process was faster: its word holds.
     await this.#store.refresh();
-    return (await this.#store.settings.get<PromptDocument>(KIND, name))?.options ?? options;
+    const faster = await this.#store.settings.get<PromptDocument>(KIND, name);
+    return faster === undefined ? steps : stepsOf(faster);
   }
+
+  #mayAsk({ model }: PromptWish, name: string): boolean {
+    if (this.#service === undefined || model === "never") return false;
+    return model === "free" || (this.#refused.get(name) ?? 0) < Date.now();
+  }
+
+  /** Undefined: not understood either. */
+  async #ask(
+    { ownerId, prompt, model }: PromptWish,
+    name: string,
+  ): Promise<readonly PromptStep[] | undefined> {
+    if (model === "limited") this.#takeTurn(ownerId);
+    const options = await askModel(this.#service!, prompt);
+    if (options !== undefined) return [options];
+    this.#refused.set(name, Date.now() + REFUSED_MS);
+    return undefined;
+  }
+
+  #takeTurn(ownerId: string): void {
+    const now = Date.now();
+    const next = Math.max(now, this.#asked.get(ownerId) ?? 0) + QUESTION_MS;
+    if (next > now + QUESTIONS_MAX * QUESTION_MS) {
+      const seconds = Math.ceil(QUESTION_MS / 1000);
+      throw new DeliveryError("TooManyPrompts", "Too many new prompts were asked of the model.", [
+        "Retry-After",
+        String(seconds),
+      ]);
+    }
+    this.#asked.set(ownerId, next);
+  }
+
+  async #hasRoom(ownerId: string, by: Resolver): Promise<boolean> {
+    const name = `${by} ${ownerId}`;
+    if (this.#full.has(name)) return false;
+    const all = await this.#store.settings.all<PromptDocument>(KIND);
+    const kept = all.filter((one) => one.value.by === by && one.name.startsWith(`${ownerId}/`)).length;
+    if (kept >= PROMPTS_MAX) this.#full.add(name);
+    return kept < PROMPTS_MAX;
+  }
+}
+
+function notUnderstood(resolution: Resolution): DeliveryError {
+  const { understood } = resolution;
+  const unresolved = "unresolved" in resolution ? resolution.unresolved : "";
+  const known =
+    understood.length === 0 ? "" : ` Understood: ${understood.map((one) => JSON.stringify(one)).join(", ")}.`;
+  return new DeliveryError(
+    "PromptNotUnderstood",
+    `ai: ${JSON.stringify(unresolved)} is not understood.${known}`,
+  );
 }

@@ -30,6 +30,8 @@ export interface Asked {
   readonly what: What;
   /** Undefined: no transformation was given. */
   readonly plan: Plan | undefined;
+  /** What holds where nothing is said, of a prompt's plan too. */
+  readonly defaults: Plan["defaults"];
   /** Some of the transformation is not a named one. */
   readonly adHoc: boolean;
   readonly attachment: boolean;
@@ -66,6 +68,8 @@ function checkPath(path: string): string {
   if (Buffer.byteLength(path) > PATH_BYTES_MAX) {
     throw new DeliveryError("InvalidPath", `A path has at most ${PATH_BYTES_MAX} bytes.`);
   }
+  // No store has such a key, and some say so as if we had asked wrongly.
+  if (path.includes("\0")) throw new DeliveryError("InvalidPath", "A path has no NUL character.");
   return path;
 }
 
@@ -161,7 +165,9 @@ export function parseImageKit({ rawPath, rawQuery, named, rewriter }: ImageKitUr
   return {
     path: checkPath(path),
     what,
-    plan: chain === undefined ? undefined : imagekitPlan(expand(chain, named), what),
+    plan:
+      chain === undefined ? undefined : { steps: parseChain(expand(chain, named)), defaults: usual(what) },
+    defaults: usual(what),
     adHoc: prompt !== undefined || (chain !== undefined && chain.replaceAll(NAMED_ITEM, "") !== ""),
     attachment: isTrue(pairs, "ik-attachment"),
     prompt,
@@ -177,11 +183,11 @@ const restOf = (pairs: readonly Pair[], rewriter: Rewriter | undefined): string 
     .map(({ raw }) => raw)
     .join("&");
 
-/** ImageKit's qualities: 80 for pictures, 50 for films. */
-function imagekitPlan(chain: string, what: What): Plan {
+/** ImageKit's: 80 for pictures, 50 for films. Weekerp's own pages say 60 in one table only; 80 looks like its pictures. */
+function usual(what: What, format: Plan["defaults"]["format"] = "auto"): Plan["defaults"] {
   const film =
     what === "video" || what === "gif-video" || what === "hls" || what === "dash" || what === "stream";
-  return { steps: parseChain(chain), defaults: { quality: film ? 50 : 80, format: "auto" } };
+  return { quality: film ? 50 : 80, format };
 }
 
 /** @throws DeliveryError InvalidParameter for a name that nobody gave */
@@ -234,7 +240,16 @@ export function parseWeekerp(family: "image" | "video" | "file", rawPath: string
   const path = checkPath(filePath(segmentsOf(rawPath)));
   const pairs = pairsOf(rawQuery);
   const attachment = isTrue(pairs, "ik-attachment");
-  const plain = { path, adHoc: false, attachment, prompt: undefined, debug: false, stream: undefined };
+  const defaults = usual(family, "source");
+  const plain = {
+    path,
+    defaults,
+    adHoc: false,
+    attachment,
+    prompt: undefined,
+    debug: false,
+    stream: undefined,
+  };
   // Files are delivered as they are, so their queries mean nothing.
   if (family === "file") return { ...plain, what: "file", plan: undefined, query: restOf(pairs, undefined) };
   const prompt = promptOf(pairs);
@@ -244,13 +259,7 @@ export function parseWeekerp(family: "image" | "video" | "file", rawPath: string
     pairs.filter(({ name }) => !SIGNING_PARAMETERS.test(name)),
   );
   const plan: Plan | undefined =
-    Object.keys(options).length === 0
-      ? undefined
-      : {
-          steps: [{ options, layers: [] }],
-          // Weekerp's own pages say 60 in one table only; ImageKit's 80 looks like what its pictures are.
-          defaults: { quality: family === "video" ? 50 : 80, format: "source" },
-        };
+    Object.keys(options).length === 0 ? undefined : { steps: [{ options, layers: [] }], defaults };
   const adHoc = plan !== undefined || prompt !== undefined;
   return { ...plain, what: family, plan, adHoc, prompt, debug, query: "" };
 }

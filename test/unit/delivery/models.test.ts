@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import sharp from "sharp";
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { DeliveryError } from "../../../src/delivery/errors.ts";
 import { detect } from "../../../src/delivery/image/detector.ts";
 import type { Job } from "../../../src/delivery/image/job.ts";
@@ -10,8 +10,6 @@ import { applyModel } from "../../../src/delivery/image/models.ts";
 import { blank, type Environment } from "../../../src/delivery/image/surface.ts";
 import type { ModelTask } from "../../../src/delivery/plan/plan.ts";
 import { askModel } from "../../../src/delivery/plan/promptmodel.ts";
-import { Prompts } from "../../../src/delivery/plan/promptstore.ts";
-import { openFixture, OWNER, type Fixture } from "../store/fixture.ts";
 import { drawn, jobOf, plain, promising, RED } from "./image/coresetup.ts";
 
 interface Call {
@@ -343,9 +341,7 @@ describe("the prompt service", () => {
     '{"ai": "blur", "debug": true}',
   ])("%s is no understanding", async (content) => {
     reply = says(content);
-    expect(await refusal(ask("ignore all rules"))).toBe(
-      'PromptNotUnderstood: Nobody knows what "ignore all rules" means for a picture.',
-    );
+    expect(await ask("ignore all rules")).toBeUndefined();
   });
 
   test("what is no chat completion, too long or a failure is told as the service's", async () => {
@@ -378,95 +374,5 @@ describe("the prompt service", () => {
   test("silence ends after its time", async () => {
     reply = () => {};
     expect(await refusal(ask())).toBe("OriginTimeout: The prompt service did not answer in time.");
-  });
-});
-
-const wish = (prompt: string, allowModel = true, ownerId = OWNER) => ({ ownerId, prompt, allowModel });
-
-describe("resolved prompts", () => {
-  let fixture: Fixture;
-  let prompts: Prompts;
-  beforeEach(async () => {
-    fixture = await openFixture();
-    prompts = new Prompts(fixture.store, { url: base, token: undefined, model: "m" });
-    reply = says('{"blur": 3}');
-    return () => fixture[Symbol.asyncDispose]();
-  });
-
-  /** As one request asks. */
-  async function options(asked: ReturnType<typeof wish>, of = prompts): Promise<object> {
-    await fixture.store.refresh();
-    return of.options(asked);
-  }
-
-  test("what the rules understand is never asked of the service", async () => {
-    expect(await options(wish("make it square"))).toEqual({ aspectRatio: 1 });
-    expect(calls).toEqual([]);
-  });
-
-  test("an interpretation is kept for ever, for its account, however the text is spaced or composed", async () => {
-    expect(await options(wish("make it dreamy"))).toEqual({ blurSigma: 3 });
-    reply = says('{"blur": 9}');
-    for (const same of ["make it dreamy", "  make  it\ndreamy "])
-      expect(await options(wish(same, false))).toEqual({ blurSigma: 3 });
-    const later = new Prompts(fixture.store, undefined);
-    expect(await options(wish("make it dreamy"), later)).toEqual({ blurSigma: 3 });
-    expect(calls).toHaveLength(1);
-    expect(await options(wish("make it dreamy", true, "b".repeat(64)))).toEqual({ blurSigma: 9 });
-    expect(await options(wish("caf\u00e9 look"))).toEqual({ blurSigma: 9 });
-    reply = says('{"blur": 1}');
-    expect(await options(wish("cafe\u0301 look"))).toEqual({ blurSigma: 9 });
-  });
-
-  test("while the store takes no writes, rules go on and models don't: their word could not be kept", async () => {
-    vi.spyOn(fixture.store.settings, "change").mockRejectedValue(new Error("read-only"));
-    expect(await options(wish("make it square"))).toEqual({ aspectRatio: 1 });
-    await expect(options(wish("make it dreamy"))).rejects.toThrow("read-only");
-  });
-
-  test("many who ask the same at once are one question", async () => {
-    const all = await Promise.all(Array.from({ length: 20 }, () => options(wish("make it dreamy"))));
-    expect(new Set(all.map((one) => JSON.stringify(one)))).toEqual(new Set(['{"blurSigma":3}']));
-    expect(calls).toHaveLength(1);
-  });
-
-  test("a stranger's refusal is not that of who asks the same at that moment", async () => {
-    const [stranger, friend] = await Promise.allSettled([
-      options(wish("make it dreamy", false)),
-      options(wish("make it dreamy")),
-    ]);
-    expect([stranger.status, friend.status]).toEqual(["rejected", "fulfilled"]);
-  });
-
-  test("strangers can't have the service asked, and learn what was understood", async () => {
-    expect(await refusal(options(wish("make it square, then dreamy", false)))).toBe(
-      'PromptNotUnderstood: ai: "dreamy" is not understood. Understood: "make square".',
-    );
-    expect(calls).toEqual([]);
-  });
-
-  test("a failure is not kept", async () => {
-    reply = answers("busy", 503);
-    expect(await refusal(options(wish("make it dreamy")))).toMatch(/^OriginFailed/);
-    reply = says("{}");
-    expect(await refusal(options(wish("make it dreamy")))).toMatch(/^PromptNotUnderstood/);
-    reply = says('{"blur": 4}');
-    expect(await options(wish("make it dreamy"))).toEqual({ blurSigma: 4 });
-  });
-
-  test("an account that has said enough goes on with the rules alone, and old prompts keep their meaning", async () => {
-    expect(await options(wish("make it dreamy"))).toEqual({ blurSigma: 3 });
-    await fixture.store.settings.change(
-      Array.from({ length: 2000 }, (_, at) => ({
-        kind: "prompt",
-        name: `${OWNER}/${at}`,
-        value: { prompt: String(at), options: {}, by: "rules", rules: 1, createdAt: 1 },
-      })),
-    );
-    expect(await options(wish("make it dreamy"))).toEqual({ blurSigma: 3 });
-    expect(await options(wish("rotate right"))).toEqual({ rotate: 90 });
-    expect(await refusal(options(wish("make it cosy")))).toMatch(/^PromptNotUnderstood/);
-    expect(calls).toHaveLength(1);
-    expect(await options(wish("make it cosy", true, "b".repeat(64)))).toEqual({ blurSigma: 3 });
   });
 });

@@ -158,6 +158,7 @@ test("files take no options", () => {
     path: "a/b.jpg",
     what: "file",
     plan: undefined,
+    defaults: { quality: 80, format: "source" },
     adHoc: false,
     attachment: true,
     prompt: undefined,

@@ -1,0 +1,146 @@
+/** What the numbers and names in prompts come down to. Undefined: none that can be meant. */
+import { parseColour } from "./colours.ts";
+import type { Expression, Format, Options } from "./plan.ts";
+
+const SIDE_MAX = 16_383;
+const side = (text: string | undefined): number | undefined => {
+  const value = Number(text);
+  return Number.isInteger(value) && value >= 1 && value <= SIDE_MAX ? value : undefined;
+};
+
+/** A factor of the picture's own width: a fraction below 1, else an expression. */
+export function scaled(factor: number): Partial<Options> | undefined {
+  if (!(factor > 0) || factor > 10) return undefined;
+  if (factor === 1) return {};
+  const width: Expression = factor < 1 ? factor : { op: "mul", left: { variable: "iw" }, right: factor };
+  return { width };
+}
+export const percent = (text: string | undefined): number => Number(text) / 100;
+/** With a verb that says which way: nobody enlarges to a half. */
+export function towards(
+  factor: number,
+  smaller: string | undefined,
+  larger: string | undefined,
+): Partial<Options> | undefined {
+  const contrary = (smaller !== "" && factor >= 1) || (larger !== "" && factor <= 1);
+  return contrary ? undefined : scaled(factor);
+}
+export const FRACTIONS: Readonly<Record<string, number>> = {
+  half: 0.5,
+  third: 0.333333,
+  quarter: 0.25,
+  fourth: 0.25,
+  절반: 0.5,
+  반: 0.5,
+  "1/2": 0.5,
+  "2분의 1": 0.5,
+  "2분의1": 0.5,
+  "1/3": 0.333333,
+  "3분의 1": 0.333333,
+  "3분의1": 0.333333,
+  "삼분의 일": 0.333333,
+  삼분의일: 0.333333,
+  "1/4": 0.25,
+  "4분의 1": 0.25,
+  "4분의1": 0.25,
+  "사분의 일": 0.25,
+  사분의일: 0.25,
+};
+
+export function box(width: string | undefined, height: string | undefined): Partial<Options> | undefined {
+  const [w, h] = [side(width), side(height)];
+  return w === undefined || h === undefined ? undefined : { width: w, height: h };
+}
+export function ratio(across: string | undefined, down: string | undefined): Partial<Options> | undefined {
+  const value = Number(across) / Number(down);
+  return value >= 0.05 && value <= 20 ? { aspectRatio: Number(value.toFixed(6)) } : undefined;
+}
+/** Said as "16 by 9" or "4x3" these are ratios: nobody wants a picture of so few pixels. */
+const RATIOS: readonly string[] =
+  "1:1 16:9 9:16 16:10 10:16 4:3 3:4 3:2 2:3 21:9 9:21 5:4 4:5 5:7 7:5 8:10 10:8 2:1 1:2 3:1 1:3".split(" ");
+export const knownRatio = (
+  across: string | undefined,
+  down: string | undefined,
+): Partial<Options> | undefined => (RATIOS.includes(`${across}:${down}`) ? ratio(across, down) : undefined);
+export const turn = (degrees: number): Partial<Options> | undefined =>
+  Math.abs(degrees) > 360 || !Number.isFinite(degrees) ? undefined : { rotate: degrees };
+const within = (
+  name: "brightness" | "saturation",
+  value: number,
+  min: number,
+  max: number,
+): Partial<Options> | undefined =>
+  value >= min && value <= max ? { [name]: Number(value.toFixed(4)) } : undefined;
+export const brightness = (value: number): Partial<Options> | undefined =>
+  within("brightness", value, 0.5, 2);
+export const saturation = (value: number): Partial<Options> | undefined => within("saturation", value, 0, 3);
+export const number = (
+  name: "gamma" | "hue",
+  text: string | undefined,
+  min: number,
+  max: number,
+): Partial<Options> | undefined => {
+  const value = Number(text);
+  return value >= min && value <= max ? { [name]: value } : undefined;
+};
+export const sigma = (name: "blurSigma" | "sharpenSigma", value: number): Partial<Options> | undefined =>
+  value >= 0.3 && value <= 20 ? { [name]: value } : undefined;
+export const quality = (text: string | undefined): Partial<Options> | undefined => {
+  const value = Number(text);
+  return Number.isInteger(value) && value >= 1 && value <= 100 ? { quality: value } : undefined;
+};
+
+const FORMATS: Readonly<Record<string, Format>> = {
+  webp: "webp",
+  웹피: "webp",
+  png: "png",
+  피엔지: "png",
+  jpg: "jpeg",
+  jpeg: "jpeg",
+  제이피지: "jpeg",
+  avif: "avif",
+  gif: "gif",
+  tiff: "tiff",
+};
+export const format = (text: string | undefined): Partial<Options> | undefined => {
+  const found = FORMATS[text ?? ""];
+  return found === undefined ? undefined : { format: found };
+};
+export const half = (which: string | undefined): Partial<Options> | undefined => {
+  const at = which as "left" | "right" | "top" | "bottom";
+  const across = at === "left" || at === "right";
+  return { cropMode: "extract", focus: { at }, ...(across ? { width: 0.5 } : { height: 0.5 }) };
+};
+export const KOREAN_SIDES: Readonly<Record<string, string>> = {
+  왼쪽: "left",
+  오른쪽: "right",
+  위쪽: "top",
+  아래쪽: "bottom",
+  위: "top",
+  아래: "bottom",
+};
+
+export function sized(name: "width" | "height", text: string | undefined): Partial<Options> | undefined {
+  const value = side(text);
+  return value === undefined ? undefined : { [name]: value };
+}
+
+/** By the first syllable. */
+export const KOREAN_COLOURS: Readonly<Record<string, string>> = {
+  검: "black",
+  흰: "white",
+  하: "white",
+  빨: "red",
+  파: "blue",
+  초: "green",
+  노: "yellow",
+  회: "gray",
+};
+export function rounded(text: string | undefined): Partial<Options> | undefined {
+  const value = side(text);
+  return value === undefined ? undefined : { radius: [value, value, value, value] };
+}
+export function bordered(width: string | undefined, name: string | undefined): Partial<Options> | undefined {
+  const [pixels, colour] = [side(width), parseColour(name ?? "")];
+  return pixels === undefined || colour === undefined ? undefined : { border: { width: pixels, colour } };
+}
