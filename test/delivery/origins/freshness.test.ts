@@ -18,6 +18,7 @@ let site: Site;
 let web: WebServer;
 let red: Buffer;
 let blue: Buffer;
+let huge: Buffer;
 /** What the web server has, by path. */
 const files = new Map<string, File>();
 
@@ -81,6 +82,7 @@ async function asked(work: () => Promise<unknown>): Promise<number> {
 beforeAll(async () => {
   red = await stripes(40, 40, [RED]).png().toBuffer();
   blue = await stripes(40, 40, [BLUE]).png().toBuffer();
+  huge = Buffer.alloc(41 * 1024 ** 2, "large");
   [site, web] = await Promise.all([openSite(), startWeb(answer)]);
   await createOrigin(site.store, {
     name: "web",
@@ -161,6 +163,21 @@ describe("a file with an ETag", () => {
 const ask = async (): Promise<string> => said(await site.get(`/root/web/${put()}`));
 
 describe("while the origin is down", () => {
+  // Files of more than 40 MiB are read through each time, long after their headers are known.
+  test.each<[string, WebServer["answer"], string]>([
+    ["refuses", (_, response) => void response.writeHead(403).end(), "403 OriginDenied"],
+    ["fails", down, "502 OriginFailed"],
+    ["is silent", () => undefined, "504 OriginTimeout"],
+    ["hangs up", (request) => void request.socket.destroy(), "502 OriginFailed"],
+    ["has it no more", (_, response) => void response.writeHead(404).end(), "502 OriginFailed"],
+  ])("a large file of an origin that %s is told so", async (_, failing, error) => {
+    const path = put(tagged(huge));
+    expect((await site.get(`/root/web/${path}`)).body.length).toBe(huge.length);
+    web.answer = failing;
+    const range = { headers: { range: "bytes=0-9" } };
+    expect(said(await site.get(`/root/web/${path}`, range))).toBe(error);
+  });
+
   test("files are served with a warning for a day, and the origin is left alone between", async () => {
     const path = put(tagged(red));
     await site.get(`/root/web/tr:w-10/${path}`);
