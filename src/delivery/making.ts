@@ -44,7 +44,7 @@ export interface Made {
 }
 
 /** Part of every key: to be raised when the same plan makes other bytes, so that old results are not taken for new. */
-const RENDERING_VERSION = 4;
+const RENDERING_VERSION = 5;
 
 /** Tells the result's key before anything is done: a client that has the result need not wait. */
 export function prepare(

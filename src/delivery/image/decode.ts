@@ -132,8 +132,21 @@ async function openStill(bytes: Buffer, job: Job): Promise<Opened> {
   const image = sharp(bytes, optionsOf(job));
   const metadata = await image.metadata();
   checkPixels(metadata.width, metadata.height, job);
-  return { image, metadata: still(metadata), pages: 1, available: metadata.pages ?? 1 };
+  return {
+    image: eightBits(image, metadata),
+    metadata: still(metadata),
+    pages: 1,
+    available: metadata.pages ?? 1,
+  };
 }
+
+/**
+ * What has a profile sharp turns into sRGB, but into Display P3 where a channel has 16 bits. Results have eight, so
+ * they are taken at once. Of such sources alone: a colour space of its own keeps a pipeline from shrinking while it
+ * decodes.
+ */
+const eightBits = (image: Sharp, { space }: Metadata): Sharp =>
+  space === "rgb16" ? image.pipelineColourspace("srgb") : image;
 
 function still(metadata: Metadata): Metadata {
   const { pages: _pages, pageHeight: _height, delay: _delay, ...rest } = metadata;
@@ -228,7 +241,7 @@ async function openPages(bytes: Buffer, job: Job, kind: Kind, { pages, animated 
   const there = metadata.pages ?? 1;
   const moves = there > 1 && ANIMATED.includes(kind);
   if (pages === undefined && !(animated && moves))
-    return { image: whole, metadata: still(metadata), pages: 1, available: there };
+    return { image: eightBits(whole, metadata), metadata: still(metadata), pages: 1, available: there };
   const wanted = wantedPages(pages, there);
   const chosen = wanted.slice(0, animated && moves ? framesWithin(metadata, job) : 1);
   const [first = 0] = chosen;
@@ -237,7 +250,8 @@ async function openPages(bytes: Buffer, job: Job, kind: Kind, { pages, animated 
     return { ...(await joinPages(bytes, job, chosen, delay)), available: there };
   }
   const image = sharp(bytes, { ...options, page: first, pages: chosen.length });
-  return { image, ...describe(await image.metadata(), delay), available: there };
+  const opened = await image.metadata();
+  return { image: eightBits(image, opened), ...describe(opened, delay), available: there };
 }
 
 /** What viewers make of frames that say nothing, in milliseconds. */

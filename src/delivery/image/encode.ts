@@ -60,8 +60,8 @@ export function encode(surface: Surface, { format, output, saveData, source }: E
 function colours({ image, memory }: Surface, { colourProfile, metadata }: Output): Sharp {
   if (colourProfile && memory === undefined) return metadata ? image.keepMetadata() : image.keepIccProfile();
   image.toColourspace("srgb");
-  if (metadata) return image.withMetadata();
-  return colourProfile ? image.withIccProfile("srgb") : image;
+  if (metadata) image.keepMetadata();
+  return colourProfile || metadata ? image.withIccProfile("srgb", { attach: colourProfile }) : image;
 }
 
 /** As far as the file tells. GIFs have too few colours, and their size is that of all frames. */

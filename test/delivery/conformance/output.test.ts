@@ -23,6 +23,13 @@ beforeAll(async () => {
     });
   await site.put("tagged.jpg", await tagged.jpeg({ quality: 95 }).toBuffer());
   await site.put("scene.png", await sharp(scene).png().toBuffer());
+  // 16 bits a channel.
+  await site.put("deep.png", await sharp(scene).toColourspace("rgb16").png().toBuffer());
+  for (const profile of ["p3", "srgb"]) {
+    const deep = sharp(scene).toColourspace("rgb16").withIccProfile(profile);
+    await site.put(`deep-${profile}.png`, await deep.png().toBuffer());
+    await site.put(`deep-${profile}.tiff`, await deep.tiff({ compression: "deflate" }).toBuffer());
+  }
   const drawing =
     '<rect width="300" height="200" fill="#fff"/><rect x="30" y="30" width="90" height="60" fill="#d33"/><circle cx="220" cy="120" r="50" fill="#36c"/>';
   await site.put(
@@ -201,6 +208,27 @@ describe("what a file says beside its pixels", () => {
     const { exif } = await metadataOf(`tr:w-300,md-true,f-${format}/tagged.jpg`);
     expect(exif?.includes("A painter")).toBe(true);
     expect((await metadataOf(`tr:w-300,md-false,f-${format}/tagged.jpg`)).exif).toBe(undefined);
+  });
+
+  test.each(["deep.png", "deep-p3.png", "deep-p3.tiff", "deep-srgb.png", "deep-srgb.tiff"])(
+    "doesn't change how %s looks, and becomes sRGB",
+    async (key) => {
+      expect((await sharp((await get(`tr:orig-true/${key}`)).body).metadata()).depth).toBe("ushort");
+      for (const chain of ["w-300", "w-300,md-true", "w-300,b-0_red", "w-300,cp-true"]) {
+        const path = `tr:${chain},f-png/${key}`;
+        expect([path, difference(await seen(path), plain).mean < 1]).toEqual([path, true]);
+      }
+      expect((await metadataOf(`tr:w-300,f-png/${key}`)).icc).toBe(undefined);
+    },
+  );
+
+  test("md leaves the profile to cp", async () => {
+    for (const work of ["", ",rt-90"]) {
+      const { icc } = await metadataOf(`tr:w-300,f-jpg,md-true${work}/tagged.jpg`);
+      const both = await metadataOf(`tr:w-300,f-jpg,md-true,cp-true${work}/tagged.jpg`);
+      expect([work, icc, both.hasProfile]).toEqual([work, undefined, true]);
+    }
+    expect(difference(await seen("tr:w-300,md-true,f-png/tagged.jpg"), plain).mean).toBeLessThan(2.5);
   });
 
   test("md keeps it on pixels that were worked on, too", async () => {

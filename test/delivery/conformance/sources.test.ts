@@ -154,6 +154,20 @@ test("photo.jpg/metadata tells size, format and colours", async () => {
   expect(b).toBeGreaterThan(r! + 10);
 });
 
+test("photo.png/metadata tells what is seen, whatever the profile and the depth", async () => {
+  const one = sharp({ create: { width: 20, height: 20, channels: 3, background: "#e02022" } });
+  await stage.site.put("deep.png", await one.toColourspace("rgb16").withIccProfile("p3").png().toBuffer());
+  const { body } = await served(stage, "/root/deep.png/metadata");
+  const { dominantColor } = JSON.parse(body.toString()) as { dominantColor: string };
+  const channels = /^#(..)(..)(..)$/
+    .exec(dominantColor)!
+    .slice(1)
+    .map((hex) => Number.parseInt(hex, 16));
+  for (const [n, channel] of [0xe0, 0x20, 0x22].entries()) {
+    expect(Math.abs(channels[n]! - channel)).toBeLessThan(4);
+  }
+});
+
 test("ik-seo/photo/ is photo.jpg", async () => {
   expect(await seen("/root/tr:w-300/ik-seo/photo/a-name-for-search-engines.jpg", SMALL)).toBe(SMALL.is);
 });
