@@ -119,6 +119,30 @@ test("transparency stays where the format has it, and becomes white in a JPEG", 
   expect(await colourAt(await picture("/root/tr:w-20,f-jpg/clear.png"), 0.5, 0.5)).toBe("white");
 });
 
+describe("padding", () => {
+  test.each(["0000FF", "white", "FF0000"])("of a grey picture has the colour asked for: %s", async (name) => {
+    const grey = await stripes(40, 20, [[128, 128, 128]])
+      .toColourspace("b-w")
+      .jpeg()
+      .toBuffer();
+    expect((await sharp(grey).metadata()).channels).toBe(1);
+    await site.put("grey.jpg", grey);
+    const body = await picture(`/root/tr:w-40,h-40,cm-pad_resize,bg-${name},f-png/grey.jpg`);
+    const colours = { "0000FF": "blue", white: "white", FF0000: "red" };
+    expect([await colourAt(body, 0.5, 0.1), await colourAt(body, 0.5, 0.5)]).toEqual([
+      colours[name as keyof typeof colours],
+      "mixed",
+    ]);
+  });
+
+  test("of a transparent picture becomes white in a JPEG, as the picture does", async () => {
+    for (const chain of ["w-50,h-100,cm-pad_resize", "w-100,h-100,cm-pad_extract"]) {
+      const body = await picture(`/root/tr:${chain},f-jpg/clear.png`);
+      expect([await colourAt(body, 0.02, 0.02), await colourAt(body, 0.5, 0.5)]).toEqual(["white", "white"]);
+    }
+  });
+});
+
 test("of an animation the first frame is delivered", async () => {
   const body = await picture("/root/tr:w-30,f-png/moving.gif");
   expect(await sizeOf(body)).toBe("png 30x20");

@@ -19,6 +19,12 @@ const PHOTOGRAPHIC: readonly Metadata["format"][] = ["jpeg", "webp", "heif", "jx
 /** What drawings need of a PNG for a channel of a pixel is less, in bytes. */
 const DRAWING_BYTES = 0.27;
 const WHITE: Colour = { r: 255, g: 255, b: 255, a: 1 };
+/** What is seen through a picture in a format that has no transparency. */
+export const opaque = ({ background }: Pick<Output, "background">): Colour => ({
+  ...(background ?? WHITE),
+  a: 1,
+});
+
 /** How much of the quality is left to those who save data, unless the URL names it. */
 const SAVE_DATA_SHARE = 0.75;
 
@@ -42,13 +48,13 @@ export function encode(surface: Surface, { format, output, saveData, source }: E
   const image = colours(surface, output);
   const { loop, delay } = source;
   const frames = surface.pages === 1 ? {} : { ...(loop !== undefined && { loop }), ...(delay && { delay }) };
-  const { r, g, b } = output.background ?? WHITE;
   if (format === "png") return image.png({ progressive, ...(isPhotograph(source) ? PNG_PHOTOGRAPH : {}) });
   if (format === "webp") return image.webp({ quality, effort: WEBP_EFFORT, lossless, ...frames });
   if (format === "avif") return image.avif({ quality: avifQuality(quality), effort: AVIF_EFFORT, lossless });
   if (format === "gif") return image.gif({ effort: GIF_EFFORT, ...frames });
   if (format === "tiff")
     return image.tiff(surface.alpha || lossless ? { compression: "deflate" } : { quality });
+  const { r, g, b } = opaque(output);
   if (surface.alpha) image.flatten({ background: { r, g, b } });
   return image.jpeg({ quality, progressive });
 }

@@ -7,8 +7,9 @@ import sharp, { type Metadata } from "sharp";
 import { DeliveryError } from "../errors.ts";
 import type { Options, Plan, Step } from "../plan/plan.ts";
 import { firstFrame } from "./animation.ts";
+import { flattened } from "./background.ts";
 import { asDeliveryError, openPicture, type Opened } from "./decode.ts";
-import { encode, type Encoding } from "./encode.ts";
+import { encode, opaque, type Encoding } from "./encode.ts";
 import { factsOf } from "./facts.ts";
 import type { Job, Picture } from "./job.ts";
 import { mezzanineOf } from "./mezzanine.ts";
@@ -99,7 +100,9 @@ async function picture(source: Buffer, job: Job, env: Environment): Promise<Pict
   }
   env.spend(last, last.pages);
   if (output.metadata && last.memory !== undefined && last.pages === 1) {
-    last = await withMetadataOf(source, job, last);
+    // The pipeline with the metadata gets these pixels after it has flattened: too late for them.
+    const seen = format === "jpeg" ? await flattened(last, opaque(output)) : last;
+    last = await withMetadataOf(source, job, seen);
   }
   const encoding = { format, output, saveData: hints.saveData === true, source: metadata };
   const { data, type } = await smallest(last, encoding, metadata, job);

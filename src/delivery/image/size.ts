@@ -221,12 +221,16 @@ async function pad(surface: Surface, to: Size, options: Adjustments, env: Enviro
   }
   // A colour that is seen through is laid under everything at once, later in the step.
   const { r, g, b, a } = background.colour.a < 1 ? CLEAR : background.colour;
-  const image = surface.image.extend({
+  // A grey picture's pipeline makes greys of colours.
+  const ready = r === g && g === b ? surface : await settle(surface);
+  const image = ready.image.extend({
     left,
     top,
     right: to.width - surface.width - left,
     bottom: to.height - surface.height - top,
     background: { r, g, b, alpha: a },
   });
-  return { ...surface, ...sizeOf(to), image, alpha: surface.alpha || a < 1, fresh: false };
+  const padded = { ...ready, ...sizeOf(to), image, alpha: ready.alpha || a < 1, fresh: false };
+  // A pipeline that is to be flattened for a JPEG does that before it extends.
+  return padded.alpha ? settle(padded) : padded;
 }

@@ -235,6 +235,11 @@ describe("what a file says beside its pixels", () => {
     const { exif, width, height } = await metadataOf("tr:w-300,md-true,rt-90,e-grayscale,f-jpg/tagged.jpg");
     expect([exif?.includes("Someone"), width, height]).toEqual([true, 200, 300]);
   });
+
+  test("md leaves white what is transparent in a JPEG", async () => {
+    const { data } = await seen("tr:w-300,r-60,md-true,f-jpg/tagged.jpg");
+    expect([...data.subarray(0, 3)].every((channel) => channel > 250)).toBe(true);
+  });
 });
 
 test("orig gives the file byte for byte, whatever else is asked for", async () => {
