@@ -93,6 +93,13 @@ describe("both sides given", () => {
     expect(await across(body)).toEqual(["red", "green", "blue", "white"]);
   });
 
+  test("coordinates of an extract mean nothing to what is none, whether the picture shrinks or grows", async () => {
+    for (const size of ["w-100,h-100", "w-500,h-500", "w-500,h-500,c-maintain_ratio_no_enlarge"]) {
+      const body = await picture(`/root/tr:${size},x-0,y-900,xc-20,f-png/wide.jpg`);
+      expect([size, await across(body)]).toEqual([size, ["green", "green", "blue", "blue"]]);
+    }
+  });
+
   test("each step of a chain works on the result of the one before", async () => {
     const body = await picture("/root/tr:w-100,h-100:w-80,h-20,c-force,f-png/wide.jpg");
     expect(await across(body)).toEqual(["green", "green", "blue", "blue"]);

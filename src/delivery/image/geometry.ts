@@ -110,16 +110,17 @@ const along = (at: number, size: number, all: number): number =>
   Math.max(0, Math.min(all - size, Math.round(at * all - size / 2)));
 
 /**
- * Where an extract lies that names its corner or its centre. Undefined: it names neither.
+ * Where an extract lies that names its corner or its centre. Undefined: it names neither, or is none.
  * @throws DeliveryError InvalidParameter when it doesn't lie within the picture
  */
 export function named(
-  options: Readonly<Pick<Partial<Options>, "x" | "y" | "centreX" | "centreY">>,
+  options: Readonly<Pick<Partial<Options>, "cropMode" | "x" | "y" | "centreX" | "centreY">>,
   part: Size,
   whole: Size,
   values: Values,
 ): Rectangle | undefined {
-  const { x, y, centreX, centreY } = options;
+  const { cropMode, x, y, centreX, centreY } = options;
+  if (cropMode !== "extract" && cropMode !== "pad_extract") return undefined;
   if (x === undefined && y === undefined && centreX === undefined && centreY === undefined) return undefined;
   const corner = (
     at: Options["x"] | undefined,
