@@ -106,6 +106,44 @@ describe("both sides given", () => {
   });
 });
 
+describe("fo-custom", () => {
+  beforeAll(async () => {
+    const body = await stripes(400, 200, [RED, GREEN, BLUE, WHITE]).jpeg({ quality: 95 }).toBuffer();
+    // Of the blue stripe.
+    await site.put("marked.jpg", body, { meta: { user: { customcoordinates: "210,60,80,80" } } });
+  });
+
+  test.each([
+    "w-40,h-40,fo-custom",
+    "w-200:w-20,h-20,fo-custom",
+    "w-800:w-40,h-40,fo-custom",
+    "w-300,h-80,c-force:w-40,h-40,fo-custom",
+    "w-200,h-100:w-20,h-20,fo-custom",
+    "w-200,e-sharpen,r-20:w-20,h-20,fo-custom",
+    "w-20,h-20,cm-extract,fo-custom",
+    "if-iw_gt_100,w-100:w-60,if-end:w-10,h-10,fo-custom",
+  ])("shows the box that the file's metadata names, at whatever size it is then: %s", async (chain) => {
+    const reply = await site.get(`/root/tr:${chain},f-png/marked.jpg`);
+    expect(reply.headers.get("x-windlass-focus")).toBe(null);
+    const places = [0.1, 0.9].map((x) => colourAt(reply.body, x, 0.5));
+    expect(await Promise.all(places)).toEqual(["blue", "blue"]);
+  });
+
+  test.each([
+    "w-200,h-200:w-20,h-20,fo-custom",
+    "w-300,h-100,cm-extract:w-20,h-20,fo-custom",
+    "w-400,h-400,cm-pad_resize:w-20,h-20,fo-custom",
+    "fl-h:w-20,h-20,fo-custom",
+    "rt-180:w-20,h-20,fo-custom",
+    "b-5_red:w-20,h-20,fo-custom",
+    "w-40,h-40,fo-custom:w-20,h-20,fo-custom",
+    "l-image,i-wide.jpg,w-40,h-40,fo-custom,l-end",
+  ])("says that it is lost once places are others: %s", async (chain) => {
+    const reply = await site.get(`/root/tr:${chain}/marked.jpg`);
+    expect([reply.status, reply.headers.get("x-windlass-focus")]).toEqual([200, "fallback"]);
+  });
+});
+
 test("a picture that was taken sideways is turned before it is measured, and says nothing of it any more", async () => {
   const body = await picture("/root/tr:w-50,f-png/turned.jpg");
   expect(await sizeOf(body)).toBe("png 50x100");

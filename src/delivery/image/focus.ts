@@ -60,9 +60,13 @@ export async function boxOf(
   env: Environment,
 ): Promise<{ surface: Surface; box: Rectangle | undefined }> {
   if (focus.at === "custom") {
-    const box = customBox(env.job.customCoordinates, surface);
-    if (box === undefined) tellFallback(env);
-    return { surface, box };
+    const { source } = env;
+    const box = source === undefined ? undefined : customBox(env.job.customCoordinates, source);
+    if (source === undefined || box === undefined) {
+      tellFallback(env);
+      return { surface, box: undefined };
+    }
+    return { surface, box: enlarged(box, surface.width / source.width, surface.height / source.height) };
   }
   if (env.job.detector === undefined) {
     tellFallback(env);

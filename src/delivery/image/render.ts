@@ -52,6 +52,7 @@ function environment(job: Job, inputs: Environment["inputs"]): Environment {
     inputs,
     headers: [],
     parent: undefined,
+    source: undefined,
     spend({ width, height }, pages = 1) {
       if (!(width >= 1 && height >= 1)) {
         throw new DeliveryError("InvalidParameter", "The picture would have no pixels.");

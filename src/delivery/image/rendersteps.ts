@@ -19,7 +19,7 @@ import { applyLayers } from "./layers.ts";
 import { applyModel } from "./models.ts";
 import { valuesOf, type Values } from "./resolve.ts";
 import { border, borderedSize, fade, flip, rotate, round, trim, turnedSize } from "./shape.ts";
-import { resize, resizedSize } from "./size.ts";
+import { resize, resizedSize, showsAll } from "./size.ts";
 import { settle, type Environment, type Size, type Surface } from "./surface.ts";
 
 type StepOptions = Readonly<Partial<Options>>;
@@ -39,6 +39,8 @@ interface Operation {
   readonly when?: (this: void, options: StepOptions) => boolean;
   /** What it makes of a size. Left out: the same. Undefined: only the picture can tell. */
   readonly size?: (this: void, from: Size, work: Work) => Size | undefined;
+  /** Whether each place keeps its share of width and height. Left out: it does where no size is made. */
+  readonly keeps?: (this: void, from: Size, work: Work) => boolean;
   /** It takes lazy surfaces and animations as they are; the others get a settled still each time. */
   readonly whole?: true;
   readonly apply: (this: void, surface: Surface, work: Work) => Promise<Surface>;
@@ -72,9 +74,10 @@ const ORDER: readonly Operation[] = [
     on: ["width", "height", "aspectRatio", "focus"],
     whole: true,
     size: (from, { options, values, env, pages }) => resizedSize(from, pages, options, values, env),
+    keeps: (from, { options, values, env }) => showsAll(from, options, values, env),
     apply: (surface, { options, values, env }) => resize(surface, options, values, env),
   },
-  { on: ["flip"], apply: (surface, { options }) => flip(surface, options.flip!) },
+  { on: ["flip"], keeps: () => false, apply: (surface, { options }) => flip(surface, options.flip!) },
   {
     on: ["gamma", "brightness", "saturation", "hue", "grayscale", "contrast", "threshold"],
     apply: (surface, { options }) => adjustColours(surface, options),
@@ -155,8 +158,9 @@ export async function applySteps(
   hear: Listener = () => undefined,
 ): Promise<Surface> {
   const input: Size = { width: surface.width, height: surface.height };
-  foresee(input, surface.pages, steps, { input, env, hear });
-  return run(surface, steps, { input, env, hear });
+  const how: Run = { input, env, hear, intact: env.parent === undefined };
+  foresee(input, surface.pages, steps, how);
+  return run(surface, steps, how);
 }
 
 interface Run {
@@ -164,6 +168,8 @@ interface Run {
   readonly input: Size;
   readonly env: Environment;
   readonly hear: Listener;
+  /** All of the source is shown, as far as the run has come. */
+  intact: boolean;
 }
 
 const isDue = ({ on, when }: Operation, options: StepOptions): boolean =>
@@ -214,16 +220,20 @@ async function applyStep(
   surface: Surface,
   options: StepOptions,
   layers: readonly Layer[],
-  { input, env }: Run,
+  how: Run,
 ): Promise<Surface> {
+  const { input, env } = how;
   let now = surface;
-  for (const { apply, whole } of ORDER.filter((operation) => isDue(operation, options))) {
+  for (const operation of ORDER.filter((one) => isDue(one, options))) {
+    const { apply, whole, size, keeps } = operation;
     const { pages } = now;
-    const work: Work = { options, values: valuesOf(input, now, env), env, pages };
+    const source = how.intact ? input : undefined;
+    const work: Work = { options, values: valuesOf(input, now, env), env: { ...env, source }, pages };
+    how.intact &&= keeps === undefined ? size === undefined : keeps(now, work);
     now =
       whole === true
         ? await apply(now, work)
-        : await eachFrame(now, env, async (frame, within) =>
+        : await eachFrame(now, work.env, async (frame, within) =>
             apply(await settle(frame), { ...work, env: within }),
           );
   }

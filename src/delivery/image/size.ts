@@ -30,6 +30,15 @@ export function resizedSize(
   return spend(size, pages, geometry, env);
 }
 
+/** Whether a step leaves all of the picture and adds nothing, whatever it makes of its size. @throws as `resizedSize` */
+export function showsAll(size: Size, options: Adjustments, values: Values, env: Environment): boolean {
+  const wanted = wantedSize(options, size, values, env);
+  if (shownBox(options, wanted) !== undefined) return false;
+  const geometry = geometryOf(size, wanted, options);
+  const { window = size, scaled = size } = geometry;
+  return same(window, size) && same(resultOf(size, geometry), scaled);
+}
+
 /** Gives back the size that comes out. */
 function spend(from: Size, pages: number, geometry: Geometry, env: Environment): Size {
   const result = resultOf(from, geometry);

@@ -38,6 +38,8 @@ export interface Environment {
   readonly headers: string[];
   /** The immediate parent of the layer that is made; undefined for the base. */
   readonly parent: Size | undefined;
+  /** What places in the source are counted in, while all of it is shown; undefined once it isn't, and in layers. */
+  readonly source: Size | undefined;
   /**
    * Called before an operation makes a picture of that size.
    * @throws DeliveryError LimitExceeded beyond what one operation may make

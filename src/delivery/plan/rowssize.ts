@@ -153,8 +153,9 @@ export const SIZE_ROWS: Rows<
     fallback: "center",
     doc:
       "Which part is kept when something is cropped, and where the picture stands when it is padded. `auto`: what catches " +
-      "the eye. `custom`: the box in the object's metadata (`x-amz-meta-customcoordinates: x,y,width,height`). `face` and " +
-      "objects need `--delivery-detector`; without one the answer says `x-windlass-focus: fallback` and is that of `auto`.",
+      "the eye. `custom`: the box in the object's metadata (`x-amz-meta-customcoordinates: x,y,width,height`), also of a " +
+      "picture that earlier steps resized, but not once they cropped, padded or turned it. `face` and objects need " +
+      "`--delivery-detector`. Where a box isn't known the answer says `x-windlass-focus: fallback` and is that of `auto`.",
     examples: {
       focusTopLeft: "w-200,h-200,cm-extract,fo-top_left",
       focusRight: "w-150,h-300,fo-right",

@@ -76,6 +76,7 @@ function environment(
     inputs: new Map(),
     headers: [],
     parent: undefined,
+    source: undefined,
     spend({ width, height }) {
       if (width * height > job.limits.resultPixels)
         throw new DeliveryError("LimitExceeded", "Too many pixels.");

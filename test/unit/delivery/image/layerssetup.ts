@@ -28,6 +28,7 @@ export function environment(
     inputs: new Map(Object.entries(inputs)),
     headers: [],
     parent,
+    source: undefined,
     spend({ width, height }, pages = 1) {
       const { resultPixels, resultSide } = DEFAULT_LIMITS;
       if (Math.max(width, height) > resultSide || width * height * pages > resultPixels) {
