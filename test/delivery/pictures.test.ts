@@ -106,6 +106,44 @@ describe("both sides given", () => {
   });
 });
 
+/** Red, green, blue, alpha. */
+const rgba = async (body: Buffer): Promise<Buffer> => sharp(body).ensureAlpha().raw().toBuffer();
+
+describe("behind a picture that is transparent in places", () => {
+  beforeAll(async () => {
+    const disc =
+      '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><circle cx="20" cy="20" r="12" fill="red"/></svg>';
+    await site.put("disc.png", await sharp(Buffer.from(disc)).png().toBuffer());
+  });
+
+  test.each(["w-120,h-40,cm-pad_resize", "w-80,h-80,cm-pad_extract"])(
+    "bg-blurred is the picture on white, without edges, for %s",
+    async (size) => {
+      const body = await picture(`/root/tr:${size},bg-blurred,f-png/disc.png`);
+      // Red and white have all the red there is; black would have none.
+      const data = await rgba(body);
+      expect(data.every((value, n) => (n % 4 === 0 ? value > 240 : n % 4 !== 3 || value === 255))).toBe(true);
+      expect(await colourAt(body, 0.5, 0.5)).toBe("red");
+    },
+  );
+
+  test("bg-blurred is nothing where nothing is padded", async () => {
+    const plain = await picture("/root/tr:w-20,f-png/disc.png");
+    const blurred = await picture("/root/tr:w-20,bg-blurred,f-png/disc.png");
+    expect((await rgba(blurred)).equals(await rgba(plain))).toBe(true);
+  });
+});
+
+test("corners that turning leaves free are black, of a layer clear", async () => {
+  const body = await picture("/root/tr:w-100,rt-45,f-png/square.png");
+  expect([...(await rgba(body)).subarray(0, 4)]).toEqual([0, 0, 0, 255]);
+  const layer = "l-image,i-wide.jpg,w-100,h-100,t-false,rt-45,l-end";
+  await site.put("white.png", await stripes(200, 200, [WHITE]).png().toBuffer());
+  const laid = await picture(`/root/tr:${layer},f-png/white.png`);
+  // 141 pixels wide in the middle: a corner of the layer's, and its middle.
+  expect([await colourAt(laid, 0.18, 0.18), await colourAt(laid, 0.4, 0.5)]).toEqual(["white", "green"]);
+});
+
 describe("fo-custom", () => {
   beforeAll(async () => {
     const body = await stripes(400, 200, [RED, GREEN, BLUE, WHITE]).jpeg({ quality: 95 }).toBuffer();

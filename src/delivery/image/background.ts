@@ -72,7 +72,7 @@ async function probe(surface: Surface): Promise<Pixels> {
 const PROBE_SIDE = 64;
 const INTENSITY_AUTO = 25;
 
-/** The picture itself, covering, blurred, lighter or darker. */
+/** The picture itself, on white where it is transparent, covering, blurred, lighter or darker. */
 async function blurred(
   surface: Surface,
   to: Size,
@@ -86,7 +86,7 @@ async function blurred(
     height: Math.max(1, Math.round(to.height * Math.min(1, by))),
   };
   const { data, info } = await copyOf(surface)
-    .removeAlpha()
+    .flatten({ background: "#ffffff" })
     .resize({ ...small, fit: "cover" })
     .blur(Math.max(0.3, (strength / 100) * 12))
     .linear(1, brightness)

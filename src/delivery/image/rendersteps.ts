@@ -117,7 +117,7 @@ const ORDER: readonly Operation[] = [
     when: ({ rotate: degrees }) => typeof degrees === "number",
     size: (from, { options }) => turnedSize(from, Number(options.rotate)),
     apply: (surface, { options, env }) =>
-      rotate(surface, Number(options.rotate), behind(surface, options), env),
+      rotate(surface, Number(options.rotate), behind(surface, options, env), env),
   },
   {
     on: ["shadow"],
@@ -126,7 +126,8 @@ const ORDER: readonly Operation[] = [
   },
   {
     on: ["background"],
-    when: (options) => !isPadded(options) || options.opacity !== undefined,
+    when: (options) =>
+      isPadded(options) ? options.opacity !== undefined : options.background?.kind !== "blurred",
     apply: (surface, { options }) => under(surface, options.background!),
   },
 ];
@@ -138,10 +139,10 @@ function isPadded({ cropMode, width, height }: StepOptions): boolean {
 const under = (surface: Surface, background: Options["background"]): Promise<Surface> =>
   background.kind === "colour" ? flattened(surface, background.colour) : putUnder(surface, background);
 
-/** What fills the corners that turning leaves free. */
-function behind({ alpha }: Surface, { background }: StepOptions): Colour {
+/** What fills the corners that turning leaves free. What lies below a layer is seen there. */
+function behind({ alpha }: Surface, { background }: StepOptions, { parent }: Environment): Colour {
   if (background?.kind === "colour") return background.colour;
-  return alpha || background !== undefined ? CLEAR : BLACK;
+  return alpha || background !== undefined || parent !== undefined ? CLEAR : BLACK;
 }
 
 /** Hears the options of each step that is done. */

@@ -126,10 +126,10 @@ export const LOOK_ROWS: Rows<Look> = {
   background: {
     imagekit: { names: ["bg"], allowed: BACKGROUND_ALLOWED, parse: parseBackground },
     stage: "shape",
-    fallback: "black, or transparent where the format can be",
+    fallback: "black beside an opaque picture, nothing beside others and turned layers; white in a JPEG",
     doc:
-      "What is seen beside and through the picture. `blurred`: the picture itself, with an intensity and a brightness. " +
-      "`dominant`, `gradient_dominant`: its main colours. `genfill` needs `--delivery-models`.",
+      "What is seen beside and through the picture. `blurred`: where the picture is padded, the picture itself, with an " +
+      "intensity and a brightness. `dominant`, `gradient_dominant`: its main colours. `genfill` needs `--delivery-models`.",
     examples: {
       backgroundColour: "w-300,h-300,cm-pad_resize,bg-F3A0B0",
       backgroundBlurred: "w-300,h-120,cm-pad_resize,bg-blurred",
