@@ -1,7 +1,7 @@
 /** What a step does to a picture, in which order. */
 import { DeliveryError } from "../errors.ts";
 import { holds } from "../plan/expression.ts";
-import type { Colour, Layer, Options, Step } from "../plan/plan.ts";
+import type { Colour, Layer, ModelTask, Options, Step } from "../plan/plan.ts";
 import { eachFrame, firstFrame } from "./animation.ts";
 import { flattened, putUnder } from "./background.ts";
 import { distort, distortedSize } from "./distort.ts";
@@ -48,6 +48,8 @@ interface Operation {
 
 /** Edges are looked for with this threshold where none is given. */
 const TRIM_THRESHOLD = 10;
+/** Models that leave things where they are; the others may paint another picture, or a larger one. */
+const RETOUCHES: readonly ModelTask["task"][] = ["bgremove", "removedotbg", "upscale", "retouch", "changebg"];
 const BLACK: Colour = { r: 0, g: 0, b: 0, a: 1 };
 const CLEAR: Colour = { r: 0, g: 0, b: 0, a: 0 };
 
@@ -60,6 +62,7 @@ const ORDER: readonly Operation[] = [
     on: ["model"],
     whole: true,
     size: () => undefined,
+    keeps: (_, { options }) => RETOUCHES.includes(options.model!.task),
     apply: async (surface, { options, env }) => applyModel(await firstFrame(surface), options.model!, env),
   },
   {

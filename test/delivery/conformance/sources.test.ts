@@ -102,6 +102,16 @@ describe("work of models", () => {
     ).toBe("png 300x200");
   });
 
+  test("leaves places where they were, unless it may make another picture", async () => {
+    await stage.site.put("marked.jpg", stage.scene, {
+      meta: { user: { customcoordinates: "430,262,90,90" } },
+    });
+    const shown: Expected = { is: "jpeg 90x90", picture: part(430, 262, 90, 90) };
+    expect(await seen("/root/tr:e-bgremove:w-90,h-90,fo-custom,f-jpg/marked.jpg", shown)).toBe(shown.is);
+    const edited = await served(stage, "/root/tr:e-edit-prompt-no hat:w-90,h-90,fo-custom/marked.jpg");
+    expect(edited.headers.get("x-windlass-focus")).toBe("fallback");
+  });
+
   test.each([
     ["e-removedotbg", "/models/removedotbg"],
     ["e-upscale", "/models/upscale"],
