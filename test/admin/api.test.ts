@@ -3,6 +3,7 @@ import { createHmac } from "node:crypto";
 import { ImageKit } from "@imagekit/nodejs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { OPERATIONS } from "../../src/admin/operations.ts";
+import { chunks } from "../unit/store/fixture.ts";
 import { basic, openConsole, type Console } from "./console.ts";
 
 let server: Console;
@@ -54,6 +55,28 @@ describe("origins", () => {
     const text = JSON.stringify(answers.map(({ body }) => body));
     expect(text).toContain("s3.example.com");
     expect(text).not.toMatch(/very-secret|another-secret|sealed/);
+  });
+
+  test("tell nothing of what another account's bucket holds to whom its ACL doesn't let list it", async () => {
+    const { store } = server;
+    const alice = await keyOf("alice");
+    const root = (await store.accounts.byName("root"))!.id;
+    const acl = {
+      grants: [
+        { grantee: { type: "CanonicalUser" as const, id: root }, permission: "FULL_CONTROL" as const },
+      ],
+    };
+    const about = { ownerId: root, acl };
+    const bucket = await store.createBucket({ ...about, name: "photos", location: "", maxBuckets: 100 });
+    await call("POST", "/api/v1/origins", { ...photos, folder: "plans" }, alice);
+    const tested = async () => (await call("POST", "/api/v1/origins/photos/test", {}, alice)).body;
+    const empty = await tested();
+    const staged = await store.receive(chunks(Buffer.from("x")), { maxSize: 10, checksums: [] });
+    const object = { ...about, key: "plans/merger.pdf", meta: {}, tags: [], storageClass: "STANDARD" };
+    await store.putObject(bucket, object, staged);
+    expect(await tested()).toEqual(empty);
+    expect(empty).toMatchObject({ ok: false });
+    expect(JSON.stringify(empty)).toContain("Account alice may not list bucket photos");
   });
 });
 

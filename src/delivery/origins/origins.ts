@@ -5,6 +5,7 @@
  */
 import { decide } from "../../access/access.ts";
 import type { ObjectStore } from "../../store/store.ts";
+import type { Account, Bucket } from "../../store/types.ts";
 import type { OriginTest } from "./client.ts";
 import {
   accountOf,
@@ -231,7 +232,7 @@ export async function testOrigin(store: ObjectStore, reference: Reference): Prom
   if (account.status !== "active") {
     return { ok: false, findings: [`Account ${account.name} is suspended: all answers are 403.`] };
   }
-  if (value.type === "bucket") return testBucket(store, { id: ownerId, name: account.name }, value);
+  if (value.type === "bucket") return testBucket(store, account, value);
   const client = openClient(store, { ownerId, name, document: value });
   try {
     return await client.test();
@@ -240,10 +241,10 @@ export async function testOrigin(store: ObjectStore, reference: Reference): Prom
   }
 }
 
-/** Bucket, folder, the owner's right to read the first object. */
+/** Bucket, folder, the owner's rights to list the one and to read the first object. */
 async function testBucket(
   store: ObjectStore,
-  owner: { id: string; name: string },
+  owner: Account,
   value: OriginDocument & { type: "bucket" },
 ): Promise<OriginTest> {
   const bucket = await store.bucket(value.bucket);
@@ -252,6 +253,15 @@ async function testBucket(
   }
   const findings = [`Bucket ${bucket.name} is there.`];
   const verdict = (ok: boolean, finding: string): OriginTest => ({ ok, findings: [...findings, finding] });
+  const mayRead = ({ ownerId, acl }: Pick<Bucket, "ownerId" | "acl">): boolean =>
+    decide({ account: owner, ownerId, acl, permission: "READ" });
+  // Anybody may name any bucket. Who may not list it learns neither its keys nor whether it has any.
+  if (!mayRead(bucket)) {
+    return verdict(
+      false,
+      `Account ${owner.name} may not list bucket ${bucket.name}: what it may read there depends on each object's ACL, and all else is 403.`,
+    );
+  }
   const page = await store.listObjects(bucket, {
     prefix: value.folder,
     delimiter: "",
@@ -263,12 +273,10 @@ async function testBucket(
   if (found === undefined) {
     return verdict(true, `It holds no object${value.folder === "" ? "" : ` under ${value.folder}`} yet.`);
   }
-  const { key: objectKey, ownerId: objectOwner, acl } = found.version;
-  const account = await store.accounts.byId(owner.id);
-  const readable = decide({ account, ownerId: objectOwner, acl, permission: "READ" });
-  if (readable) return verdict(true, `Account ${owner.name} may read ${objectKey}.`);
+  const { version } = found;
+  if (mayRead(version)) return verdict(true, `Account ${owner.name} may read ${version.key}.`);
   return verdict(
     false,
-    `Account ${owner.name} may not read ${objectKey}: its ACL gives no READ, so the answer is 403.`,
+    `Account ${owner.name} may not read ${version.key}: its ACL gives no READ, so the answer is 403.`,
   );
 }

@@ -11,7 +11,7 @@ import {
   type OriginInput,
 } from "../../../src/delivery/origins/origins.ts";
 import type { ObjectStore } from "../../../src/store/store.ts";
-import { openFixture, type Fixture } from "../store/fixture.ts";
+import { openFixture, OWNER, type Fixture } from "../store/fixture.ts";
 
 let fixture: Fixture;
 let store: ObjectStore;
@@ -241,17 +241,16 @@ test("a test says what is missing", async () => {
     return `${ok} ${findings.at(-1)}`;
   };
   expect(await outcome()).toBe("false There is no bucket photos: all answers are 404.");
-  const bucket = await fixture.bucket("photos");
-  await store.refresh();
+  const alice = (await store.accounts.byName("alice"))!;
+  const grantee = { type: "CanonicalUser" as const, id: alice.id };
+  const acl = { grants: [{ grantee, permission: "READ" as const }] };
+  const about = { name: "photos", ownerId: OWNER, location: "", acl, maxBuckets: 100 };
+  const bucket = await store.createBucket(about);
   expect(await outcome()).toBe("true It holds no object yet.");
   await fixture.put(bucket, "a.jpg", Buffer.from("x"));
   expect(await outcome()).toBe(
     "false Account alice may not read a.jpg: its ACL gives no READ, so the answer is 403.",
   );
-  const alice = (await store.accounts.byName("alice"))!;
-  const acl = {
-    grants: [{ grantee: { type: "CanonicalUser" as const, id: alice.id }, permission: "READ" as const }],
-  };
   await store.updateObject(bucket, "a.jpg", undefined, { acl });
   expect(await outcome()).toBe("true Account alice may read a.jpg.");
   await store.accounts.update(alice.id, { status: "suspended" });
