@@ -107,6 +107,7 @@ class Clients {
       ...(endpointUrl === undefined ? {} : { endpoint: endpointUrl }),
       forcePathStyle: pathStyle,
       ...(credentials === undefined ? { signer: ANONYMOUS, credentials: NOBODY } : { credentials }),
+      ...UNCONFIGURED,
       // Attempts.run does that, for all kinds of origins alike.
       maxAttempts: 1,
       followRegionRedirects: false,
@@ -149,6 +150,13 @@ class Clients {
 /** Milliseconds for a connection. */
 const CONNECT_MS = 5000;
 const NOBODY = { accessKeyId: "", secretAccessKey: "" };
+/** What the SDK would take from the server's environment and ~/.aws. An origin is what its settings say. */
+const UNCONFIGURED = {
+  ignoreConfiguredEndpointUrls: true,
+  useFipsEndpoint: false,
+  useDualstackEndpoint: false,
+  retryMode: "standard",
+};
 /** Signs nothing. */
 const ANONYMOUS = { sign: async <T>(request: T): Promise<T> => request };
 
