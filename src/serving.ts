@@ -66,6 +66,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   const admin = createAdmin({
     store: storage.store,
     log,
+    workers: config.workers,
     trustedProxies: config.trustedProxy,
     version: version(),
     urls: () => urls,

@@ -13,6 +13,8 @@ export interface AdminDeps {
   readonly version: string;
   readonly store: ObjectStore;
   readonly log: Logger;
+  /** Processes that share the listener. */
+  readonly workers: number;
   /** Addresses and blocks of reverse proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies?: readonly string[] | undefined;
   /** What the other listeners are, for the page at `/`. */

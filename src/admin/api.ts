@@ -42,7 +42,8 @@ export function addApi(app: FastifyInstance, deps: ApiDeps): void {
 /**
  * Browsers send a page's requests to us with the credentials that they remember. What changes something is taken only
  * as JSON, which other origins can't send without asking first, and not when the browser itself says that another
- * origin asks. @throws ApiError AccessDenied, UnsupportedMediaType
+ * origin asks. A request without a type may have no body, and no POST changes anything that isn't told what.
+ * @throws ApiError AccessDenied, UnsupportedMediaType
  */
 function checkOrigin({ method }: Operation, { headers }: FastifyRequest): void {
   if (method === "GET") return;
@@ -50,7 +51,8 @@ function checkOrigin({ method }: Operation, { headers }: FastifyRequest): void {
   if (site === "cross-site" || site === "same-site") {
     throw new ApiError("AccessDenied", "Pages of other origins may not change anything here.");
   }
-  if (method === "DELETE" || /^application\/json\s*(;|$)/i.test(headers["content-type"] ?? "")) return;
+  const type = headers["content-type"];
+  if (method === "DELETE" || type === undefined || /^application\/json\s*(;|$)/i.test(type)) return;
   throw new ApiError("UnsupportedMediaType", "Send JSON, with Content-Type: application/json.");
 }
 
@@ -69,7 +71,7 @@ async function perform(
 
 /** @throws ApiError InvalidInput */
 function inputOf({ method, input }: Operation, request: FastifyRequest): unknown {
-  const given = method === "GET" || method === "DELETE" ? request.query : request.body;
+  const given = method === "GET" || method === "DELETE" ? request.query : (request.body ?? {});
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     throw new ApiError("InvalidInput", "The body must be a JSON object.");
   }

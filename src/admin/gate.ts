@@ -6,7 +6,10 @@ import type { ObjectStore } from "../store/store.ts";
 import type { Account } from "../store/types.ts";
 import { ApiError } from "./errors.ts";
 
-/** Failed attempts of one address within the window; then it waits. Stops guessing and the load that it makes. */
+/**
+ * Failed attempts of one address within the window, at all workers together; then it waits. Stops guessing and the load
+ * that it makes.
+ */
 const FAILURES_MAX = 20;
 const WINDOW_MS = 60_000;
 /** Addresses whose failures are remembered. Stops an attacker with many addresses from filling the memory. */
@@ -25,6 +28,8 @@ export type OtherCredentials = (user: string) => Promise<Account | undefined>;
 
 export interface GateOptions {
   readonly store: ObjectStore;
+  /** Processes that a client may reach. */
+  readonly workers: number;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -39,10 +44,13 @@ export interface Visitor {
 export class Gate {
   readonly #store: ObjectStore;
   readonly #now: () => number;
+  /** This process's share: who guesses comes to each of them in turn. */
+  readonly #failuresMax: number;
   readonly #failures = new Lru<string, { count: number; until: number }>({ maxEntries: ADDRESSES_MAX });
 
-  constructor({ store, now = Date.now }: GateOptions) {
+  constructor({ store, workers, now = Date.now }: GateOptions) {
     this.#store = store;
+    this.#failuresMax = Math.max(1, Math.floor(FAILURES_MAX / workers));
     this.#now = now;
   }
 
@@ -75,7 +83,7 @@ export class Gate {
 
   #checkAttempts(network: string): void {
     const failures = this.#failures.get(network);
-    if (failures === undefined || failures.count < FAILURES_MAX) return;
+    if (failures === undefined || failures.count < this.#failuresMax) return;
     const left = failures.until - this.#now();
     if (left <= 0) return;
     throw new ApiError("TooManyAttempts", "Too many failed attempts from this address: wait a minute.", {

@@ -61,17 +61,19 @@ function describe(row: Operation): Json {
     ...[...inPath].map((name) => parameter(name, "path")),
     ...(reads ? others.map(([name]) => parameter(name, "query")) : []),
   ];
+  const wanted = others.map(([name]) => name).filter((name) => required.has(name));
   const body = {
     type: "object",
     additionalProperties: false,
-    required: others.map(([name]) => name).filter((name) => required.has(name)),
+    required: wanted,
     properties: Object.fromEntries(others),
   };
+  const content = { "application/json": { schema: body } };
   return {
     operationId: row.name,
     summary: row.doc,
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(reads ? {} : { requestBody: { required: true, content: { "application/json": { schema: body } } } }),
+    ...(reads ? {} : { requestBody: { required: wanted.length > 0, content } }),
     responses: {
       [row.status]:
         row.status === 204

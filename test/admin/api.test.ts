@@ -34,7 +34,7 @@ describe("origins", () => {
     const changed = await call("PATCH", "/api/v1/origins/photos", { folder: "", alias: "" });
     expect([changed.status, changed.body]).toMatchObject([200, { folder: "" }]);
     expect(changed.body).not.toHaveProperty("alias");
-    const tested = await call("POST", "/api/v1/origins/photos/test", {});
+    const tested = await call("POST", "/api/v1/origins/photos/test");
     expect([tested.status, tested.body]).toMatchObject([
       200,
       { ok: false, findings: ["There is no bucket photos: all answers are 404."] },
@@ -236,6 +236,22 @@ describe("who may do what", () => {
     expect(await ask(secretAccessKey, "2001:db8:0:1::1")).toEqual([200, false]);
   });
 
+  test.each([
+    [4, 5],
+    [3, 6],
+    [64, 1],
+  ])(
+    "of %i workers each lets one guess %i times: the brake is one for all of them",
+    async (workers, times) => {
+      await using one = await openConsole({ workers });
+      const wrong = { accessKeyId: one.rootKey.accessKeyId, secretAccessKey: "wrong" };
+      const statuses = [];
+      for (let n = 0; n <= times; n++)
+        statuses.push((await one.call("GET", "/api/v1/origins", undefined, wrong)).status);
+      expect(statuses).toEqual([...Array<number>(times).fill(401), 429]);
+    },
+  );
+
   test("pages of other origins change nothing", async () => {
     const authorization = basic(server.rootKey.accessKeyId, server.rootKey.secretAccessKey);
     const send = (headers: Record<string, string>, method = "POST") =>
@@ -246,6 +262,8 @@ describe("who may do what", () => {
       });
     for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
       expect((await send({ "content-type": type })).status).toBe(415);
+    const untyped = { method: "POST", headers: { authorization }, body: Buffer.from(JSON.stringify(photos)) };
+    expect((await fetch(`${server.url}/api/v1/origins`, untyped)).status).toBe(415);
     const json = { "content-type": "application/json" };
     expect((await send({ ...json, "sec-fetch-site": "cross-site" })).status).toBe(403);
     expect((await send({ ...json, "sec-fetch-site": "same-origin" })).status).toBe(201);
@@ -253,6 +271,15 @@ describe("who may do what", () => {
     const preflight = await fetch(`${server.url}/api/v1/origins`, { method: "OPTIONS" });
     expect([preflight.status, preflight.headers.get("access-control-allow-origin")]).toEqual([405, null]);
   });
+});
+
+test("a POST that says nothing changes nothing", async () => {
+  const posts = OPERATIONS.filter(({ method }) => method === "POST");
+  expect(posts.length).toBeGreaterThan(5);
+  for (const { name, path } of posts) {
+    const { status } = await call("POST", path.replace(":name", "none"));
+    expect([name, status]).toEqual([name, name === "TestOrigin" ? 404 : 422]);
+  }
 });
 
 describe("what is sent is checked", () => {

@@ -39,6 +39,7 @@ export async function openConsole(more: Partial<AdminDeps> = {}): Promise<Consol
     version: "0.0.0",
     store,
     log,
+    workers: 1,
     urls: () => ({ s3: [], delivery: [] }),
     ready: () => Promise.resolve(undefined),
     families: () => Promise.resolve([]),
