@@ -20,8 +20,8 @@ import type { Plan } from "./plan/plan.ts";
 import type { PromptService } from "./plan/promptmodel.ts";
 import { Prompts } from "./plan/promptstore.ts";
 import { readRequest, type Reading, type ReadingContext } from "./reading.ts";
-import { locate } from "./site.ts";
-import { openSource, type Source } from "./source.ts";
+import { defaultPlace, locate } from "./site.ts";
+import { isMissing, openSource, type Source } from "./source.ts";
 import { createVideo } from "./video/video.ts";
 
 export interface DeliveryOptions {
@@ -159,13 +159,27 @@ async function find(context: Context, reading: Reading): Promise<Found> {
     return { source: await openSource(context, place, asked), reading };
   } catch (error) {
     const instead = defaultImageOf(plan) ?? place.rules.defaultImage;
-    if (!(error instanceof DeliveryError) || error.code !== "NotFound" || instead === undefined) throw error;
+    if (!isMissing(error) || instead === undefined) throw error;
     if (asked.what !== "image" || instead === asked.path) throw error;
-    const source = await openSource(context, place, { path: instead, query: "" });
-    return {
-      source,
-      reading: { ...reading, debugHeaders: [...reading.debugHeaders, "x-windlass-default-image", "true"] },
-    };
+    return { source: { ...(await openDefaultImage(context, reading, instead)), standsIn: true }, reading };
+  }
+}
+
+/** The URL's own endpoint has it, or the account's default one, if that gives it to such requests. */
+async function openDefaultImage(
+  context: Context,
+  { place, permitted }: Reading,
+  path: string,
+): Promise<Source> {
+  const wanted = { path, query: "" };
+  try {
+    return await openSource(context, place, wanted);
+  } catch (error) {
+    const elsewhere = await defaultPlace(context.store, place);
+    const { signedOnly, namedOnly, privateFiles } = elsewhere.rules;
+    const open = permitted || !(signedOnly || namedOnly || privateFiles);
+    if (!isMissing(error) || !open) throw error;
+    return openSource(context, elsewhere, wanted);
   }
 }
 

@@ -169,19 +169,25 @@ function optionsSaid(steps: readonly Step[]): {
 }
 
 /** Headers that tell of the source rather than of the answer. */
-export function sourceHeaders({ link, checkedAt, stale }: Source): string[] {
+export function sourceHeaders({ link, checkedAt, stale, standsIn }: Source): string[] {
   const age = checkedAt === undefined ? undefined : Math.max(0, Math.floor((Date.now() - checkedAt) / 1000));
   return [
     ...(link === undefined ? [] : ["Link", link]),
     ...(age === undefined ? [] : ["Age", String(age)]),
     ...(stale ? ["Warning", '110 - "Response is Stale"'] : []),
+    ...(standsIn === undefined ? [] : ["x-windlass-default-image", "true"]),
   ];
 }
 
-export const cacheControlOf = ({ info }: Source, seconds: number | undefined): string =>
-  seconds === undefined
-    ? (info.cacheControl ?? `public, max-age=${MAX_AGE_SECONDS}`)
-    : `public, max-age=${seconds}`;
+/** How long a picture may be kept that stands in for another, which may come at any moment. */
+const STAND_IN_SECONDS = 5;
+
+export function cacheControlOf({ info, standsIn }: Source, seconds: number | undefined): string {
+  if (standsIn !== undefined)
+    return `public, max-age=${Math.min(seconds ?? STAND_IN_SECONDS, STAND_IN_SECONDS)}`;
+  if (seconds !== undefined) return `public, max-age=${seconds}`;
+  return info.cacheControl ?? `public, max-age=${MAX_AGE_SECONDS}`;
+}
 
 function disposition(attachment: boolean, stored: string | undefined, path: string): string[] {
   if (!attachment) return stored === undefined ? [] : ["Content-Disposition", stored];

@@ -72,6 +72,10 @@ export async function locate(store: ObjectStore, { host, path, rawQuery }: Addre
   return endpointPlace(store, owner, named?.endpoint ?? DEFAULT_ENDPOINT, { rawPath, rawQuery, host });
 }
 
+/** The account's default endpoint, which has no path of the request's any more. */
+export const defaultPlace = (store: ObjectStore, { owner, host }: Place): Promise<Place> =>
+  endpointPlace(store, owner, DEFAULT_ENDPOINT, { rawPath: "", rawQuery: "", host });
+
 async function endpointPlace(
   store: ObjectStore,
   owner: Account,

@@ -6,7 +6,7 @@ import type { Account, Bucket, ObjectVersion } from "../store/types.ts";
 import type { Epochs } from "./cache/purge.ts";
 import { DeliveryError } from "./errors.ts";
 import type { ForeignFiles } from "./foreign.ts";
-import type { FileInfo } from "./origins/client.ts";
+import { OutsideOrigin, type FileInfo } from "./origins/client.ts";
 import type { OriginDocument } from "./origins/documents.ts";
 import type { ForeignDocument } from "./origins/open.ts";
 import { canonicalLink, type OriginClients } from "./origins/origins.ts";
@@ -28,6 +28,8 @@ export interface Source {
   readonly stale: boolean;
   /** Value of a Link header. */
   readonly link: string | undefined;
+  /** It stands in for a file that is missing. */
+  readonly standsIn?: true;
   read(start: number, end: number): AsyncIterable<Buffer>;
   /** The files of this machine that hold it, in order; they may be gone when they are read. */
   files(): Promise<readonly FileRange[] | undefined>;
@@ -49,7 +51,7 @@ export interface Wanted {
 
 /**
  * The first origin's file of that name. Only what an origin doesn't have is looked for in the next.
- * @throws DeliveryError NotFound, AccessDenied, and those of OriginClient
+ * @throws DeliveryError NotFound, AccessDenied, and those of OriginClient; OutsideOrigin when no other origin has it
  */
 export async function openSource(
   context: SourceContext,
@@ -57,6 +59,7 @@ export async function openSource(
   wanted: Wanted,
 ): Promise<Source> {
   let listable = true;
+  let outside: OutsideOrigin | undefined;
   for (const name of origins) {
     const document = await context.store.settings.get<OriginDocument>("origin", `${owner.id}/${name}`);
     if (document === undefined) continue;
@@ -66,18 +69,24 @@ export async function openSource(
       if (found === "hidden") listable = false;
       else if (found !== undefined) return found;
     } else {
-      const found = await foreignFile(context, named, document, {
-        ...wanted,
-        host,
-        seconds: rules.cacheSeconds,
-      });
-      if (found !== undefined) return found;
+      const asked = { ...wanted, host, seconds: rules.cacheSeconds };
+      try {
+        const found = await foreignFile(context, named, document, asked);
+        if (found !== undefined) return found;
+      } catch (error) {
+        if (!(error instanceof OutsideOrigin)) throw error;
+        outside ??= error;
+      }
     }
   }
   // As in S3: who may not list a bucket does not learn which keys it has.
   if (!listable) throw new DeliveryError("AccessDenied", "The origin's owner may not read this object.");
-  throw new DeliveryError("NotFound", "No origin has this file.");
+  throw outside ?? new DeliveryError("NotFound", "No origin has this file.");
 }
+
+/** Whether an error of openSource says that no origin has the file. */
+export const isMissing = (error: unknown): boolean =>
+  error instanceof OutsideOrigin || (error instanceof DeliveryError && error.code === "NotFound");
 
 interface Named {
   readonly owner: Account;

@@ -30,6 +30,12 @@ beforeAll(async () => {
   await createEndpoint(site.store, { name: "private", origins, privateFiles: true });
   await createEndpoint(site.store, { name: "domain", origins, domain: "images.example.com" });
   await createEndpoint(site.store, { name: "fallback", origins, defaultImage: "default.png" });
+  await createEndpoint(site.store, {
+    name: "keeping",
+    origins,
+    defaultImage: "default.png",
+    cacheSeconds: 3600,
+  });
   await createEndpoint(site.store, { name: "long", origins, cacheSeconds: 31_536_000 });
   await createEndpoint(site.store, { name: "webp", origins, formats: ["webp", "jpeg"] });
   await createEndpoint(site.store, { name: "cloud", origins, rewriter: "cloudinary" });
@@ -179,6 +185,40 @@ test("a default image stands in for what is missing, with all that was asked for
   const named = await site.get("/root/tr:w-20,h-10,di-default.png/missing.jpg");
   expect(await sizeOf(named.body)).toBe("png 20x10");
   expect(await errorOf("/root/tr:w-20,di-nothing.png/missing.jpg")).toBe("404 NotFound");
+});
+
+test("a default image that the URL's endpoint lacks is the default endpoint's, where that one would give it", async () => {
+  const bucket = await site.store.createBucket({
+    name: "others",
+    ownerId: site.bucket.ownerId,
+    location: "",
+    acl: site.bucket.acl,
+    maxBuckets: 100,
+  });
+  await site.put("own.png", await quadrants(60, 60).png().toBuffer(), { bucket });
+  await createOrigin(site.store, { name: "others", type: "bucket", bucket: "others" });
+  await createEndpoint(site.store, { name: "others", origins: ["others"], defaultImage: "default.png" });
+  const shown = async (path: string) => {
+    const { status, body } = await site.get(path);
+    return status === 200 ? sizeOf(body) : String(status);
+  };
+  for (const path of ["others/none.jpg", "others/tr:di-default.png/none.jpg"])
+    expect([path, await shown(`/root/${path}`)]).toEqual([path, "png 40x40"]);
+  expect(await shown("/root/others/tr:di-own.png/none.jpg")).toBe("png 60x60");
+  for (const rule of ["signedOnly", "namedOnly", "privateFiles"]) {
+    await updateEndpoint(site.store, { name: "default" }, { [rule]: true });
+    expect([rule, await shown("/root/others/tr:di-default.png/none.jpg")]).toEqual([rule, "404"]);
+    await updateEndpoint(site.store, { name: "default" }, { [rule]: false });
+  }
+});
+
+test("a default image is kept by nobody for longer than a 404 would be", async () => {
+  for (const path of ["fallback/tr:w-20/none.jpg", "fallback/none.jpg", "keeping/none.jpg"]) {
+    const { status, headers } = await site.get(`/root/${path}`);
+    expect([path, status, headers.get("cache-control")]).toEqual([path, 200, "public, max-age=5"]);
+  }
+  const there = await site.get("/root/keeping/photo.jpg");
+  expect(there.headers.get("cache-control")).toBe("public, max-age=3600");
 });
 
 test("an endpoint says how long its answers may be kept", async () => {

@@ -6,6 +6,7 @@ import { lookup as systemLookup, type LookupAddress } from "node:dns";
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { DeliveryError } from "../errors.ts";
+import { OutsideOrigin } from "./client.ts";
 
 /** As node:dns has it, with `all`. Given by tests. */
 export type Resolve = (host: string) => Promise<LookupAddress[]>;
@@ -106,7 +107,7 @@ export async function judgeHost(
   const host = plainHost(hostname);
   const named = listed(policy.allowHosts, host, port);
   if (policy.onlyAllowed === true && named === undefined) {
-    throw new DeliveryError(
+    throw new OutsideOrigin(
       "OriginRefused",
       `${host} is not among the hosts that may be asked (--allow-host).`,
     );

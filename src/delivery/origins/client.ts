@@ -1,4 +1,5 @@
 /** What every kind of origin can do: the one interface between delivery and other people's storage. */
+import { DeliveryError } from "../errors.ts";
 
 /** What an origin says of a file. */
 export interface FileInfo {
@@ -45,6 +46,9 @@ export type Fetched =
   | { readonly kind: "unchanged" }
   | { readonly kind: "missing" };
 
+/** Nothing of that path can ever be this origin's: a missing file where there are other origins, and else worth saying. */
+export class OutsideOrigin extends DeliveryError {}
+
 /** What a test of an origin found, in the order in which it looked. */
 export interface OriginTest {
   ok: boolean;
@@ -55,7 +59,7 @@ export interface OriginClient {
   /**
    * One file by its path below the origin's folder, decoded, without a slash in front. Retries with back-off inside.
    * @throws DeliveryError OriginDenied (our credentials are refused), OriginFailed, OriginTimeout, OriginRefused (an
-   * address that is not allowed)
+   * address that is not allowed); OutsideOrigin
    */
   fetch(path: string, options: FetchOptions): Promise<Fetched>;
   /** Looks at DNS, TLS, credentials, bucket, clock, and says what is wrong in words that name the remedy. */

@@ -2,7 +2,14 @@
 import { DeliveryError } from "../errors.ts";
 import type { AddressPolicy } from "./address.ts";
 import { failureOf, LastingFailure } from "./attempts.ts";
-import type { Fetched, FetchOptions, FileInfo, OriginClient, OriginTest } from "./client.ts";
+import {
+  OutsideOrigin,
+  type Fetched,
+  type FetchOptions,
+  type FileInfo,
+  type OriginClient,
+  type OriginTest,
+} from "./client.ts";
 import {
   asOriginError,
   bodyOf,
@@ -45,7 +52,7 @@ export function openWebOrigin(options: WebOriginOptions): OriginClient {
   };
 }
 
-/** @throws DeliveryError InvalidPath */
+/** @throws DeliveryError InvalidPath; OutsideOrigin */
 function urlOf(baseUrl: string | undefined, path: string, query: string): URL {
   if (baseUrl !== undefined) {
     // Dots would climb out of the base.
@@ -57,7 +64,7 @@ function urlOf(baseUrl: string | undefined, path: string, query: string): URL {
     return url;
   }
   if (!/^https?:\/\//.test(path) || !URL.canParse(path)) {
-    throw new DeliveryError(
+    throw new OutsideOrigin(
       "InvalidPath",
       "A web proxy needs a URL such as https://example.com/photo.jpg as its path.",
     );

@@ -134,7 +134,7 @@ export const RESULT_ROWS: Rows<Result> = {
     },
     stage: "source",
     fallback: "404",
-    doc: "Served, with all transformations, where no origin has the file.",
+    doc: "Served, with all transformations, where no origin has the file. Looked for at the URL's endpoint, then at the default one.",
     examples: {},
   },
   videoCodec: {

@@ -202,6 +202,37 @@ test("a proxy's dead host doesn't take the others with it", async () => {
   expect(said(await site.get(`/root/proxy/${web.url}/a.jpg`))).toBe("200 -");
 });
 
+test("what is no URL of a host that a proxy may ask is looked for in the origins behind it", async () => {
+  await createOrigin(site.store, { name: "first", type: "web-proxy", allowHosts });
+  const origins = ["first", "photos"];
+  await createEndpoint(site.store, { name: "behind", origins });
+  await createEndpoint(site.store, { name: "instead", origins, defaultImage: "own.jpg" });
+  for (const key of ["own.jpg", "https://example.com/own.jpg"]) await site.put(key, Buffer.from("own"));
+  there = ["/a.jpg"];
+  const answers = [];
+  for (const path of [
+    `behind/${web.url}/a.jpg`,
+    "behind/own.jpg",
+    "behind/https://example.com/own.jpg",
+    "behind/missing.jpg",
+    "behind/https://example.com/missing.jpg",
+    "instead/missing.jpg",
+    "instead/https://example.com/missing.jpg",
+  ]) {
+    const reply = await site.get(`/root/${path}`);
+    answers.push(`${said(reply)} ${reply.status === 200 ? reply.body.toString() : ""}`);
+  }
+  expect(answers).toEqual([
+    "200 - ok",
+    "200 - own",
+    "200 - own",
+    "400 InvalidPath ",
+    "403 OriginRefused ",
+    "200 - own",
+    "200 - own",
+  ]);
+});
+
 test("a changed origin is asked anew, and what was begun with the old settings ends well", async () => {
   await add({ name: "moved", type: "web", baseUrl: web.url, folder: "old", allowHosts });
   const body = Buffer.alloc(1 << 20, "x");
