@@ -33,7 +33,8 @@ interface AzureError extends Error {
 /** Words of Azure that tell of our credentials and not of the file. */
 const DENIED: Readonly<Record<string, string>> = {
   AuthenticationFailed: "the SAS token or account key is wrong, or the token has ended",
-  AuthorizationFailure: "the network rules of the storage account keep this server out",
+  AuthorizationFailure:
+    "the SAS token doesn't allow reading, or the network rules of the storage account keep this server out",
   AuthorizationPermissionMismatch: "the SAS token doesn't allow reading",
   AuthorizationResourceTypeMismatch: "the SAS token is not for objects",
   AuthorizationServiceMismatch: "the SAS token is not for the Blob service",

@@ -274,10 +274,11 @@ function clocks(said: AwsError, { host }: { host: string }): string {
 
 async function testS3(
   clients: Clients,
-  { bucket, region }: S3OriginOptions,
+  options: S3OriginOptions,
   where: { host: string },
 ): Promise<OriginTest> {
   const findings: string[] = [];
+  const { bucket, region } = options;
   const { GetObjectCommand } = await import("@aws-sdk/client-s3");
   for (let tries = 0; ; tries++) {
     const asked = clients.region;
@@ -295,15 +296,25 @@ async function testS3(
         );
         continue;
       }
-      return verdictOf(said, findings, bucket, where);
+      return verdictOf(said, findings, options, where);
     }
   }
 }
 
-function verdictOf(said: AwsError, findings: string[], bucket: string, where: { host: string }): OriginTest {
+function verdictOf(
+  said: AwsError,
+  findings: string[],
+  { bucket, credentials }: Pick<S3OriginOptions, "bucket" | "credentials">,
+  where: { host: string },
+): OriginTest {
   const [code, status] = [codeOf(said), statusOf(said)];
   if (code === "NoSuchKey") {
     return { ok: true, findings: [...findings, `Bucket ${bucket} can be read and listed.`] };
+  }
+  if (code === "AccessDenied" && credentials === undefined) {
+    // A bucket whose objects are public and whose list isn't says the same.
+    findings.push(`${code}: bucket ${bucket} wants an access key, unless all of its files are public.`);
+    return { ok: false, findings };
   }
   if (code === "AccessDenied") {
     findings.push(

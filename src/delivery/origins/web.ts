@@ -169,12 +169,9 @@ async function testWeb(web: Web, baseUrl: string | undefined): Promise<OriginTes
     discard(body);
     const server = headers["server"] === undefined ? "" : ` (${wordOf(headers["server"])})`;
     const findings = [`${url.host} answers${server}: ${status} to its base URL.`];
-    if (status === 401 || status === 403) {
-      findings.push(
-        "It wants credentials, which web origins don't have, or forbids its index: ask for a file.",
-      );
-    }
-    return { ok: status < 500, findings };
+    if (status === 401) findings.push("It wants credentials, which web origins don't have.");
+    if (status === 403) findings.push("It may forbid no more than its index: ask for a file.");
+    return { ok: status < 500 && status !== 401, findings };
   } catch (error) {
     return { ok: false, findings: [asOriginError(error, url).message] };
   }

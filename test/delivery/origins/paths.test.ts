@@ -263,6 +263,24 @@ test("what a test finds holds nothing that moves a terminal's cursor", async () 
 });
 
 test.each([
+  [200, "true"],
+  // Its files may be open to all the same.
+  [403, "true"],
+  [404, "true"],
+  [401, "false"],
+  [500, "false"],
+])("%i to its base URL: a web server's test says %s", async (status, ok) => {
+  await add({ name: `base-${status}`, type: "web", baseUrl: web.url, allowHosts });
+  const before = web.answer;
+  web.answer = (_, response) => void response.writeHead(status).end();
+  const tested = await testOrigin(site.store, { name: `base-${status}` });
+  web.answer = before;
+  expect(`${tested.ok} ${tested.findings[0]}`).toBe(
+    `${ok} 127.0.0.1:${web.port} answers: ${status} to its base URL.`,
+  );
+});
+
+test.each([
   [404, "NoSuchKey", "404 NotFound"],
   [403, "AccessDenied", "404 NotFound"],
   [404, "NoSuchBucket", "502 OriginFailed"],

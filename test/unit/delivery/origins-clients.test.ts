@@ -283,6 +283,8 @@ test("without keys S3 is asked anonymously", async () => {
   server.answer = (_, response) => response.writeHead(200, { "content-length": 2 }).end("ok");
   expect(await outcome(s3({ credentials: undefined }))).toBe("found ok");
   expect(server.headers[0]).not.toHaveProperty("authorization");
+  server.answer = xml(403, "AccessDenied");
+  expect(await tested(s3({ credentials: undefined }))).toMatch(/^false .* wants an access key/);
 });
 
 test("addresses that are not allowed are not asked, by no SDK", async () => {
@@ -325,27 +327,26 @@ test("addresses that are not allowed are not asked, by no SDK", async () => {
   expect(server.asked).toEqual([]);
 });
 
+const denied = (status: number, code: string, why: string): [number, string, string] => [
+  status,
+  code,
+  `OriginDenied: HOST refuses the origin's credentials (${code}): ${why}.`,
+];
+
 describe("what Azure says", () => {
   test.each([
     [404, "BlobNotFound", "missing"],
     [404, "ContainerNotFound", "OriginFailed: HOST has no container box."],
-    [
+    denied(403, "AuthenticationFailed", "the SAS token or account key is wrong, or the token has ended"),
+    denied(403, "AuthorizationPermissionMismatch", "the SAS token doesn't allow reading"),
+    denied(
       403,
-      "AuthenticationFailed",
-      "OriginDenied: HOST refuses the origin's credentials (AuthenticationFailed): the SAS token or account key is wrong, or the token has ended.",
-    ],
-    [
-      403,
-      "AuthorizationPermissionMismatch",
-      "OriginDenied: HOST refuses the origin's credentials (AuthorizationPermissionMismatch): the SAS token doesn't allow reading.",
-    ],
+      "AuthorizationFailure",
+      "the SAS token doesn't allow reading, or the network rules of the storage account keep this server out",
+    ),
     [400, "InvalidUri", "missing"],
     [400, "InvalidHeaderValue", "OriginFailed: HOST answers 400 InvalidHeaderValue."],
-    [
-      409,
-      "PublicAccessNotPermitted",
-      "OriginDenied: HOST refuses the origin's credentials (PublicAccessNotPermitted): the container wants a SAS token or an account key.",
-    ],
+    denied(409, "PublicAccessNotPermitted", "the container wants a SAS token or an account key"),
   ])("%i %s", async (status, code, expected) => {
     server.answer = xml(status, code);
     expect(await outcome(KINDS["azure"]!())).toBe(expected);
