@@ -19,7 +19,7 @@ const secret = (description: string) =>
   z.string().optional().meta({ description, writeOnly: true, format: "password" });
 
 const FIELDS = {
-  alias: text('Name in /image/ALIAS/… URLs, unique on the server; "" takes it away.'),
+  alias: text("Name in /image/ALIAS/… URLs, unique on the server."),
   folder: text("Put before the path of a URL."),
   bucket: text("bucket, s3, s3-compatible, gcs: what to read."),
   region: text("s3: learned from the bucket when left out."),
@@ -41,7 +41,7 @@ const FIELDS = {
     .meta({ description: "Hosts that may be asked although their addresses are private; root only." }),
   canonicalBase: text("Answers name their source below this in a Link header."),
   encodeKeys: toggle("Look for keys in their percent-encoded form first."),
-  timeout: z.number().positive().optional().meta({ description: "Seconds that the origin may take." }),
+  timeout: z.number().positive().nullish().meta({ description: "Seconds that the origin may take." }),
 };
 
 export const ORIGIN_OPERATIONS: readonly Operation[] = [

@@ -129,7 +129,7 @@ function updating<Create extends z.ZodObject, Change extends z.ZodObject>(
     method: "PATCH",
     path: `${path}/:name`,
     status: 200,
-    doc: `Changes what is given of ${words.one}; null takes away.`,
+    doc: `Changes what is given of ${words.one}; "" takes away, as does null where it is allowed.`,
     input: z.strictObject({ owner: OWNER, name: NAME, ...change.shape }),
     run: async (context, input) => {
       const { owner, name, ...rest } = input as Named<z.output<Change>>;

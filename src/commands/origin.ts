@@ -33,7 +33,8 @@ async function changeOf(flags: ChangeFlags): Promise<OriginFields> {
     if (value !== undefined) change[name] = await secretOf(option, value);
   }
   if (credentialsFile !== undefined) {
-    change.credentials = await secretFile("--credentials-file", credentialsFile);
+    change.credentials =
+      credentialsFile === "" ? "" : await secretFile("--credentials-file", credentialsFile);
   }
   // One empty --allow-host takes all away.
   if (allowHost !== undefined) change.allowHosts = allowHost.filter((host) => host !== "");
@@ -107,7 +108,8 @@ async function test(name: string, flags: OwnedFlags): Promise<void> {
   });
 }
 
-function secondsOf(text: string): number {
+function secondsOf(text: string): number | null {
+  if (text === "") return null;
   if (/^\d{1,4}(\.\d{1,3})?$/.test(text)) return Number(text);
   throw new InvalidArgumentError("It is a number of seconds.");
 }
@@ -153,7 +155,7 @@ export function originCommands(): Command {
     .option("--alias <ALIAS>", "name in /image/ALIAS/… URLs; the origin's own name when that is free");
   const updating = namedCommand("update", "change what is given; an empty value takes away", what).option(
     "--alias <ALIAS>",
-    "new alias; an empty one takes it away",
+    "new alias",
   );
   return group("origin", "origins of delivered files: create, list, show, update, delete, test", [
     withChanges(creating).action(create),

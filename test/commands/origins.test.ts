@@ -204,7 +204,15 @@ test("secrets come from standard input, variables and files, and are never shown
   for (const secret of secrets)
     expect(opened.filter((one) => one.includes(JSON.stringify(secret)))).toHaveLength(1);
   expect(opened).toHaveLength(secrets.length);
-  for (const name of ["one", "two", "three", "four"]) await windlassOk(data, "origin", "delete", name);
+  const anonymous = ["--access-key", "", "--secret-key", "", "--timeout", ""];
+  await windlassOk(data, "origin", "update", "three", "--timeout", "3");
+  const left = await windlassJson(data, "origin", "update", "three", ...anonymous);
+  expect(left).toMatchObject({ hasCredentials: false });
+  expect(left).not.toHaveProperty("timeout");
+  await windlassOk(data, "origin", "create", "five", "--type", "gcs", "--bucket", "far");
+  await windlassOk(data, "origin", "update", "five", "--credentials-file", "");
+  for (const name of ["one", "two", "three", "four", "five"])
+    await windlassOk(data, "origin", "delete", name);
 });
 
 const mistakes: [args: string[], message: RegExp][] = [

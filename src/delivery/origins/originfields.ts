@@ -2,7 +2,7 @@
 import { createPrivateKey } from "node:crypto";
 import { wrong, type OriginDocument, type OriginSecrets, type OriginType } from "./documents.ts";
 
-/** Undefined: not given. */
+/** Undefined: not given. "" and null take away what an origin can do without. */
 export interface OriginFields {
   readonly alias?: string | undefined;
   readonly folder?: string | undefined;
@@ -22,11 +22,10 @@ export interface OriginFields {
   readonly baseUrl?: string | undefined;
   readonly forwardHost?: boolean | undefined;
   readonly allowHosts?: readonly string[] | undefined;
-  /** "" takes it away. */
   readonly canonicalBase?: string | undefined;
   readonly encodeKeys?: boolean | undefined;
   /** Seconds. */
-  readonly timeout?: number | undefined;
+  readonly timeout?: number | null | undefined;
 }
 type Field = keyof OriginFields;
 
@@ -92,7 +91,7 @@ function checkHost(text: string): string {
 }
 
 function checkSecret(flag: string, text: string): string {
-  if (text === "" || text.length > SECRET_MAX || /[\r\n]/.test(text)) {
+  if (text.length > SECRET_MAX || /[\r\n]/.test(text)) {
     throw wrong(`${flag} must be one line of at most ${SECRET_MAX} characters.`);
   }
   return text;
@@ -100,7 +99,7 @@ function checkSecret(flag: string, text: string): string {
 
 const withSlash = (url: string): string => (url.endsWith("/") ? url : `${url}/`);
 
-/** What is given, field by field; `-` at the end of a name: a secret. */
+/** What is given, field by field, and not empty. */
 const PARTS: { readonly [Name in Field]: (value: NonNullable<OriginFields[Name]>) => object } = {
   alias: () => ({}),
   folder: (value) => ({ folder: cleanFolder(value) }),
@@ -135,9 +134,7 @@ const PARTS: { readonly [Name in Field]: (value: NonNullable<OriginFields[Name]>
     if (value.length > HOSTS_MAX) throw wrong(`An origin allows at most ${HOSTS_MAX} hosts.`);
     return { allowHosts: value.map(checkHost) };
   },
-  canonicalBase: (value) => ({
-    canonicalBase: value === "" ? undefined : withSlash(checkUrl("--canonical-base", value)),
-  }),
+  canonicalBase: (value) => ({ canonicalBase: withSlash(checkUrl("--canonical-base", value)) }),
   encodeKeys: (value) => ({ encodeKeys: value }),
   timeout(value) {
     if (!(value > 0 && value <= TIMEOUT_SECONDS_MAX)) {
@@ -146,6 +143,17 @@ const PARTS: { readonly [Name in Field]: (value: NonNullable<OriginFields[Name]>
     return { timeout: value };
   },
 };
+
+/** What an empty field takes away where that is not what it is called. */
+const EMPTIED: Readonly<Partial<Record<Field, object>>> = {
+  folder: { folder: "" },
+  credentials: { clientEmail: undefined },
+};
+
+function partOf(field: Field, value: unknown): object {
+  if (value === "" || value === null) return EMPTIED[field] ?? { [field]: undefined };
+  return (PARTS[field] as (value: unknown) => object)(value);
+}
 
 function accountOfFile(text: string): { clientEmail: string; privateKey: string } {
   let parsed: { client_email?: unknown; private_key?: unknown };
@@ -171,14 +179,18 @@ function isRsaKey(pem: string): boolean {
   }
 }
 
-function secretsOf({ secretKey, sasToken, accountKey, credentials }: OriginFields): OriginSecrets {
-  if (sasToken !== undefined && !sasToken.startsWith("?"))
-    throw wrong("--sas-token begins with a question mark.");
+/** "" for those that are taken away. */
+function secretsOf(fields: OriginFields): OriginSecrets {
+  const { accessKey, sasToken, accountKey, credentials } = fields;
+  if (isGiven(sasToken) && !sasToken.startsWith("?")) throw wrong("--sas-token begins with a question mark.");
+  const secretKey = accessKey === "" ? "" : fields.secretKey;
   return {
     ...(secretKey === undefined ? {} : { secretKey: checkSecret("--secret-key", secretKey) }),
     ...(sasToken === undefined ? {} : { sasToken: checkSecret("--sas-token", sasToken) }),
     ...(accountKey === undefined ? {} : { accountKey: checkSecret("--account-key", accountKey) }),
-    ...(credentials === undefined ? {} : { privateKey: accountOfFile(credentials).privateKey }),
+    ...(credentials === undefined
+      ? {}
+      : { privateKey: credentials === "" ? "" : accountOfFile(credentials).privateKey }),
   };
 }
 
@@ -194,7 +206,8 @@ const NEEDED: Readonly<Record<OriginType, readonly Field[]>> = {
 };
 
 /**
- * The document and the secrets of a new origin, or of a changed one, which keeps what isn't given.
+ * The document of a new origin, or of a changed one, which keeps what isn't given; and what of its secrets changes,
+ * for `mergedSecrets`.
  * @throws StoreError InvalidArgument
  */
 export function fieldsOf(
@@ -209,36 +222,39 @@ export function fieldsOf(
   const given = (Object.keys(PARTS) as Field[]).filter((field) => fields[field] !== undefined);
   const foreign = given.find((field) => !FIELDS[kind].includes(field));
   if (foreign !== undefined) throw wrong(`An origin of type ${kind} has no option ${flagOf(foreign)}.`);
-  const parts = given.map((field) => (PARTS[field] as (value: unknown) => object)(fields[field]));
+  const parts = given.map((field) => partOf(field, fields[field]));
   const base = before ?? { type: kind, folder: "", createdAt: Date.now() };
   const merged = Object.assign({ ...base }, ...parts) as OriginDocument & Record<string, unknown>;
-  if (merged.canonicalBase === undefined) delete merged.canonicalBase;
+  for (const name of Object.keys(merged)) if (merged[name] === undefined) delete merged[name];
   for (const field of NEEDED[kind]) {
     const value = merged[field];
-    if (value === undefined || value === "" || (Array.isArray(value) && value.length === 0)) {
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) {
       throw wrong(`An origin of type ${kind} needs ${flagOf(field)}.`);
     }
   }
-  checkTogether(kind, fields, before);
+  checkTogether(kind, fields, merged["accessKey"] !== undefined);
   return { document: merged, secrets: secretsOf(fields) };
 }
 
-function checkTogether(kind: OriginType, fields: OriginFields, before: OriginDocument | undefined): void {
-  if (kind === "azure" && fields.sasToken !== undefined && fields.accountKey !== undefined) {
+const isGiven = (text: string | undefined): text is string => text !== undefined && text !== "";
+
+function checkTogether(
+  kind: OriginType,
+  { sasToken, accountKey, accessKey, secretKey }: OriginFields,
+  hasAccessKey: boolean,
+): void {
+  if (kind === "azure" && isGiven(sasToken) && isGiven(accountKey)) {
     throw wrong("An Azure origin has --sas-token or --account-key, not both.");
   }
-  if (kind !== "s3" && kind !== "s3-compatible") return;
   // A new secret alone is one that was mistyped before.
-  const alone =
-    before === undefined
-      ? (fields.accessKey === undefined) !== (fields.secretKey === undefined)
-      : fields.accessKey !== undefined && fields.secretKey === undefined;
+  const alone = secretKey === undefined ? isGiven(accessKey) : isGiven(secretKey) !== hasAccessKey;
   if (alone) throw wrong("--access-key and --secret-key belong together: give both.");
 }
 
 /** An Azure token takes the place of a key, and a key that of a token. */
 export function mergedSecrets(kept: OriginSecrets, given: OriginSecrets): OriginSecrets {
   const { sasToken: _token, accountKey: _key, ...others } = kept;
-  const replaced = given.sasToken !== undefined || given.accountKey !== undefined;
-  return { ...(replaced ? others : kept), ...given };
+  const replaced = isGiven(given.sasToken) || isGiven(given.accountKey);
+  const merged = { ...(replaced ? others : kept), ...given };
+  return Object.fromEntries(Object.entries(merged).filter(([, secret]) => secret !== ""));
 }

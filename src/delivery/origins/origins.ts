@@ -85,13 +85,14 @@ async function originView(
 const aliasTaken = (alias: string): Error =>
   taken(`The alias "${alias}" is taken: aliases are unique on the server.`);
 
-/** The document with its secrets sealed into it. */
+/** The document with its secrets sealed into it, and no others. */
 function sealed(
   store: ObjectStore,
   { id, name }: { id: string; name: string },
-  document: OriginDocument,
+  before: OriginDocument,
   secrets: OriginSecrets,
 ): OriginDocument {
+  const { sealed: _, ...document } = before;
   if (Object.keys(secrets).length === 0) return document;
   return { ...document, sealed: store.settings.seal(JSON.stringify(secrets), sealContext(id, name)) };
 }
@@ -107,7 +108,7 @@ export async function createOrigin(store: ObjectStore, input: OriginInput): Prom
   if (givenAlias !== undefined) checkName("an alias", givenAlias);
   const owner = await accountOf(store, input.owner ?? "root");
   const { document: plain, secrets } = fieldsOf(input.type, input, undefined);
-  const document = sealed(store, { id: owner.id, name: input.name }, plain, secrets);
+  const document = sealed(store, { id: owner.id, name: input.name }, plain, mergedSecrets({}, secrets));
   const name = key(owner.id, input.name);
   const wanted = givenAlias === undefined ? [input.name, undefined] : [givenAlias];
   for (const alias of wanted) {
@@ -152,7 +153,7 @@ export async function showOrigin(store: ObjectStore, reference: Reference): Prom
 /** Attempts at a document that others change at the same time. */
 const TRIES = 5;
 
-/** Changes what is given; an empty alias takes the alias away. The type stays. @throws StoreError InvalidArgument */
+/** Changes what is given; "" and null take away what isn't needed. The type stays. @throws StoreError InvalidArgument */
 export async function updateOrigin(
   store: ObjectStore,
   reference: Reference,

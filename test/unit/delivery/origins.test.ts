@@ -200,6 +200,61 @@ test("new credentials take the place of the old ones, and come as a pair", async
   expect(await sealed()).toEqual({ secretKey: "two" });
 });
 
+test.each<[string, object, object, taken: string[]]>([
+  [
+    "s3",
+    { bucket: "b-1", region: "eu-west-1", timeout: 5 },
+    { region: "", timeout: null },
+    ["region", "timeout"],
+  ],
+  [
+    "s3",
+    { bucket: "b-1", folder: "x", canonicalBase: "https://x" },
+    { folder: "", canonicalBase: "" },
+    ["canonicalBase"],
+  ],
+  ["s3", { bucket: "b-1", accessKey: "AKID", secretKey: "topsecretkey" }, { accessKey: "" }, ["accessKey"]],
+  ["azure", { azureAccount: "account1", container: "box", accountKey: "c2VjcmV0" }, { accountKey: "" }, []],
+  [
+    "azure",
+    { azureAccount: "account1", container: "box", azureEndpoint: "https://x", sasToken: "?sig=abc" },
+    { azureEndpoint: "", sasToken: "" },
+    ["azureEndpoint"],
+  ],
+  [
+    "gcs",
+    { bucket: "b-1", endpointUrl: "https://x", credentials: KEY_FILE },
+    { endpointUrl: "", credentials: "" },
+    ["endpointUrl", "clientEmail"],
+  ],
+])(
+  "%s: an empty value takes away what an origin can do without (%#)",
+  async (type, fields, change, taken) => {
+    const before = await createOrigin(store, { name: "far", type, ...fields });
+    const after = await updateOrigin(store, { name: "far" }, change);
+    const { updatedAt: _, ...rest } = after;
+    const expected: Record<string, unknown> = { ...before, folder: "", hasCredentials: false };
+    for (const name of taken) {
+      expect(expected).toHaveProperty(name);
+      delete expected[name];
+    }
+    expect(rest).toEqual(expected);
+  },
+);
+
+test.each<[object, string]>([
+  [{ bucket: "" }, "needs --bucket"],
+  [{ endpointUrl: "" }, "needs --endpoint-url"],
+  [{ secretKey: "" }, "belong together"],
+  [{ accessKey: "", secretKey: "new" }, "belong together"],
+])("an empty value takes nothing away that is needed: %o", async (change, message) => {
+  const keys = { accessKey: "AKID", secretKey: "topsecretkey" };
+  const s3 = { type: "s3-compatible", bucket: "b-1", endpointUrl: "https://x", ...keys };
+  await createOrigin(store, { name: "far", ...s3 });
+  await expect(updateOrigin(store, { name: "far" }, change)).rejects.toThrow(message);
+  expect(await showOrigin(store, { name: "far" })).toMatchObject({ bucket: "b-1", hasCredentials: true });
+});
+
 test.each<[object, string]>([
   [{ type: "s3" }, "needs --bucket"],
   [{ type: "s3", bucket: "b-1", accessKey: "a" }, "belong together"],
