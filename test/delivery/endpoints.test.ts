@@ -328,7 +328,13 @@ test("a purge takes effect with the next request, for a file, a folder, an origi
   const cacheOf = async (path: string): Promise<string | null> =>
     (await site.get(path)).headers.get("x-cache");
   const owner = (await site.store.accounts.byName("root"))!;
-  const scopes = [{ path: "folder/a.jpg" }, { prefix: "folder/" }, { origin: "photos" }, {}];
+  const scopes = [
+    { path: "folder/a.jpg" },
+    { prefix: "folder/" },
+    { prefix: "/folder/" },
+    { origin: "photos" },
+    {},
+  ];
   for (const scope of scopes) {
     await cacheOf("/root/tr:w-33/folder/a.jpg");
     expect(await cacheOf("/root/tr:w-33/folder/a.jpg")).toBe("HIT");

@@ -13,7 +13,7 @@ export interface Scope {
   readonly ownerId: string;
   /** Name; all of the account's when left out. */
   readonly origin?: string;
-  /** Beginning of paths. */
+  /** Beginning of paths, whether or not with a slash in front. */
   readonly prefix?: string;
   /** One path, with all that was made of it. */
   readonly path?: string;
@@ -87,12 +87,15 @@ export async function showPurge(
   return { id, ...found, state: "done" };
 }
 
+/** Web servers' paths have no slash in front, nor have most keys, and people write one. */
+const bare = (path: string): string => path.replace(/^\/+/, "");
+
 const covers = (scope: Scope, originId: string, path: string): boolean =>
   (scope.origin === undefined
     ? originId.startsWith(`${scope.ownerId}/`)
     : originId === `${scope.ownerId}/${scope.origin}`) &&
   (scope.path === undefined || scope.path === path) &&
-  (scope.prefix === undefined || path.startsWith(scope.prefix));
+  (scope.prefix === undefined || bare(path).startsWith(bare(scope.prefix)));
 
 /** The marks as this process knows them. */
 export class Epochs {
