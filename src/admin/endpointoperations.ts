@@ -38,7 +38,11 @@ const FIELDS = {
     .optional()
     .meta({ description: "Path of what is served for what is missing." }),
   cacheSeconds: z.int().min(0).nullable().optional().meta({ description: "How long answers may be kept." }),
-  formats: z.array(z.enum(FORMATS)).nullable().optional().meta({ description: "What may be answered." }),
+  formats: z
+    .array(z.enum(FORMATS))
+    .nullable()
+    .optional()
+    .meta({ description: "What URLs may ask for; clients that read none of them get JPEG or PNG." }),
   rewriter: z.enum(REWRITERS).nullable().optional().meta({ description: "Whose URLs are understood, too." }),
 };
 

@@ -115,7 +115,7 @@ const withChanges = (command: Command): Command => {
     .option("--cache-seconds <N>", "how long answers may be kept", secondsOrNone)
     .option(
       "--format <FORMAT>",
-      "format that may be answered, repeatable: jpeg, png, webp, avif, gif, tiff",
+      "format that URLs may ask for, repeatable: jpeg, png, webp, avif, gif, tiff; clients that read none of them get JPEG or PNG",
       collect,
     )
     .option("--rewriter <NAME>", "understand URLs of cloudinary, imgix or akamai, too");

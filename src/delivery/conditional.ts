@@ -8,10 +8,13 @@ export interface Validators {
 }
 type Headers = Readonly<Record<string, string>>;
 
-/** Weak comparison: the same picture with another coding is the same picture. */
-function names(list: string, etag: string): boolean {
+/** Whether a list names the ETag; weak comparison takes the same picture with another coding for the same picture. */
+function names(list: string, etag: string, comparison: "weak" | "strong"): boolean {
   if (list.trim() === "*") return true;
-  return list.split(",").some((item) => item.trim().replace(/^W\//, "") === `"${etag}"`);
+  return list.split(",").some((item) => {
+    const tag = item.trim();
+    return (comparison === "weak" ? tag.replace(/^W\//, "") : tag) === `"${etag}"`;
+  });
 }
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
@@ -30,7 +33,7 @@ export function judge(
   const ifMatch = headers["if-match"];
   const unmodifiedSince = dateOf(headers["if-unmodified-since"]);
   if (ifMatch !== undefined) {
-    if (!names(ifMatch, etag)) return "failed";
+    if (!names(ifMatch, etag, "strong")) return "failed";
   } else if (
     unmodifiedSince !== undefined &&
     (lastModified === undefined || seconds(lastModified) > unmodifiedSince)
@@ -38,7 +41,7 @@ export function judge(
     return "failed";
   }
   const ifNoneMatch = headers["if-none-match"];
-  if (ifNoneMatch !== undefined) return names(ifNoneMatch, etag) ? "notModified" : "proceed";
+  if (ifNoneMatch !== undefined) return names(ifNoneMatch, etag, "weak") ? "notModified" : "proceed";
   const modifiedSince = dateOf(headers["if-modified-since"]);
   return modifiedSince !== undefined && lastModified !== undefined && seconds(lastModified) <= modifiedSince
     ? "notModified"

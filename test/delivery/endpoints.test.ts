@@ -61,7 +61,8 @@ describe("a domain of its own", () => {
   test("holds neither account nor prefix", async () => {
     expect(await byHost("images.example.com", "/photo.jpg")).toEqual({ status: 200, length: photo.length });
     expect((await byHost("Images.Example.com:8080", "/tr:w-50/photo.jpg")).status).toBe(200);
-    expect((await byHost("images.example.com", "/root/photo.jpg")).status).toBe(404);
+    for (const path of ["/root/photo.jpg", "/image/photos/photo.jpg"])
+      expect((await byHost("images.example.com", path)).status).toBe(404);
     expect((await byHost("other.example.com", "/photo.jpg")).status).toBe(404);
   });
 });
@@ -227,11 +228,15 @@ test("an endpoint says how long its answers may be kept", async () => {
   }
 });
 
-test("an endpoint's formats are all that it answers with", async () => {
+test("an endpoint's formats are all that may be asked of it; who reads none of them gets a JPEG", async () => {
   const headers = { accept: "image/avif,image/webp,*/*" };
   const reply = await site.get("/root/webp/tr:w-50/photo.jpg", { headers });
   expect(reply.headers.get("content-type")).toBe("image/webp");
   expect(await errorOf("/root/webp/tr:w-50,f-png/photo.jpg")).toBe("400 InvalidParameter");
+  await updateEndpoint(site.store, { name: "webp" }, { formats: ["webp"] });
+  expect(await errorOf("/root/webp/tr:w-50,f-jpg/photo.jpg")).toBe("400 InvalidParameter");
+  const other = await site.get("/root/webp/tr:w-50/photo.jpg");
+  expect(other.headers.get("content-type")).toBe("image/jpeg");
 });
 
 test("URLs of Cloudinary and imgix are understood where they are asked to be", async () => {

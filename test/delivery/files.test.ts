@@ -105,6 +105,9 @@ describe.each(["/root/photo.jpg", "/root/tr:w-50/photo.jpg"])("conditions on %s"
     );
     expect(await status(path, { headers: { "if-match": '"x"' } })).toBe(412);
     expect(await status(path, { headers: { "if-match": etag } })).toBe(200);
+    expect(await status(path, { headers: { "if-match": "*" } })).toBe(200);
+    expect(await status(path, { headers: { "if-match": `W/${etag}` } })).toBe(412);
+    expect(await status(path, { headers: { "if-match": `W/${etag}, ${etag}` } })).toBe(200);
   });
 
   test("everything is public, cacheable, and inert", async () => {

@@ -18,7 +18,7 @@ export interface EndpointRules {
   defaultImage?: string;
   /** How long clients may keep answers, and how long a foreign origin's word holds. */
   cacheSeconds?: number;
-  /** Formats that may be answered. */
+  /** Formats that URLs may name and `auto` may choose; who reads none of them gets what everybody reads. */
   formats?: Format[];
   /** Whose URLs are understood besides our own. */
   rewriter?: Rewriter;
