@@ -77,7 +77,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const context: Context = {
     store,
     clients,
-    foreign: new ForeignFiles(cache),
+    foreign: new ForeignFiles(cache, log),
     epochs: new Epochs(store, cache),
     limits,
     renderers,

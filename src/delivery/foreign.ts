@@ -11,6 +11,8 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { FileRange } from "../blob/blob.ts";
+import { errorCode } from "../blob/disk.ts";
+import type { Logger } from "../lib/log.ts";
 import { Lru } from "../lib/lru.ts";
 import { SingleFlight } from "../lib/singleflight.ts";
 import type { DerivedCache, Entry, Facts } from "./cache/cache.ts";
@@ -54,7 +56,7 @@ interface Note {
   readonly info: FileInfo | undefined;
   /** Names the content as well as the origin lets us. */
   readonly version: string;
-  /** The body is kept, unless it had to make room. */
+  /** The body is to be kept: where it isn't, it had to make room, or the disk had none. */
   readonly kept: boolean;
   readonly checkedAt: number;
   /** The origin could not be asked, and is left alone until then; milliseconds since 1970. */
@@ -83,13 +85,15 @@ const REMEMBERED_MAX = 10_000;
 
 export class ForeignFiles {
   readonly #cache: DerivedCache;
+  readonly #log: Logger;
   readonly #notes = new Lru<string, Note>({ maxEntries: REMEMBERED_MAX });
   readonly #missing = new Lru<string, number>({ maxEntries: REMEMBERED_MAX });
   readonly #flights = new SingleFlight<Note | undefined>();
-  readonly #bodies = new SingleFlight<Entry>();
+  readonly #bodies = new SingleFlight<Entry | undefined>();
 
-  constructor(cache: DerivedCache) {
+  constructor(cache: DerivedCache, log: Logger) {
     this.#cache = cache;
+    this.#log = log;
   }
 
   /**
@@ -177,35 +181,44 @@ export class ForeignFiles {
     const named = versionOf(info);
     const large = (info.size ?? 0) > KEPT_BYTES_MAX;
     if (large) await close(body);
-    const kept = large ? undefined : await this.#keep(address, info, body, named);
-    if (kept === undefined)
-      return { v: 1, info, version: named ?? String(checkedAt), kept: false, checkedAt };
+    const kept = large ? "too large" : await this.#keep(address, info, body, named);
+    if (typeof kept === "string") {
+      const later = kept === "no room" && named !== undefined;
+      return { v: 1, info, version: named ?? String(checkedAt), kept: later, checkedAt };
+    }
     const { version, entry } = kept;
     return { v: 1, info: { ...info, size: entry.size }, version, kept: true, checkedAt };
   }
 
-  /** Undefined: it turned out to be too large. Without a validator the content itself is the version. */
+  /**
+   * Without a validator the content itself is the version. A disk of ours that takes no file is no reason to refuse it.
+   * @throws DeliveryError of the origin
+   */
   async #keep(
     address: Address,
     info: FileInfo,
     body: AsyncIterable<Buffer>,
     named: string | undefined,
-  ): Promise<{ entry: Entry; version: string } | undefined> {
-    const file = join(
-      await this.#cache.draftFolder(),
-      `source-${process.pid}-${randomBytes(8).toString("hex")}`,
-    );
+  ): Promise<{ entry: Entry; version: string } | "too large" | "no room"> {
+    const name = `source-${process.pid}-${randomBytes(8).toString("hex")}`;
+    let file: string | undefined;
     try {
+      file = join(await this.#cache.draftFolder(), name);
       const sha256 = await download(body, file, info.size);
       const version = named ?? sha256;
       const facts = { ...factsOf(address, "source"), type: info.contentType ?? "application/octet-stream" };
-      const { entry } = await this.#cache.produce(bodyKeyOf(address, version), async () => ({ facts, file }));
+      const made = { facts, file };
+      const { entry } = await this.#cache.produce(bodyKeyOf(address, version), async () => made);
       return { entry, version };
     } catch (error) {
-      if (error instanceof TooLarge) return undefined;
-      throw error;
+      // Nobody may have begun it.
+      await close(body);
+      if (error instanceof TooLarge) return "too large";
+      if (error instanceof DeliveryError || errorCode(error) === undefined) throw error;
+      this.#log.warn({ err: error, path: address.path }, "a fetched file could not be cached");
+      return "no room";
     } finally {
-      await rm(file, { force: true });
+      if (file !== undefined) await rm(file, { force: true }).catch(() => undefined);
     }
   }
 
@@ -228,15 +241,17 @@ export class ForeignFiles {
     } else yield* part(fetched, start, end);
   }
 
-  /** A body that had to make room is fetched once more, for all who want it now. */
-  #again(address: Address, note: Note): Promise<Entry> {
+  /** A body that isn't there is fetched once more, for all who want it now. Undefined: the disk doesn't take it. */
+  #again(address: Address, note: Note): Promise<Entry | undefined> {
     const { client, path } = address;
     return this.#bodies.run(bodyKeyOf(address, note.version), async () => {
       const fetched = await client.fetch(path, optionsOf(address));
       if (fetched.kind !== "found" || !isSame(note, fetched.info))
         return this.#changed(address, note, fetched);
       const kept = await this.#keep(address, fetched.info, fetched.body, versionOf(fetched.info));
-      return kept?.version === note.version ? kept.entry : this.#changed(address, note, undefined);
+      if (kept === "no room") return undefined;
+      const same = kept !== "too large" && kept.version === note.version;
+      return same ? kept.entry : this.#changed(address, note, undefined);
     });
   }
 

@@ -1,6 +1,8 @@
 /** How long other people's files are believed, and what is served while their servers change, lie or are down. */
 import { createHash } from "node:crypto";
+import { rm, writeFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
 import { createOrigin } from "../../../src/delivery/origins/origins.ts";
@@ -341,6 +343,32 @@ describe("files that hide something", () => {
       expect(said(await site.get(`/root/web/${put()}`))).toBe("502 OriginFailed");
     }
   });
+});
+
+test("a disk that takes nothing costs the origin questions, not the client its file", async () => {
+  await using full = await openSite();
+  await createOrigin(full.store, { name: "web", type: "web", baseUrl: web.url, allowHosts: ["127.0.0.1"] });
+  await createEndpoint(full.store, { name: "web", origins: ["web"] });
+  const cache = join(full.folder, "cache");
+  await rm(cache, { recursive: true, force: true });
+  await writeFile(cache, "in the way");
+  for (const path of [
+    put(tagged(red)),
+    put(),
+    put({ headers: { "last-modified": new Date(0).toUTCString() } }),
+  ]) {
+    const original = await full.get(`/root/web/${path}`);
+    expect([path, said(original), original.body.equals(red)]).toEqual([path, "200 -", true]);
+    const part = await full.get(`/root/web/${path}`, { headers: { range: "bytes=5-9" } });
+    expect([path, part.status, part.body.equals(red.subarray(5, 10))]).toEqual([path, 206, true]);
+    const made = await full.get(`/root/web/tr:w-10/${path}`);
+    expect([path, said(made), await colourAt(made.body, 0.5, 0.5)]).toEqual([path, "200 -", "red"]);
+  }
+  const path = put(tagged(red));
+  await full.get(`/root/web/${path}`);
+  await rm(cache);
+  expect(await asked(() => full.get(`/root/web/${path}`))).toBe(1);
+  expect(await asked(() => full.get(`/root/web/${path}`))).toBe(0);
 });
 
 const crowd = (path: string) => () =>

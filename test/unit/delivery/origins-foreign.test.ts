@@ -25,6 +25,7 @@ const NOTHING_SAID: FileInfo = {
   customCoordinates: undefined,
 };
 
+const log = pino({ level: "silent" });
 let folder: string;
 let cache: DerivedCache;
 let files: ForeignFiles;
@@ -51,9 +52,8 @@ const address: Address = {
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "windlass-foreign-"));
-  const log = pino({ level: "silent" });
   cache = new DerivedCache({ folder, maxBytes: 1 << 30, memoryBytes: 1 << 24, log });
-  files = new ForeignFiles(cache);
+  files = new ForeignFiles(cache, log);
   asked = [];
 });
 afterEach(async () => {
@@ -136,7 +136,7 @@ test.each<[string, Partial<FileInfo>, Partial<FileInfo>]>([
 test("other processes that share the cache learn that a file changed", async () => {
   answer = () => found(one, { etag: "1" });
   const file = await opened();
-  const others = new ForeignFiles(cache);
+  const others = new ForeignFiles(cache, log);
   await evict();
   answer = () => found(two, { etag: "2" });
   await outcome(read(file));
