@@ -111,7 +111,7 @@ export class ForeignFiles {
     if (note?.info === undefined) return undefined;
     return {
       info: note.info,
-      identity: keyOf("version", address, [note.version]),
+      identity: keyOf("version", address, [note.version, note.info.customCoordinates ?? ""]),
       checkedAt: note.checkedAt,
       stale: note.retryAt !== undefined,
       read: (start, end) => this.#read(address, note, start, end),
@@ -164,6 +164,8 @@ export class ForeignFiles {
         ...optionsOf(address),
         ...(info === undefined ? {} : { known: info }),
       });
+      if (fetched.kind === "unchanged" && info !== undefined && hasNews(info, fetched))
+        fetched = await client.fetch(path, optionsOf(address));
     } catch (error) {
       const unconfirmed = error instanceof DeliveryError && UNCONFIRMED.includes(error.code);
       if (!unconfirmed || info === undefined || now > known.checkedAt + staleOf(address, info)) throw error;
@@ -171,7 +173,15 @@ export class ForeignFiles {
     }
     if (fetched.kind === "missing")
       return { v: 1, info: undefined, version: "", kept: false, checkedAt: now };
-    if (fetched.kind === "unchanged") return { v: 1, info, version, kept, checkedAt: now };
+    if (fetched.kind === "unchanged") {
+      const { cacheControl = info?.cacheControl } = fetched.said;
+      return { v: 1, info: info && { ...info, cacheControl }, version, kept, checkedAt: now };
+    }
+    if (versionOf(fetched.info) === version) {
+      await close(fetched.body);
+      const { size = info?.size } = fetched.info;
+      return { v: 1, info: { ...fetched.info, size }, version, kept, checkedAt: now };
+    }
     return this.#received(address, fetched);
   }
 
@@ -293,6 +303,11 @@ const factsOf = ({ originId, path }: Address, variant: string): Facts => ({
 /** Undefined for origins that name no version. */
 const versionOf = ({ etag, lastModified, size }: FileInfo): string | undefined =>
   etag ?? (lastModified === undefined ? undefined : `${lastModified}/${size}`);
+
+/** Whether something else of the file than its content changed: its metadata has to be asked for then. */
+const hasNews = (info: FileInfo, { said }: Fetched & { kind: "unchanged" }): boolean =>
+  (said.lastModified !== undefined && said.lastModified !== info.lastModified) ||
+  (said.private && !info.private);
 
 /** Whether an answer is of the version that a note is about. Chunked answers tell no size, answers with ranges do. */
 function isSame({ info, version }: Note, { etag, lastModified, size }: FileInfo): boolean {

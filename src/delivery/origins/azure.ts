@@ -104,7 +104,7 @@ async function openContainer(
 async function getBlob(
   client: ContainerClient,
   path: string,
-  { head, range, known, signal }: FetchOptions,
+  { range, known }: FetchOptions,
   base: URL,
   headMs: number,
 ): Promise<Fetched> {
@@ -115,13 +115,7 @@ async function getBlob(
         ? {}
         : { ifModifiedSince: new Date(known.lastModified) }
       : { ifNoneMatch: `"${known.etag}"` };
-  if (head === true) {
-    const found = await inTime(headMs, signal, (abortSignal) =>
-      blob.getProperties({ conditions, abortSignal }),
-    );
-    return { kind: "found", info: infoOf(found, found.contentLength), range: undefined, body: nothing() };
-  }
-  const found = await inTime(headMs, signal, (abortSignal) =>
+  const found = await inTime(headMs, (abortSignal) =>
     blob.download(range?.start ?? 0, range === undefined ? undefined : range.end - range.start, {
       conditions,
       abortSignal,
@@ -133,22 +127,14 @@ async function getBlob(
 }
 
 /** The SDK tells the service how long it may take, and believes it. The body that follows is not bounded by this. */
-async function inTime<T>(
-  ms: number,
-  signal: AbortSignal | undefined,
-  ask: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
+async function inTime<T>(ms: number, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), ms);
   try {
-    return await ask(signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]));
+    return await ask(late.signal);
   } finally {
     clearTimeout(timer);
   }
-}
-
-async function* nothing(): AsyncGenerator<Buffer> {
-  // A HEAD has no body.
 }
 
 type Said = Pick<
@@ -188,7 +174,13 @@ const IMPOSSIBLE: readonly string[] = ["InvalidResourceName", "OutOfRangeInput",
 function whatIsWrong(error: unknown, base: URL, container: string): Fetched {
   const said = error as AzureError;
   const [code, status] = [codeOf(said), said.statusCode ?? 0];
-  if (status === 304) return { kind: "unchanged" };
+  // Azure's ETags change with metadata too.
+  if (status === 304) {
+    return {
+      kind: "unchanged",
+      said: { lastModified: undefined, cacheControl: undefined, private: false },
+    };
+  }
   if (code === "ContainerNotFound") {
     throw new LastingFailure(`${base.host} has no container ${container}.`);
   }
@@ -215,9 +207,7 @@ async function testContainer(
 ): Promise<OriginTest> {
   const findings = endOf(sasToken);
   try {
-    await inTime(headMs, undefined, (abortSignal) =>
-      client.getBlobClient(PROBE_PATH).getProperties({ abortSignal }),
-    );
+    await inTime(headMs, (abortSignal) => client.getBlobClient(PROBE_PATH).getProperties({ abortSignal }));
     return { ok: true, findings: [...findings, `Container ${container} can be read.`] };
   } catch (error) {
     const said = error as AzureError;

@@ -21,8 +21,6 @@ export interface FileInfo {
 }
 
 export interface FetchOptions {
-  /** HEAD: no body comes. */
-  readonly head?: boolean;
   /** Bytes `start` (inclusive) to `end` (exclusive); the origin may ignore it and send all. */
   readonly range?: { readonly start: number; readonly end: number };
   /** Asks only for what is newer. */
@@ -31,7 +29,6 @@ export interface FetchOptions {
   readonly query?: string;
   /** That the client named, for web origins that want to know; undefined when it named none. */
   readonly host?: string | undefined;
-  readonly signal?: AbortSignal;
 }
 
 export type Fetched =
@@ -43,7 +40,12 @@ export type Fetched =
       /** To be read, or closed by `return()`; a chunk's memory may be kept. Fails with DeliveryError when the origin does. */
       readonly body: AsyncIterable<Buffer>;
     }
-  | { readonly kind: "unchanged" }
+  | {
+      /** The content is. */
+      readonly kind: "unchanged";
+      /** What was said with it, undefined or false where nothing was: 304s tell no metadata, but when it changed. */
+      readonly said: Pick<FileInfo, "lastModified" | "cacheControl" | "private">;
+    }
   | { readonly kind: "missing" };
 
 /** Nothing of that path can ever be this origin's: a missing file where there are other origins, and else worth saying. */

@@ -30,7 +30,6 @@ export interface WebOptions {
 export interface Asking {
   readonly method: "GET" | "HEAD";
   readonly headers: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Answered {
@@ -92,7 +91,7 @@ export function openWeb({ policy, headMs }: WebOptions): Web {
 
 /** Resolves with the head of the answer. @throws system errors, those of the HTTP parser, TimeoutError, AbortError */
 function send(url: URL, asking: Asking, agents: Agents, headMs: number): Promise<IncomingMessage> {
-  const { method, headers, signal } = asking;
+  const { method, headers } = asking;
   const secure = url.protocol === "https:";
   return new Promise((resolve, reject) => {
     const request = (secure ? requestHttps : requestHttp)(url, {
@@ -101,7 +100,6 @@ function send(url: URL, asking: Asking, agents: Agents, headMs: number): Promise
       agent: secure ? agents.https : agents.http,
       // Else it would be the Host header's, which may be the client's: the certificate is the origin's.
       servername: isIP(url.hostname.replace(/^\[|\]$/g, "")) === 0 ? url.hostname : "",
-      ...(signal === undefined ? {} : { signal }),
     });
     const timers: NodeJS.Timeout[] = [];
     const within = (ms: number): NodeJS.Timeout => {

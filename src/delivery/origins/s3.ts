@@ -164,10 +164,10 @@ async function getObject(
   client: S3Client,
   { bucket, headMs }: S3OriginOptions,
   key: string,
-  { head, range, known, signal }: FetchOptions,
+  { range, known }: FetchOptions,
   where: { host: string },
 ): Promise<Fetched> {
-  const { GetObjectCommand, HeadObjectCommand } = await import("@aws-sdk/client-s3");
+  const { GetObjectCommand } = await import("@aws-sdk/client-s3");
   const input = {
     Bucket: bucket,
     Key: key,
@@ -177,12 +177,7 @@ async function getObject(
       ? {}
       : { IfModifiedSince: new Date(known.lastModified) }),
   };
-  const options = signal === undefined ? {} : { abortSignal: signal };
-  if (head === true) {
-    const found = await client.send(new HeadObjectCommand(input), options);
-    return { kind: "found", info: infoOf(found), range: undefined, body: nothing() };
-  }
-  const found = await client.send(new GetObjectCommand(input), options);
+  const found = await client.send(new GetObjectCommand(input));
   const part = rangeOf(found.ContentRange);
   if ((found.ContentRange ?? "") !== "" && (part === undefined || range === undefined)) {
     discard(found.Body as Readable);
@@ -194,10 +189,6 @@ async function getObject(
     range: part,
     body: bodyOf(found.Body as Readable, where, headMs),
   };
-}
-
-async function* nothing(): AsyncGenerator<Buffer> {
-  // A HEAD has no body.
 }
 
 type Said = Pick<
@@ -230,6 +221,17 @@ function infoOf(said: Said): FileInfo {
   };
 }
 
+/** Of a 304, which the SDK takes for an error. */
+function saidWith({ $response }: AwsError): Pick<FileInfo, "lastModified" | "cacheControl" | "private"> {
+  const { "last-modified": modified = "", "cache-control": cacheControl } = $response?.headers ?? {};
+  const lastModified = Date.parse(modified);
+  return {
+    lastModified: Number.isNaN(lastModified) ? undefined : lastModified,
+    cacheControl,
+    private: false,
+  };
+}
+
 const codeOf = (error: AwsError): string => wordOf(error.Code ?? error.name);
 const statusOf = (error: AwsError): number => error.$metadata?.httpStatusCode ?? 0;
 
@@ -240,7 +242,7 @@ const statusOf = (error: AwsError): number => error.$metadata?.httpStatusCode ??
 function whatIsWrong(error: unknown, where: { host: string }): Fetched {
   const said = error as AwsError;
   const [code, status] = [codeOf(said), statusOf(said)];
-  if (status === 304) return { kind: "unchanged" };
+  if (status === 304) return { kind: "unchanged", said: saidWith(said) };
   if (code === "NoSuchKey" || code === "KeyTooLongError") return { kind: "missing" };
   if (status === 404 && code !== "NoSuchBucket") return { kind: "missing" };
   if (code === "AccessDenied" || (status === 403 && CREDENTIALS[code] === undefined))

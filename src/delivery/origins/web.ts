@@ -41,9 +41,8 @@ export function openWebOrigin(options: WebOriginOptions): OriginClient {
     async fetch(path, asked) {
       const url = urlOf(baseUrl, path, asked.query ?? "");
       const answer = await web.ask(url, {
-        method: asked.head === true ? "HEAD" : "GET",
+        method: "GET",
         headers: { ...headersOf(asked, forwardHost ? asked.host : undefined), ...authorize() },
-        signal: asked.signal,
       });
       return fetchedOf(answer, { url, asked, headMs, sort });
     },
@@ -107,12 +106,12 @@ async function fetchedOf(answer: Answered, { url, asked, headMs, sort }: Questio
       kind: "found",
       info: infoOf(headers, range),
       range,
-      body: asked.head === true ? drained(body) : bodyOf(body, url, headMs),
+      body: bodyOf(body, url, headMs),
     };
   }
   const code = status < 400 ? undefined : await codeOf(bodyOf(body, url, headMs));
   discard(body);
-  if (status === 304) return { kind: "unchanged" };
+  if (status === 304) return { kind: "unchanged", said: infoOf(headers, undefined) };
   const sorted = sort(status, code);
   if (sorted !== undefined) return sorted;
   if (status === 404 || status === 410) return { kind: "missing" };
@@ -130,14 +129,6 @@ async function codeOf(body: AsyncIterable<Buffer>): Promise<string | undefined> 
 }
 /** What is read of an error document. */
 const ERROR_BYTES_MAX = 4096;
-
-function drained(body: Answered["body"]): AsyncIterable<Buffer> {
-  discard(body);
-  return nothing();
-}
-async function* nothing(): AsyncGenerator<Buffer> {
-  // A HEAD has no body.
-}
 
 function infoOf(headers: Answered["headers"], range: { size: number | undefined } | undefined): FileInfo {
   const length = headers["content-length"];

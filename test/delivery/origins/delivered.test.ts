@@ -6,7 +6,8 @@ import {
   StorageSharedKeyCredential,
 } from "@azure/storage-blob";
 import { createVerify, generateKeyPairSync } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
 import { createOrigin, testOrigin, type OriginInput } from "../../../src/delivery/origins/origins.ts";
 import { startServer, type TestServer } from "../../server.ts";
@@ -23,6 +24,7 @@ import {
 
 let site: Site;
 let foreign: TestServer;
+let s3: S3Client;
 let azure: Azure;
 let web: WebServer;
 let google: WebServer;
@@ -38,6 +40,10 @@ async function add(input: OriginInput): Promise<void> {
   await createOrigin(site.store, input);
   await createEndpoint(site.store, { name: input.name, origins: [input.name] });
 }
+
+/** The same content each time, and so the same ETag. */
+const putForeign = (Key: string, Metadata: Record<string, string>) =>
+  s3.send(new PutObjectCommand({ Bucket: "media", Key, Body: photo, ContentType: "image/jpeg", Metadata }));
 
 beforeAll(async () => {
   photo = await noise(640, 480);
@@ -70,7 +76,7 @@ beforeAll(async () => {
     }),
   ]);
   const { accessKeyId, secretAccessKey } = foreign.rootKey;
-  const s3 = new S3Client({
+  s3 = new S3Client({
     endpoint: foreign.url,
     region: "us-east-1",
     forcePathStyle: true,
@@ -78,12 +84,8 @@ beforeAll(async () => {
   });
   await s3.send(new CreateBucketCommand({ Bucket: "media" }));
   for (const Key of ["photo.jpg", "folder/cat.jpg", "image%2Bexample.jpg", "only-s3.jpg", "private.jpg"]) {
-    const Metadata = Key === "private.jpg" ? { isprivatefile: "true" } : {};
-    await s3.send(
-      new PutObjectCommand({ Bucket: "media", Key, Body: photo, ContentType: "image/jpeg", Metadata }),
-    );
+    await putForeign(Key, Key === "private.jpg" ? { isprivatefile: "true" } : {});
   }
-  s3.destroy();
   const container = azure.service.getContainerClient("pictures");
   await container.create();
   await container
@@ -162,7 +164,9 @@ beforeAll(async () => {
   await createEndpoint(site.store, { name: "all", origins: ["photos", "s3", "web"] });
   await createEndpoint(site.store, { name: "broken", origins: ["wrongkey", "web"] });
 }, 60_000);
+afterEach(() => void vi.useRealTimers());
 afterAll(async () => {
+  s3.destroy();
   await site[Symbol.asyncDispose]();
   await Promise.all([
     foreign.close(),
@@ -255,6 +259,25 @@ test("folders, aliases, canonical links and encoded keys", async () => {
 test("private files of other people's storage are for signed URLs alone", async () => {
   expect(await errorOf("/root/s3/private.jpg")).toBe("401 SignatureRequired");
   expect(await errorOf("/root/s3/tr:w-10/private.jpg")).toBe("401 SignatureRequired");
+});
+
+test("metadata that changed without the content is known when the file's lifetime is over", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  for (const name of ["secret.jpg", "focus.jpg"]) await putForeign(name, {});
+  const cropped = "/root/s3/tr:w-40,h-40,fo-custom/focus.jpg";
+  const before = await site.get(cropped);
+  expect([error(before), await errorOf("/root/s3/secret.jpg")]).toEqual(["200 -", "200 -"]);
+  vi.setSystemTime(Date.now() + 301_000);
+  // Times of HTTP are of whole seconds, and the store's clock is the real one.
+  await sleep(1000);
+  await putForeign("secret.jpg", { isprivatefile: "true" });
+  await putForeign("focus.jpg", { customcoordinates: "0,0,60,60" });
+  expect(await errorOf("/root/s3/secret.jpg")).toBe("401 SignatureRequired");
+  expect(await errorOf("/root/s3/tr:w-10/secret.jpg")).toBe("401 SignatureRequired");
+  const after = await site.get(cropped);
+  expect([error(after), after.body.equals(before.body)]).toEqual(["200 -", false]);
+  vi.setSystemTime(Date.now() + 301_000);
+  expect(await errorOf("/root/s3/secret.jpg")).toBe("401 SignatureRequired");
 });
 
 test("a web proxy fetches URLs of the hosts that it is told, however they are written", async () => {

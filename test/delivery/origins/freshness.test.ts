@@ -137,6 +137,21 @@ describe("a file with an ETag", () => {
     expect(after.headers.get("etag")).not.toBe(before.headers.get("etag"));
   });
 
+  test("that a 304 makes private, or gives another lifetime, is private, or has it", async () => {
+    const { headers } = tagged(red);
+    const path = put({ headers: { ...headers } });
+    await site.get(`/root/web/${path}`);
+    files.set(path, { body: red, headers: { ...headers, "cache-control": "max-age=600" } });
+    pass(301);
+    const renewed = await site.get(`/root/web/tr:w-10/${path}`);
+    expect(renewed.headers.get("cache-control")).toBe("max-age=600");
+    pass(599);
+    expect(await asked(() => site.get(`/root/web/${path}`))).toBe(0);
+    files.set(path, { body: red, headers: { ...headers, "is-private-file": "true" } });
+    pass(2);
+    expect(said(await site.get(`/root/web/tr:w-10/${path}`))).toBe("401 SignatureRequired");
+  });
+
   test("that is gone is 404 after its lifetime, and there again soon after it came back", async () => {
     const path = put(tagged(red));
     await site.get(`/root/web/tr:w-10/${path}`);
