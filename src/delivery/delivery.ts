@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { FailureContext, HttpFailure, HttpHandler, HttpRequest, HttpResponse } from "../lib/http.ts";
 import type { Logger } from "../lib/log.ts";
 import type { ObjectStore } from "../store/store.ts";
-import { asDeliveryError, failure, loopFailure, now, preflight } from "./answers.ts";
+import { asDeliveryError, begun, failure, loopFailure, now, preflight } from "./answers.ts";
 import { DerivedCache } from "./cache/cache.ts";
 import { Epochs } from "./cache/purge.ts";
 import { DeliveryError, type DeliveryErrorCode } from "./errors.ts";
@@ -90,7 +90,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   return {
     async handle(request) {
       try {
-        return await begun(request, await answer(context, request));
+        return await begun(await answer(context, request));
       } catch (error) {
         return failure(asDeliveryError(error), request.id);
       }
@@ -106,24 +106,6 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 }
 
 type Context = FilmContext & ReadingContext;
-
-/** With the first bytes read, which may have to come from an origin: what fails there can still be told as what it is. */
-async function begun({ method }: HttpRequest, response: HttpResponse): Promise<HttpResponse> {
-  const { body } = response;
-  if (method !== "GET" || typeof body !== "object" || Buffer.isBuffer(body)) return response;
-  const chunks = body[Symbol.asyncIterator]();
-  let first: IteratorResult<Buffer> | undefined = await chunks.next();
-  const next = (): Promise<IteratorResult<Buffer>> => {
-    const step = first === undefined ? chunks.next() : Promise.resolve(first);
-    first = undefined;
-    return step;
-  };
-  const close = async (): Promise<IteratorResult<Buffer>> => {
-    await chunks.return?.();
-    return { done: true, value: undefined };
-  };
-  return { ...response, body: { [Symbol.asyncIterator]: () => ({ next, return: close }) } };
-}
 
 const JOBS = "/-/jobs/";
 

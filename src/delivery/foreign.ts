@@ -17,7 +17,13 @@ import { Lru } from "../lib/lru.ts";
 import { SingleFlight } from "../lib/singleflight.ts";
 import type { DerivedCache, Entry, Facts } from "./cache/cache.ts";
 import { DeliveryError, type DeliveryErrorCode } from "./errors.ts";
-import type { Fetched, FetchOptions, FileInfo, OriginClient } from "./origins/client.ts";
+import {
+  CONNECTIONS_MAX,
+  type Fetched,
+  type FetchOptions,
+  type FileInfo,
+  type OriginClient,
+} from "./origins/client.ts";
 
 /** One file of one origin. */
 export interface Address {
@@ -77,6 +83,11 @@ const STALE_MS = 86_400_000;
 const UNCONFIRMED: readonly DeliveryErrorCode[] = ["OriginFailed", "OriginTimeout", "ServiceUnavailable"];
 /** Longest download of a file that is kept. Stops origins that send a byte now and then from holding a request for ever. */
 const DOWNLOAD_MS = 300_000;
+/**
+ * Bodies of one origin that are passed on at the same time. Stops slow readers, who may take hours, from holding all
+ * connections that short requests need.
+ */
+const PASSED_MAX = CONNECTIONS_MAX * 0.75;
 /** How long nobody asks again after the origin failed, and after it said that there is no such file. */
 const RETRY_MS = 5000;
 const MISSING_MS = 5000;
@@ -90,6 +101,8 @@ export class ForeignFiles {
   readonly #missing = new Lru<string, number>({ maxEntries: REMEMBERED_MAX });
   readonly #flights = new SingleFlight<Note | undefined>();
   readonly #bodies = new SingleFlight<Entry | undefined>();
+  /** By origin, how many bodies are passed on now. */
+  readonly #passed = new Map<string, number>();
 
   constructor(cache: DerivedCache, log: Logger) {
     this.#cache = cache;
@@ -236,19 +249,35 @@ export class ForeignFiles {
     const kept =
       (await this.#cache.get(bodyKeyOf(address, note.version))) ??
       (note.kept ? await this.#again(address, note) : undefined);
-    if (kept !== undefined) {
-      yield* kept.read(start, Math.min(end, kept.size));
-      return;
+    if (kept !== undefined) yield* kept.read(start, Math.min(end, kept.size));
+    else yield* this.#pass(address, note, start, end);
+  }
+
+  /** As it comes from the origin. @throws DeliveryError ServiceUnavailable */
+  async *#pass(address: Address, note: Note, start: number, end: number): AsyncGenerator<Buffer> {
+    const { client, originId, path } = address;
+    const passed = this.#passed.get(originId) ?? 0;
+    if (passed >= PASSED_MAX) {
+      throw new DeliveryError("ServiceUnavailable", "Too many large files of the origin are read now.", [
+        "Retry-After",
+        "1",
+      ]);
     }
-    const { client, path } = address;
-    const whole = start === 0 && (end === Infinity || end === note.info?.size);
-    const fetched = await client.fetch(
-      path,
-      whole ? optionsOf(address) : { ...optionsOf(address), range: { start, end } },
-    );
-    if (fetched.kind !== "found" || !isSame(note, fetched.info)) {
-      await this.#changed(address, note, fetched);
-    } else yield* part(fetched, start, end);
+    this.#passed.set(originId, passed + 1);
+    try {
+      const whole = start === 0 && (end === Infinity || end === note.info?.size);
+      const fetched = await client.fetch(
+        path,
+        whole ? optionsOf(address) : { ...optionsOf(address), range: { start, end } },
+      );
+      if (fetched.kind !== "found" || !isSame(note, fetched.info)) {
+        await this.#changed(address, note, fetched);
+      } else yield* part(fetched, start, end);
+    } finally {
+      const left = this.#passed.get(originId)! - 1;
+      if (left === 0) this.#passed.delete(originId);
+      else this.#passed.set(originId, left);
+    }
   }
 
   /** A body that isn't there is fetched once more, for all who want it now. Undefined: the disk doesn't take it. */

@@ -57,6 +57,9 @@ export interface OriginTest {
   findings: string[];
 }
 
+/** Of one client to one host. Stops a crowd from taking all descriptors of this process, and all of a small host's. */
+export const CONNECTIONS_MAX = 256;
+
 export interface OriginClient {
   /**
    * One file by its path below the origin's folder, decoded, without a slash in front. Retries with back-off inside.

@@ -11,19 +11,18 @@ import { Readable } from "node:stream";
 import { DeliveryError } from "../errors.ts";
 import { guardedLookup, judge, judgeHost, type AddressPolicy } from "./address.ts";
 import { LastingFailure } from "./attempts.ts";
+import { CONNECTIONS_MAX } from "./client.ts";
 
 /** Redirects that are followed; each is judged like the first URL. */
 const REDIRECTS_MAX = 3;
 /** Milliseconds for a connection. */
 const CONNECT_MS = 5000;
-/** Sockets to one host. */
-const CONNECTIONS_MAX = 64;
 /** Milliseconds for which a socket waits for its next request. */
 const KEEP_MS = 4000;
 
 export interface WebOptions {
   readonly policy: AddressPolicy;
-  /** Milliseconds until the answer's head. */
+  /** Milliseconds until the answer's head, and as many before for a socket to be free. */
   readonly headMs: number;
 }
 
@@ -110,7 +109,15 @@ function send(url: URL, asking: Asking, agents: Agents, headMs: number): Promise
     const settled = (): void => timers.forEach(clearTimeout);
     let answered = false;
     // Waiting for one of the sockets is not the origin's silence.
+    const waiting = setTimeout(() => {
+      const late = busy(url);
+      request.destroy(late);
+      // A request without a socket tells nobody of its end before it gets one.
+      reject(late);
+    }, headMs);
+    timers.push(waiting);
     request.on("socket", (socket) => {
+      clearTimeout(waiting);
       within(headMs);
       if (!socket.connecting) return;
       const connecting = within(CONNECT_MS);
@@ -138,6 +145,9 @@ function send(url: URL, asking: Asking, agents: Agents, headMs: number): Promise
     request.end();
   });
 }
+
+const busy = ({ host }: { host: string }): DeliveryError =>
+  new DeliveryError("ServiceUnavailable", `All connections to ${host} are in use.`, ["Retry-After", "1"]);
 
 function withoutKeys(headers: Asking["headers"]): Record<string, string> {
   const { authorization: _, host: _host, "x-forwarded-host": _forwarded, ...others } = headers;

@@ -468,6 +468,48 @@ describe("files too large to be kept", () => {
     expect(wrong).toEqual([]);
   });
 
+  test("say what is wrong with their origin when it fails before their first byte", async () => {
+    web.answer = large(false, true);
+    await site.get("/root/web/failing.zip", { method: "HEAD" });
+    web.answer = down;
+    expect(said(await site.get("/root/web/failing.zip"))).toBe("502 OriginFailed");
+  });
+
+  test("leave room to others, however many read them and however slowly", async () => {
+    await createOrigin(site.store, {
+      name: "held",
+      type: "web",
+      baseUrl: web.url,
+      allowHosts: ["127.0.0.1"],
+    });
+    await createEndpoint(site.store, { name: "held", origins: ["held"] });
+    const path = put(tagged(blue));
+    web.answer = (request, response) => {
+      if (request.url === `/${path}`) return answer(request, response);
+      // Without an end.
+      response.writeHead(200, { etag: '"held"', "content-length": SIZE });
+      response.write("x");
+      const more = setInterval(() => response.write("x"), 100);
+      response.on("close", () => clearInterval(more));
+    };
+    const leave = new AbortController();
+    const { signal } = leave;
+    const read = async (): Promise<string> => {
+      const { status, headers } = await fetch(`${site.url}/root/held/film.zip`, { signal });
+      return `${status} ${headers.get("retry-after")}`;
+    };
+    await site.get("/root/held/film.zip", { method: "HEAD" });
+    const readers = await Promise.all(Array.from({ length: 300 }, read));
+    expect(new Set(readers)).toEqual(new Set(["200 null", "503 1"]));
+    expect(said(await site.get(`/root/held/${path}`))).toBe("200 -");
+    leave.abort();
+    await vi.waitFor(async () => {
+      const again = await fetch(`${site.url}/root/held/film.zip`);
+      await again.body?.cancel();
+      expect(again.status).toBe(200);
+    });
+  });
+
   test("and are no pictures", async () => {
     web.answer = large(false, true);
     expect(said(await site.get("/root/web/tr:w-10/large.png"))).toBe("413 SourceTooLarge");

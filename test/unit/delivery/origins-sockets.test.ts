@@ -108,6 +108,16 @@ test.each([
   expect(await outcome(client)).toBe(code);
 });
 
+test("one whose connections are all taken is not waited for without end", async () => {
+  const client = await bare((socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"));
+  const held = await Promise.all(Array.from({ length: 256 }, () => client.fetch("photo.jpg", {})));
+  expect(await outcome(client)).toBe("ServiceUnavailable");
+  const [first] = held;
+  if (first?.kind !== "found") throw new Error("There is no file");
+  await first.body[Symbol.asyncIterator]().return?.();
+  expect((await client.fetch("photo.jpg", {})).kind).toBe("found");
+});
+
 test("one that promises an answer for ever is left", async () => {
   const client = await bare((socket) => {
     const timer = setInterval(() => socket.write("HTTP/1.1 102 Processing\r\n\r\n"), 20);
