@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { HttpRequest, HttpResponse } from "../lib/http.ts";
 import { accepted, early, send } from "./answers.ts";
+import { lasting, type Entry } from "./cache/cache.ts";
 import { DeliveryError } from "./errors.ts";
 import type { Input } from "./image/job.ts";
 import type { MakingContext } from "./making.ts";
@@ -106,13 +107,17 @@ async function encodedAnswer(
   const made = await context.video.render(film, waitOf(request));
   if ("pending" in made) return accepted(made.pending, log);
   const { entry, hit } = made;
+  const again = async (): Promise<Entry | undefined> => {
+    const remade = await context.video.render(film, waitOf(request));
+    return "pending" in remade ? undefined : remade.entry;
+  };
   return send(request, {
     ...common,
     type: entry.facts.type,
     size: entry.size,
     bodyHeaders: ["X-Cache", hit ? "HIT" : "MISS"],
     log: { ...log, cache: hit ? "hit" : "miss" },
-    read: (start, end) => entry.data?.subarray(start, end) ?? entry.read(start, end),
+    read: (start, end) => entry.data?.subarray(start, end) ?? lasting(entry, again, start, end),
   });
 }
 

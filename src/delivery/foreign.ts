@@ -15,7 +15,7 @@ import { errorCode } from "../blob/disk.ts";
 import type { Logger } from "../lib/log.ts";
 import { Lru } from "../lib/lru.ts";
 import { SingleFlight } from "../lib/singleflight.ts";
-import type { DerivedCache, Entry, Facts } from "./cache/cache.ts";
+import { lasting, type DerivedCache, type Entry, type Facts } from "./cache/cache.ts";
 import { DeliveryError, type DeliveryErrorCode } from "./errors.ts";
 import {
   CONNECTIONS_MAX,
@@ -246,10 +246,10 @@ export class ForeignFiles {
   }
 
   async *#read(address: Address, note: Note, start: number, end: number): AsyncGenerator<Buffer> {
+    const again = (): Promise<Entry | undefined> => this.#again(address, note);
     const kept =
-      (await this.#cache.get(bodyKeyOf(address, note.version))) ??
-      (note.kept ? await this.#again(address, note) : undefined);
-    if (kept !== undefined) yield* kept.read(start, Math.min(end, kept.size));
+      (await this.#cache.get(bodyKeyOf(address, note.version))) ?? (note.kept ? await again() : undefined);
+    if (kept !== undefined) yield* lasting(kept, again, start, Math.min(end, kept.size));
     else yield* this.#pass(address, note, start, end);
   }
 

@@ -1,8 +1,7 @@
 /** What a plan makes of a source: made once for all who ask, kept, and made again where it had to make room. */
 import { createHash } from "node:crypto";
-import { BlobMissing } from "../blob/blob.ts";
 import { Lru } from "../lib/lru.ts";
-import type { DerivedCache, Entry } from "./cache/cache.ts";
+import { lasting, type DerivedCache, type Entry } from "./cache/cache.ts";
 import type { Services } from "./delivery.ts";
 import { DeliveryError, ERRORS } from "./errors.ts";
 import type { Renderers } from "./image/image.ts";
@@ -66,8 +65,9 @@ export function prepare(
   ]);
   const make = async (): Promise<Made> => {
     const { entry, hit } = await produce(context, { ...making, from, key, text });
-    return { entry, hit, read: (start, end) => lasting(entry, make, start, end) };
+    return { entry, hit, read: (start, end) => lasting(entry, again, start, end) };
   };
+  const again = async (): Promise<Entry> => (await make()).entry;
   return { key, text, make };
 }
 
@@ -122,23 +122,6 @@ function inputOf(source: Source, { sourceBytes }: DeliveryLimits): Input {
     );
   }
   return { size, read: () => source.read(0, size), files: () => source.files() };
-}
-
-async function* lasting(
-  entry: Entry,
-  make: () => Promise<Made>,
-  start: number,
-  end: number,
-): AsyncGenerator<Buffer> {
-  try {
-    yield* entry.read(start, end);
-  } catch (error) {
-    if (!(error instanceof BlobMissing)) throw error;
-    const { entry: made } = await make();
-    // The head tells its size.
-    if (made.size !== entry.size) throw error;
-    yield* made.read(start, end);
-  }
 }
 
 /** What WebAssembly decodes: 12 megapixels take it a second, of which a JPEG of them takes a thirtieth. */

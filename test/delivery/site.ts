@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import sharp, { type Sharp } from "sharp";
+import { vi } from "vitest";
 import { openMemory as openMemoryBlobs } from "../../src/blob/memory.ts";
+import { DerivedCache } from "../../src/delivery/cache/cache.ts";
 import { createDelivery, type Delivery, type DeliveryOptions } from "../../src/delivery/delivery.ts";
 import type { DeliveryLimits } from "../../src/delivery/limits.ts";
 import { createOrigin } from "../../src/delivery/origins/origins.ts";
@@ -116,6 +118,17 @@ export async function openSite(
       await rm(folder, { recursive: true });
     },
   };
+}
+
+/** Whatever is found next in a cache is gone before its first byte is read. */
+export function takeNextFound(): void {
+  const spy = vi.spyOn(DerivedCache.prototype, "get");
+  spy.mockImplementationOnce(async function (this: DerivedCache, key) {
+    spy.mockRestore();
+    const entry = await this.get(key);
+    await rm(entry!.path!);
+    return entry;
+  });
 }
 
 async function* chunks(body: Buffer): AsyncIterable<Buffer> {

@@ -8,6 +8,7 @@ import { constants, existsSync, statSync } from "node:fs";
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
+import { BlobMissing } from "../../blob/blob.ts";
 import { ReadBuffers } from "../../blob/buffers.ts";
 import { errorCode, localDisk } from "../../blob/disk.ts";
 import { readFile } from "../../blob/filereader.ts";
@@ -15,6 +16,7 @@ import type { Logger } from "../../lib/log.ts";
 import { Lru } from "../../lib/lru.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import { claim, isLost, type Claim } from "../claims.ts";
+import { DeliveryError } from "../errors.ts";
 import { endOf, readEnd, WHOLE_BYTES_MAX, type Draft, type Facts } from "./entries.ts";
 
 export type { Draft, Facts } from "./entries.ts";
@@ -347,6 +349,29 @@ function entryOf(facts: Facts, data: Buffer, path: string | undefined): Entry & 
 function fileEntry(facts: Facts, size: number, path: string): Entry {
   const source = { disk: localDisk, buffers: BUFFERS, id: path, path, failed: () => undefined };
   return { facts, size, data: undefined, path, read: (start, end) => readFile(source, start, end) };
+}
+
+/**
+ * The bytes of an entry that was found, though a purge or a sweep may have taken it since: then they are made again, which
+ * gives undefined where that takes too long. @throws DeliveryError ServiceUnavailable; what `make` throws
+ */
+export async function* lasting(
+  entry: Entry,
+  make: () => Promise<Entry | undefined>,
+  start: number,
+  end: number,
+): AsyncGenerator<Buffer> {
+  try {
+    yield* entry.read(start, end);
+  } catch (error) {
+    if (!(error instanceof BlobMissing)) throw error;
+    const made = await make();
+    // Their number was told with the one that was found.
+    if (made?.size !== entry.size) {
+      throw new DeliveryError("ServiceUnavailable", "What was made is gone again.", ["Retry-After", "1"]);
+    }
+    yield* lasting(made, make, start, end);
+  }
 }
 
 async function* once(chunk: Buffer): AsyncGenerator<Buffer> {

@@ -1,8 +1,8 @@
 /** Films by URL: transformed, cut, overlaid, as thumbnails; and what is no film. */
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { colourAt, openSite, sizeOf, type Reply, type Site } from "../site.ts";
-import { clip, frameAt, hasFfmpeg, probeFilm } from "./clips.ts";
+import { colourAt, openSite, sizeOf, takeNextFound, type Reply, type Site } from "../site.ts";
+import { clip, frameAt, hasFfmpeg, probeFilm, remade } from "./clips.ts";
 
 const here = await hasFfmpeg();
 const error = ({ status, headers }: Reply): string =>
@@ -92,6 +92,18 @@ describe.skipIf(!here)("films", () => {
     expect(part.body.equals(first.body.subarray(10, 20))).toBe(true);
     const again = await site.get(path, { headers: { "if-none-match": first.headers.get("etag")! } });
     expect(again.status).toBe(304);
+  }, 60_000);
+
+  test("what is taken between its finding and its first byte is made again", async () => {
+    const grainy = await remade(film, ["-vf", "noise=alls=100:allf=t"]);
+    await site.put("grainy.mp4", grainy, { meta: { contentType: "video/mp4" } });
+    const path = "/root/tr:w-240,q-100,du-1/grainy.mp4";
+    const { body } = await site.get(path);
+    // More than entries that are read whole.
+    expect(body.length).toBeGreaterThan(256 * 1024);
+    takeNextFound();
+    const reply = await site.get(path);
+    expect([reply.status, reply.headers.get("x-cache"), reply.body.equals(body)]).toEqual([200, "HIT", true]);
   }, 60_000);
 
   test("crops keep the side that the focus names", async () => {

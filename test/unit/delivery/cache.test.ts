@@ -6,7 +6,7 @@ import { setImmediate } from "node:timers/promises";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { claim } from "../../../src/delivery/claims.ts";
-import { DerivedCache, type Entry, type Kept } from "../../../src/delivery/cache/cache.ts";
+import { DerivedCache, lasting, type Entry, type Kept } from "../../../src/delivery/cache/cache.ts";
 import { keepSync, type Draft, type Facts } from "../../../src/delivery/cache/entries.ts";
 
 let folder: string;
@@ -329,6 +329,25 @@ test("a finished file becomes an entry that is read in pieces", async () => {
   expect(Buffer.concat(piece).toString()).toBe("here");
   expect((await content(again))!.equals(data)).toBe(true);
   await expect(stat(file)).rejects.toThrow("ENOENT");
+});
+
+test("an entry that went and can't be made alike in time is said to be gone", async () => {
+  const cache = open();
+  const large = async (n: number, size: number): Promise<Entry> => {
+    await put(cache, n, picture(n, size));
+    return (await cache.get(keyOf(n)))!;
+  };
+  const entry = await large(1, 300_000);
+  const [same, other] = [await large(2, 300_000), await large(3, 300_001)];
+  await rm(pathOf(1));
+  const read = async (again: Entry | undefined): Promise<number | undefined> => {
+    for await (const chunk of lasting(entry, async () => again, 10, 20)) return chunk[0];
+    return undefined;
+  };
+  expect(await read(same)).toBe(2);
+  for (const again of [other, undefined]) {
+    await expect(read(again)).rejects.toMatchObject({ code: "ServiceUnavailable" });
+  }
 });
 
 test("entries are removed by what they are", async () => {
