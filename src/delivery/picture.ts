@@ -80,7 +80,7 @@ export async function pictureAnswer(
   });
 }
 
-/** What the plan lays over the source: private files only for whom they may be. */
+/** What the plan lays over the source: private files only for whom they may be. Errors name the layer. */
 export const openLayers = (
   context: SourceContext,
   reading: Reading,
@@ -88,9 +88,14 @@ export const openLayers = (
 ): Promise<Source[]> =>
   Promise.all(
     paths.map(async (path) => {
-      const source = await openSource(context, reading.place, { path, query: "" });
-      checkPrivate(source, reading);
-      return source;
+      try {
+        const source = await openSource(context, reading.place, { path, query: "" });
+        checkPrivate(source, reading);
+        return source;
+      } catch (error) {
+        if (!(error instanceof DeliveryError)) throw error;
+        throw new DeliveryError(error.code, `Layer ${path}: ${error.message}`, error.headers);
+      }
     }),
   );
 

@@ -149,6 +149,24 @@ test("a changed object is never served stale, and neither is a deleted one", asy
   expect(await status("/root/changing.png")).toBe(404);
 });
 
+test("what lies over a picture is named when it can't be had", async () => {
+  const stranger = "5".repeat(64);
+  await site.put("theirs.png", await quadrants(4, 4).png().toBuffer(), { ownerId: stranger });
+  await site.put("hidden.png", await quadrants(4, 4).png().toBuffer(), {
+    meta: { user: { isprivatefile: "true" } },
+  });
+  const said = async (layer: string): Promise<string | null> => {
+    const { headers } = await site.get(`/root/tr:w-10,${layer},l-end/photo.jpg`);
+    return headers.get("x-windlass-error");
+  };
+  const missing = "NotFound - Layer brand/logo.png: No origin has this file.";
+  expect(await said("l-image,i-brand@@logo.png")).toBe(missing);
+  expect(await said("l-text,i-hello,ff-brand@@logo.ttf")).toBe(missing.replace("png", "ttf"));
+  expect(await said("l-image,i-theirs.png")).toMatch(/^AccessDenied - Layer theirs\.png: /);
+  expect(await said("l-image,i-hidden.png")).toMatch(/^SignatureRequired - Layer hidden\.png: /);
+  expect(await said("l-image,i-a%0Ab.png")).toMatch(/^NotFound - Layer ab\.png: /);
+});
+
 test("keys with blanks, signs, letters of all scripts and odd slashes are found as they were written", async () => {
   for (const key of [
     "a b.txt",
