@@ -51,7 +51,6 @@ async function filmRequest(context: FilmContext, reading: Reading, source: Sourc
     // All files of a stream are one work, whatever is asked for first.
     what === "hls" || what === "dash" ? "stream" : what,
     source.identity,
-    context.epochs.ofVariant(origin, path, text),
     text,
     layers.map(({ identity }) => identity),
   ];

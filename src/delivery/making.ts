@@ -58,7 +58,6 @@ export function prepare(
     kind,
     source.identity,
     from?.name ?? "",
-    context.epochs.ofVariant(source.originId, source.path, text),
     text,
     layers.map(({ identity }) => identity),
     hints,

@@ -8,7 +8,7 @@ import type { ObjectStore } from "../../store/store.ts";
 import { DeliveryError } from "../errors.ts";
 import type { DerivedCache, Facts } from "./cache.ts";
 
-/** What is purged: everything of an account or an origin, a folder, a file, or one variant of a file. */
+/** What is purged: everything of an account or an origin, a folder, or a file. */
 export interface Scope {
   readonly ownerId: string;
   /** Name; all of the account's when left out. */
@@ -17,8 +17,6 @@ export interface Scope {
   readonly prefix?: string;
   /** One path, with all that was made of it. */
   readonly path?: string;
-  /** Text of a plan: that variant of the path alone. */
-  readonly variant?: string;
 }
 
 export interface Purge {
@@ -130,17 +128,9 @@ export class Epochs {
 
   /** Names the purges that a file falls under with everything that was made of it. */
   of(originId: string, path: string): string {
-    return this.#state(originId, ({ scope }) => scope.variant === undefined && covers(scope, originId, path));
-  }
-
-  /** Names the purges of one variant alone. */
-  ofVariant(originId: string, path: string, variant: string): string {
-    return this.#state(originId, ({ scope }) => scope.variant === variant && covers(scope, originId, path));
-  }
-
-  /** With their number: of two that are made at the same moment the earlier one may be seen later. */
-  #state(originId: string, match: (purge: Purge) => boolean): string {
-    const found = this.#marks.get(originId.slice(0, originId.indexOf("/")))?.filter(match) ?? [];
+    const marks = this.#marks.get(originId.slice(0, originId.indexOf("/"))) ?? [];
+    const found = marks.filter(({ scope }) => covers(scope, originId, path));
+    // With their number: of two that are made at the same moment the earlier one may be seen later.
     return found.length === 0 ? "" : `${found.at(-1)!.id}/${found.length}`;
   }
 
@@ -154,12 +144,7 @@ export class Epochs {
     const fresh = all.filter(({ id }) => id > before);
     if (fresh.length === 0) return;
     const gone = (facts: Facts, createdAt: number): boolean =>
-      fresh.some(
-        ({ scope, at }) =>
-          createdAt <= at &&
-          covers(scope, facts.origin, facts.path) &&
-          (scope.variant === undefined || scope.variant === facts.variant),
-      );
+      fresh.some(({ scope, at }) => createdAt <= at && covers(scope, facts.origin, facts.path));
     // What can't be removed now goes with the least recently used.
     this.#sweeping = this.#sweeping.then(() => this.#cache.remove(gone)).catch(() => 0);
   }

@@ -73,19 +73,8 @@ test.each<[string, Omit<Scope, "ownerId">, number[]]>([
   ["a folder", { origin: "photos", prefix: "a/" }, [0, 1]],
   ["an origin", { origin: "photos" }, [0, 1, 2]],
   ["an account", {}, [0, 1, 2, 3]],
-  ["a variant", { origin: "photos", path: "a/one.jpg", variant: "w-3" }, []],
 ])("a purge of %s gives new keys to what it covers, and to nothing else", async (_, scope, changed) => {
   expect(await changedBy(scope)).toEqual(changed);
-});
-
-test("a purge of a variant changes the keys of that variant alone", async () => {
-  const node = await openNode();
-  const keys = (): string[] => ["w-3", "w-4"].map((variant) => node.ofVariant(ORIGIN, "a/one.jpg", variant));
-  const [three, four] = keys();
-  await purge({ origin: "photos", path: "a/one.jpg", variant: "w-3" });
-  await request(node);
-  expect(keys()[0]).not.toBe(three);
-  expect(keys()[1]).toBe(four);
 });
 
 test("every purge counts, also when the clock of the node before was ahead", async () => {
