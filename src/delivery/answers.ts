@@ -105,7 +105,8 @@ export function send(request: HttpRequest, answer: Answer): HttpResponse {
   if (answer.size === undefined) {
     return { status: 200, headers, body: head ? undefined : answer.read(0, Infinity), log };
   }
-  const span = rangeOf(request.headers, answer.size, answer.validators);
+  // A range is of a GET alone (RFC 9110, section 14.2).
+  const span = head ? undefined : rangeOf(request.headers, answer.size, answer.validators);
   if (span === "unsatisfiable") {
     throw new DeliveryError("InvalidRange", `The file has ${answer.size} bytes.`, [
       "Content-Range",

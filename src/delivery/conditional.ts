@@ -3,8 +3,11 @@
 export interface Validators {
   /** Without quotes. */
   readonly etag: string;
-  /** Milliseconds since 1970; undefined where nobody knows. */
-  readonly lastModified: number | undefined;
+  /**
+   * Milliseconds since 1970; left out where nobody knows. Of what is made of a file nobody does: it changes with the
+   * transformation's name, the endpoint, what lies over it, and with us.
+   */
+  readonly lastModified?: number | undefined;
 }
 type Headers = Readonly<Record<string, string>>;
 
@@ -36,7 +39,8 @@ export function judge(
     if (!names(ifMatch, etag, "strong")) return "failed";
   } else if (
     unmodifiedSince !== undefined &&
-    (lastModified === undefined || seconds(lastModified) > unmodifiedSince)
+    lastModified !== undefined &&
+    seconds(lastModified) > unmodifiedSince
   ) {
     return "failed";
   }

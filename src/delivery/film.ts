@@ -96,7 +96,7 @@ async function encodedAnswer(
 ): Promise<HttpResponse> {
   const log = { operation: "GetVideo", origin: source.origin, plan: film.facts.variant };
   const common = {
-    validators: { etag: film.key.slice(0, 32), lastModified: source.info.lastModified },
+    validators: { etag: film.key.slice(0, 32) },
     cacheControl: cacheControlOf(source, reading.place.rules.cacheSeconds),
     headers: [...sourceHeaders(source), ...reading.debugHeaders],
     log,
@@ -145,7 +145,6 @@ async function streamAnswer(
   const answer = {
     validators: {
       etag: createHash("sha256").update(`${film.key}/${name}/${made.size}`).digest("hex").slice(0, 32),
-      lastModified: source.info.lastModified,
     },
     type: made.type,
     size: made.size,

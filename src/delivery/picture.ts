@@ -53,7 +53,7 @@ export async function pictureAnswer(
   const { key, text, make } = prepare(context, { kind, source, plan, layers, hints: variation.hints, from });
   const log = { operation: kind === "facts" ? "GetMetadata" : "GetImage", origin: source.origin, plan: text };
   const common = {
-    validators: { etag: key.slice(0, 32), lastModified: source.info.lastModified },
+    validators: { etag: key.slice(0, 32) },
     cacheControl: cacheControlOf(source, rules.cacheSeconds),
     headers: [...sourceHeaders(source), ...variation.headers, ...reading.debugHeaders],
     log,

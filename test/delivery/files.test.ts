@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createEndpoint } from "../../src/delivery/origins/endpoints.ts";
 import { createOrigin } from "../../src/delivery/origins/origins.ts";
+import { createTransformation, updateTransformation } from "../../src/delivery/origins/transformations.ts";
 import { ALL_USERS } from "../../src/store/types.ts";
 import { noise, openSite, privateTo, quadrants, sizeOf, type Site } from "./site.ts";
 
@@ -90,19 +91,16 @@ describe("the original", () => {
   });
 });
 
+const LONG_AGO = "Thu, 01 Jan 1970 00:00:00 GMT";
+
 describe.each(["/root/photo.jpg", "/root/tr:w-50/photo.jpg"])("conditions on %s", (path) => {
   test("304 for who has it, 412 for who has another, 200 for all else", async () => {
     const first = await site.get(path);
     const etag = first.headers.get("etag")!;
-    const modified = first.headers.get("last-modified")!;
     const again = await site.get(path, { headers: { "if-none-match": etag } });
     expect([again.status, again.body.length, again.headers.get("etag")]).toEqual([304, 0, etag]);
     expect(await status(path, { headers: { "if-none-match": `"x", W/${etag}` } })).toBe(304);
     expect(await status(path, { headers: { "if-none-match": '"x"' } })).toBe(200);
-    expect(await status(path, { headers: { "if-modified-since": modified } })).toBe(304);
-    expect(await status(path, { headers: { "if-modified-since": "Thu, 01 Jan 1970 00:00:00 GMT" } })).toBe(
-      200,
-    );
     expect(await status(path, { headers: { "if-match": '"x"' } })).toBe(412);
     expect(await status(path, { headers: { "if-match": etag } })).toBe(200);
     expect(await status(path, { headers: { "if-match": "*" } })).toBe(200);
@@ -117,6 +115,47 @@ describe.each(["/root/photo.jpg", "/root/tr:w-50/photo.jpg"])("conditions on %s"
     expect(headers.get("content-security-policy")).toMatch(/default-src 'none';.*sandbox$/);
     expect(headers.get("x-content-type-options")).toBe("nosniff");
   });
+});
+
+test("an original has the date of its file, by which it can be asked for", async () => {
+  const modified = (await site.get("/root/photo.jpg")).headers.get("last-modified")!;
+  for (const [name, date, expected] of [
+    ["if-modified-since", modified, 304],
+    ["if-modified-since", LONG_AGO, 200],
+    ["if-unmodified-since", modified, 200],
+    ["if-unmodified-since", LONG_AGO, 412],
+  ] as const) {
+    const answered = await status("/root/photo.jpg", { headers: { [name]: date } });
+    expect([name, date, answered]).toEqual([name, date, expected]);
+  }
+});
+
+test("a result is no older than its transformation: dates say nothing of it", async () => {
+  await createTransformation(site.store, { name: "thumb", chain: "w-30" });
+  const path = "/root/tr:n-thumb/photo.jpg";
+  const first = await site.get(path);
+  expect([await sizeOf(first.body), first.headers.get("last-modified")]).toEqual(["jpeg 30x20", null]);
+  await updateTransformation(site.store, { name: "thumb" }, { chain: "w-60" });
+  const date = first.headers.get("date")!;
+  const since = await site.get(path, { headers: { "if-modified-since": date } });
+  expect([since.status, await sizeOf(since.body)]).toEqual([200, "jpeg 60x40"]);
+  const rest = await site.get(path, { headers: { range: "bytes=10-", "if-range": date } });
+  expect([rest.status, await sizeOf(rest.body)]).toEqual([200, "jpeg 60x40"]);
+  expect(await status(path, { headers: { "if-unmodified-since": LONG_AGO } })).toBe(200);
+});
+
+test("HEAD tells of the whole, whatever range stands beside it", async () => {
+  for (const path of ["/root/photo.jpg", "/root/tr:w-50/photo.jpg"]) {
+    const whole = await site.get(path);
+    for (const range of ["bytes=0-9", "bytes=99999999-"]) {
+      const { status: said, headers } = await site.get(path, { method: "HEAD", headers: { range } });
+      expect([said, headers.get("content-length"), headers.get("content-range")]).toEqual([
+        200,
+        String(whole.body.length),
+        null,
+      ]);
+    }
+  }
 });
 
 test("a result is rendered once, and a range of it is a range of the same bytes", async () => {
