@@ -102,7 +102,7 @@ export class DerivedCache {
     });
   }
 
-  /** How often `produce` found what it was asked for, and how often it was made. */
+  /** How often `produce` and `find` found what they were asked for, and how often it was made. */
   get counts(): { readonly hits: number; readonly misses: number } {
     return { hits: this.#hits, misses: this.#misses };
   }
@@ -128,6 +128,13 @@ export class DerivedCache {
     this.#remember(key, entry);
     await touch(path);
     return entry;
+  }
+
+  /** As `get`, for what `produce` is not asked for before it is clear that it has to be made. */
+  async find(key: string): Promise<Entry | undefined> {
+    const found = await this.get(key);
+    if (found !== undefined) this.#hits++;
+    return found;
   }
 
   /**

@@ -174,7 +174,7 @@ class Films implements Video {
   ): Promise<{ entry: Entry; hit: boolean } | { pending: Pending }> {
     const { cache } = this.#options;
     if (request.what === "metadata") return cache.produce(request.key, () => this.#describe(request));
-    const found = await cache.get(request.key);
+    const found = await cache.find(request.key);
     if (found !== undefined) return { entry: found, hit: true };
     const made: { entry?: Entry } = {};
     const job = this.#jobs.run(request.key, async (tools) => {

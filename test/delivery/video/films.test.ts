@@ -82,8 +82,10 @@ describe.skipIf(!here)("films", () => {
 
   test("what was made is kept, comes in ranges, and is 304 for who has it", async () => {
     const path = "/root/tr:w-80/film.mp4";
+    const { hits, misses } = site.delivery.counts().cache;
     const first = await site.get(path);
     const part = await site.get(path, { headers: { range: "bytes=10-19" } });
+    expect(site.delivery.counts().cache).toEqual({ hits: hits + 1, misses: misses + 1 });
     expect([first.headers.get("x-cache"), part.headers.get("x-cache"), part.status]).toEqual([
       "MISS",
       "HIT",
