@@ -20,7 +20,6 @@ let site: Site;
 let web: WebServer;
 let red: Buffer;
 let blue: Buffer;
-let huge: Buffer;
 /** What the web server has, by path. */
 const files = new Map<string, File>();
 
@@ -84,7 +83,6 @@ async function asked(work: () => Promise<unknown>): Promise<number> {
 beforeAll(async () => {
   red = await stripes(40, 40, [RED]).png().toBuffer();
   blue = await stripes(40, 40, [BLUE]).png().toBuffer();
-  huge = Buffer.alloc(41 * 1024 ** 2, "large");
   [site, web] = await Promise.all([openSite(), startWeb(answer)]);
   await createOrigin(site.store, {
     name: "web",
@@ -180,21 +178,6 @@ describe("a file with an ETag", () => {
 const ask = async (): Promise<string> => said(await site.get(`/root/web/${put()}`));
 
 describe("while the origin is down", () => {
-  // Files of more than 40 MiB are read through each time, long after their headers are known.
-  test.each<[string, WebServer["answer"], string]>([
-    ["refuses", (_, response) => void response.writeHead(403).end(), "403 OriginDenied"],
-    ["fails", down, "502 OriginFailed"],
-    ["is silent", () => undefined, "504 OriginTimeout"],
-    ["hangs up", (request) => void request.socket.destroy(), "502 OriginFailed"],
-    ["has it no more", (_, response) => void response.writeHead(404).end(), "502 OriginFailed"],
-  ])("a large file of an origin that %s is told so", async (_, failing, error) => {
-    const path = put(tagged(huge));
-    expect((await site.get(`/root/web/${path}`)).body.length).toBe(huge.length);
-    web.answer = failing;
-    const range = { headers: { range: "bytes=0-9" } };
-    expect(said(await site.get(`/root/web/${path}`, range))).toBe(error);
-  });
-
   test("files are served with a warning for a day, and the origin is left alone between", async () => {
     const path = put(tagged(red));
     await site.get(`/root/web/tr:w-10/${path}`);
@@ -395,123 +378,4 @@ test("fifty who ask for one file, or for one that is not there, ask the origin o
   pass(301);
   expect(await asked(crowd(path))).toBe(1);
   expect(await asked(crowd("nowhere.png"))).toBe(1);
-});
-
-const byteAt = (at: number): number => at % 251;
-const slice = (start: number, end: number): Buffer =>
-  Buffer.from(Array.from({ length: end - start }, (_, n) => byteAt(start + n)));
-
-describe("files too large to be kept", () => {
-  const SIZE = 48 * 1024 ** 2;
-  const pattern = Buffer.from(Array.from({ length: 251 }, (_, n) => n));
-  const megabyte = Buffer.alloc(251 * 4096, pattern);
-
-  /** Bytes that are made while they are sent. */
-  function send(response: ServerResponse, start: number, end: number): void {
-    let at = start;
-    const more = (): void => {
-      while (at < end && !response.destroyed) {
-        const from = at % 251;
-        const chunk = megabyte.subarray(from, from + Math.min(end - at, 1 << 19));
-        at += chunk.length;
-        if (!response.write(chunk)) {
-          response.once("drain", more);
-          return;
-        }
-      }
-      response.end();
-    };
-    more();
-  }
-  const large =
-    (chunked: boolean, ranges: boolean) =>
-    (request: IncomingMessage, response: ServerResponse): void => {
-      const match = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
-      if (match === null && request.headers.range !== undefined) {
-        response.writeHead(416).end();
-        return;
-      }
-      const headers = { etag: '"large"', "content-type": "application/zip" };
-      if (match !== null && ranges) {
-        const [start, end] = [Number(match[1]), Number(match[2]) + 1];
-        const range = { "content-range": `bytes ${start}-${end - 1}/${SIZE}`, "content-length": end - start };
-        response.writeHead(206, { ...headers, ...range });
-        send(response, start, end);
-        return;
-      }
-      response.writeHead(200, { ...headers, ...(chunked ? {} : { "content-length": SIZE }) });
-      send(response, 0, SIZE);
-    };
-
-  test.each([true, false])("are passed on in ranges (the origin knows ranges: %s)", async (ranges) => {
-    web.answer = large(false, ranges);
-    const path = `large-${String(ranges)}.zip`;
-    const head = await site.get(`/root/web/${path}`, { method: "HEAD" });
-    expect([head.status, head.headers.get("content-length")]).toEqual([200, String(SIZE)]);
-    for (const start of [0, 1000, 20_000_000]) {
-      const part = await site.get(`/root/web/${path}`, {
-        headers: { range: `bytes=${start}-${start + 99}` },
-      });
-      expect([part.status, part.body]).toEqual([206, slice(start, start + 100)]);
-    }
-    expect(web.headers.at(-1)).toMatchObject({ range: "bytes=20000000-20000099" });
-    // Nothing was kept: the same bytes are asked for again.
-    const again = { headers: { range: "bytes=0-9" } };
-    expect(await asked(() => site.get(`/root/web/${path}`, again))).toBe(1);
-  });
-
-  test.each([true, false])("are passed on whole (without a length: %s)", async (chunked) => {
-    web.answer = large(chunked, true);
-    const { status, body } = await site.get(`/root/web/whole-${String(chunked)}.zip`);
-    expect([status, body.length]).toEqual([200, SIZE]);
-    const wrong = [0, 1, 1_000_003, SIZE - 1].filter((at) => body[at] !== byteAt(at));
-    expect(wrong).toEqual([]);
-  });
-
-  test("say what is wrong with their origin when it fails before their first byte", async () => {
-    web.answer = large(false, true);
-    await site.get("/root/web/failing.zip", { method: "HEAD" });
-    web.answer = down;
-    expect(said(await site.get("/root/web/failing.zip"))).toBe("502 OriginFailed");
-  });
-
-  test("leave room to others, however many read them and however slowly", async () => {
-    await createOrigin(site.store, {
-      name: "held",
-      type: "web",
-      baseUrl: web.url,
-      allowHosts: ["127.0.0.1"],
-    });
-    await createEndpoint(site.store, { name: "held", origins: ["held"] });
-    const path = put(tagged(blue));
-    web.answer = (request, response) => {
-      if (request.url === `/${path}`) return answer(request, response);
-      // Without an end.
-      response.writeHead(200, { etag: '"held"', "content-length": SIZE });
-      response.write("x");
-      const more = setInterval(() => response.write("x"), 100);
-      response.on("close", () => clearInterval(more));
-    };
-    const leave = new AbortController();
-    const { signal } = leave;
-    const read = async (): Promise<string> => {
-      const { status, headers } = await fetch(`${site.url}/root/held/film.zip`, { signal });
-      return `${status} ${headers.get("retry-after")}`;
-    };
-    await site.get("/root/held/film.zip", { method: "HEAD" });
-    const readers = await Promise.all(Array.from({ length: 300 }, read));
-    expect(new Set(readers)).toEqual(new Set(["200 null", "503 1"]));
-    expect(said(await site.get(`/root/held/${path}`))).toBe("200 -");
-    leave.abort();
-    await vi.waitFor(async () => {
-      const again = await fetch(`${site.url}/root/held/film.zip`);
-      await again.body?.cancel();
-      expect(again.status).toBe(200);
-    });
-  });
-
-  test("and are no pictures", async () => {
-    web.answer = large(false, true);
-    expect(said(await site.get("/root/web/tr:w-10/large.png"))).toBe("413 SourceTooLarge");
-  });
 });
