@@ -71,7 +71,6 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     log,
     ffmpeg: options.ffmpeg,
     ffprobe: options.ffprobe,
-    secret: store.settings.derive("video"),
     renderers,
   });
   const context: Context = {

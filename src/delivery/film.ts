@@ -10,6 +10,7 @@ import { cacheControlOf, openLayers, pictureAnswer, sourceHeaders } from "./pict
 import type { Plan } from "./plan/plan.ts";
 import { pathsOf, planText, videoPathsOf } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
+import { streamRight } from "./signature.ts";
 import type { Source } from "./source.ts";
 import type { Video, VideoRequest } from "./video/video.ts";
 
@@ -120,7 +121,7 @@ async function encodedAnswer(
   });
 }
 
-/** Signatures are of one URL; the pieces of a stream are opened by its id. */
+/** Signatures are of one URL; the pieces of a stream are opened by its right. */
 const SIGNING = /^(ik-[st]|wl-(key|expires|sig))=/;
 /** Playlists of a stream that is still being made change from second to second. */
 const LIVE = "no-cache";
@@ -139,7 +140,8 @@ async function streamAnswer(
     .split("&")
     .filter((pair) => pair !== "" && !SIGNING.test(pair))
     .join("&");
-  const made = await context.video.stream(film, file, { waitMs: waitOf(request), query });
+  const right = streamRight(context.store, reading.place, reading.asked);
+  const made = await context.video.stream(film, file, { waitMs: waitOf(request), query, right });
   if ("pending" in made) return accepted(made.pending, log);
   const name = stream?.name ?? film.what;
   const answer = {

@@ -8,13 +8,13 @@ import { appliedOptions, joined } from "./plan/prompt.ts";
 import type { Prompts } from "./plan/promptstore.ts";
 import { planText } from "./plan/text.ts";
 import { namesIn, parseImageKit, parseWeekerp, type Asked } from "./plan/url.ts";
-import { checkSignature } from "./signature.ts";
+import { checkSignature, isGivenPiece } from "./signature.ts";
 import type { Place } from "./site.ts";
 
 export interface Reading {
   readonly place: Place;
   readonly asked: Asked;
-  /** May have private files: the URL is signed, or its transformations are named ones. */
+  /** May have private files: the URL is signed, a playlist told it, or its transformations are named ones. */
   readonly permitted: boolean;
   /** The plan of the URL and of its prompt; undefined: nothing is to be done. */
   readonly plan: Plan | undefined;
@@ -35,8 +35,7 @@ export async function readRequest(context: ReadingContext, place: Place): Promis
     (await checkSignature(store, { ownerId: owner.id, scope, rawPath, rawQuery, now: Date.now() })) ===
     "valid";
   const asked = await parse(store, place);
-  // Whoever has the id of a stream was given it by its playlist.
-  const piece = asked.what === "stream";
+  const piece = isGivenPiece(store, place, asked);
   if (rules.signedOnly === true && !signed && !piece) {
     throw new DeliveryError("SignatureRequired", "This endpoint serves signed URLs only.");
   }

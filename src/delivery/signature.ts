@@ -2,12 +2,15 @@
  * Signed URLs. Two schemes, side by side:
  *   ik-s, ik-t             ImageKit's: HMAC-SHA1 in hexadecimal over the path behind the endpoint, the query and the end
  *   wl-key, wl-expires, wl-sig   ours: HMAC-SHA256 in base64url, with the key's id, bound to the place and not to its address
+ * Pieces of streams have none: their ids begin with the stream's right (`streamRight`).
  * Keys are settings documents: urlkey {account id}/{id}, sealed.
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { ObjectStore } from "../store/store.ts";
 import { DeliveryError } from "./errors.ts";
 import { accountOf, all, key as nameOf, ownerName, taken, wrong } from "./origins/documents.ts";
+import { planText } from "./plan/text.ts";
+import type { Asked } from "./plan/url.ts";
 import type { Place } from "./site.ts";
 
 export type Scheme = "imagekit" | "windlass";
@@ -141,7 +144,8 @@ function windlassSignature(secret: string, { ownerId, scope, rawPath, rawQuery }
   return createHmac("sha256", secret).update(text).digest("base64url");
 }
 
-function same(given: string, expected: string): boolean {
+/** In a time that tells nothing of where they differ. */
+export function same(given: string, expected: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(expected)];
   return a.length === b.length && timingSafeEqual(a, b);
 }
@@ -198,6 +202,32 @@ function checkEnd(end: string, now: number): void {
   // ends in 2340, with the same signature.
   if (!/^\d{10}$/.test(end)) throw invalid();
   if (Number(end) * 1000 <= now) throw new DeliveryError("ExpiredUrl", "The URL has expired.");
+}
+
+/** Characters of a right. */
+const RIGHT_LENGTH = 32;
+
+/**
+ * What the ids of a stream's pieces begin with. Only its playlist tells it, so whoever knows it was let in there. All
+ * processes agree on it, and no origin need be asked to check it.
+ */
+export function streamRight(store: ObjectStore, { owner, scope }: Place, asked: Asked): string {
+  const { path, plan, prompt } = asked;
+  // Players may percent-encode what a playlist names.
+  const query = new URLSearchParams(asked.query).toString();
+  const text = JSON.stringify([owner.id, scope, path, query, plan && planText(plan), prompt]);
+  return createHmac("sha256", store.settings.derive("stream"))
+    .update(text)
+    .digest("hex")
+    .slice(0, RIGHT_LENGTH);
+}
+
+/** Whether the URL is that of a piece of a stream, and was told by a playlist. */
+export function isGivenPiece(store: ObjectStore, place: Place, asked: Asked): boolean {
+  return (
+    asked.stream !== undefined &&
+    same(asked.stream.id.slice(0, RIGHT_LENGTH), streamRight(store, place, asked))
+  );
 }
 
 /** What `windlass url sign` gives: the same URL with its signature. */

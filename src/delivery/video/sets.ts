@@ -2,7 +2,6 @@
  * Sets of segments on disk. A set is a folder that ffmpeg fills; any process that shares it serves what is there
  * already. `done` marks a complete one.
  */
-import { createHmac, timingSafeEqual } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -23,13 +22,6 @@ const DONE = "done";
 /** How often a set that is read is marked as used, in milliseconds. */
 const TOUCH_MS = 60_000;
 const READ_BYTES = 256 * 1024;
-
-/** Names a set, and is the right to read it: nobody can make it up. */
-export const setId = (secret: string, key: string): string =>
-  createHmac("sha256", secret).update(key).digest("hex").slice(0, 32);
-
-export const sameId = (a: string, b: string): boolean =>
-  a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
 
 export interface SetFile {
   /** Media type. */

@@ -11,21 +11,13 @@ import { Renderers } from "../image/image.ts";
 import type { Input } from "../image/job.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
 import type { Plan } from "../plan/plan.ts";
+import { same } from "../signature.ts";
 import { encodeFilm, extractFrame } from "./encoding.ts";
 import { abilitiesOf, type Abilities, type Programs } from "./ffmpeg.ts";
 import { Jobs, type Job, type JobStatus, type JobTools } from "./jobs.ts";
 import { DEFAULT_VIDEO_LIMITS, type VideoLimits } from "./limits.ts";
 import { isSetFile, MASTERS } from "./playlists.ts";
-import {
-  freshFolder,
-  isDone,
-  pruneSets,
-  readSetFile,
-  sameId,
-  setId,
-  touchSet,
-  type SetFile,
-} from "./sets.ts";
+import { freshFolder, isDone, pruneSets, readSetFile, touchSet, type SetFile } from "./sets.ts";
 import type { StillRenderer } from "./stills.ts";
 import { encodeSet } from "./streams.ts";
 import { Turnstile } from "./turnstile.ts";
@@ -36,8 +28,6 @@ export interface VideoOptions {
   /** For work and for streams; made when needed. Processes may share it. On the cache's file system. */
   readonly folder: string;
   readonly log: Logger;
-  /** The same in all processes: ids of streams are made with it. */
-  readonly secret: string;
   readonly limits?: Partial<VideoLimits> | undefined;
   /** Paths of the programs; found in PATH when left out. */
   readonly ffmpeg?: string | undefined;
@@ -55,6 +45,12 @@ export interface VideoRequest {
   /** Pictures, films, subtitles and fonts of layers, by their path. */
   readonly inputs: ReadonlyMap<string, Input>;
   readonly facts: { readonly origin: string; readonly path: string; readonly variant: string };
+}
+
+interface StreamAsking {
+  readonly waitMs: number;
+  readonly query: string;
+  readonly right: string;
 }
 
 export interface Pending {
@@ -77,13 +73,13 @@ export interface Video {
   ): Promise<{ entry: Entry; hit: boolean } | { pending: Pending }>;
   /**
    * A playlist or a segment. `query`: goes behind the names in playlists, so that whoever asks for them can be told what
-   * they are pieces of. `live`: the file will change. @throws DeliveryError as `render`; NotFound for what is no piece of
+   * they are pieces of. `right`: what the ids in them begin with. `live`: the file will change. @throws DeliveryError as `render`; NotFound for what is no piece of
    * this stream, ServiceUnavailable for one that isn't there in time
    */
   stream(
     request: VideoRequest,
     file: { readonly master: "hls" | "dash" } | { readonly id: string; readonly name: string },
-    how: { readonly waitMs: number; readonly query: string },
+    how: StreamAsking,
   ): Promise<(SetFile & { readonly live: boolean }) | { pending: Pending }>;
   /** What is seen at `so`, as PNG in the film's own size. @throws DeliveryError as `render` */
   frame(request: VideoRequest): Promise<Buffer>;
@@ -207,14 +203,14 @@ class Films implements Video {
   async stream(
     request: VideoRequest,
     file: { readonly master: "hls" | "dash" } | { readonly id: string; readonly name: string },
-    { waitMs, query }: { readonly waitMs: number; readonly query: string },
+    { waitMs, query, right }: StreamAsking,
   ): Promise<(SetFile & { readonly live: boolean }) | { pending: Pending }> {
-    const id = setId(this.#options.secret, request.key);
-    if ("id" in file && (!sameId(file.id, id) || !isSetFile(file.name))) throw noPiece();
+    const { key: id } = request;
+    if ("id" in file && (!same(file.id, right + id) || !isSetFile(file.name))) throw noPiece();
     const name = "master" in file ? MASTERS[file.master] : file.name;
     const folder = join(this.#streams, id);
     const addressing = {
-      prefix: "master" in file ? `ik-stream/${id}/` : "",
+      prefix: "master" in file ? `ik-stream/${right}${id}/` : "",
       suffix: query === "" ? "" : `?${query}`,
     };
     const until = Date.now() + waitMs;

@@ -61,7 +61,7 @@ describe.skipIf(!here)("damaged films", () => {
       studio.video.stream(
         studio.request(bytes, "sr-240", { what: "hls" }),
         { master: "hls" },
-        { waitMs: 20_000, query: "" },
+        { waitMs: 20_000, query: "", right: "" },
       ),
     );
 

@@ -5,7 +5,10 @@ import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openSite, type Site } from "../site.ts";
+import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
+import { signUrl } from "../../../src/delivery/signature.ts";
+import { locate } from "../../../src/delivery/site.ts";
+import { openSite, type Reply, type Site } from "../site.ts";
 import { clip, hasFfmpeg } from "./clips.ts";
 
 const here = await hasFfmpeg();
@@ -15,6 +18,9 @@ const browserHere = await exists(CHROMIUM);
 /** Lines of a playlist that are no comments. */
 const urisOf = (playlist: string): string[] =>
   playlist.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+
+const errorOf = ({ status, headers }: Reply): string =>
+  `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? "-"}`;
 
 describe.skipIf(!here)("a film of ten seconds in 720p", () => {
   let site: Site;
@@ -95,7 +101,7 @@ describe.skipIf(!here)("a film of ten seconds in 720p", () => {
   test("has a DASH manifest over the same pieces", async () => {
     const manifest = await get("/root/film.mp4/ik-master.mpd?tr=sr-240_360_480");
     const media = /media="([^"]+)"/.exec(manifest)![1]!.replaceAll("&amp;", "&");
-    const [, id] = /ik-stream\/([0-9a-f]{32})\//.exec(media)!;
+    const [, id] = /ik-stream\/([0-9a-f]+)\//.exec(media)!;
     expect(await get(path)).toContain(id);
     const segment = media.replace("$RepresentationID$", "0").replace("$Number%05d$", "00001");
     expect((await site.get(`/root/film.mp4/${segment}`)).body.length).toBeGreaterThan(1000);
@@ -104,7 +110,7 @@ describe.skipIf(!here)("a film of ten seconds in 720p", () => {
 
   test("pieces of other sets, and names that lead elsewhere, are 404", async () => {
     const master = await get(path);
-    const id = /ik-stream\/([0-9a-f]{32})\//.exec(master)![1]!;
+    const id = /ik-stream\/([0-9a-f]+)\//.exec(master)![1]!;
     for (const name of ["..%2f..%2fkey", "done", "media_0.m3u8.new", "source"]) {
       expect([
         name,
@@ -113,6 +119,46 @@ describe.skipIf(!here)("a film of ten seconds in 720p", () => {
     }
     expect((await site.get(`/root/film.mp4/ik-stream/${id}/media_0.m3u8?tr=sr-240_360`)).status).toBe(404);
   });
+
+  test("behind a restriction, what no playlist has told is refused before anything is looked for", async () => {
+    const origins = ["photos"];
+    await createEndpoint(site.store, { name: "signed", origins, signedOnly: true });
+    await createEndpoint(site.store, { name: "named", origins, namedOnly: true });
+    await createEndpoint(site.store, { name: "private", origins, privateFiles: true });
+    const query = "?tr=sr-240_360_480";
+    const place = { host: undefined, path: "/root/signed/film.mp4/ik-master.m3u8", rawQuery: query.slice(1) };
+    const url = await signUrl(site.store, {
+      url: site.url + place.path + query,
+      place: await locate(site.store, place),
+      scheme: "windlass",
+      now: Date.now(),
+    });
+    const master = await get(url.slice(site.url.length));
+    const piece = new URL(urisOf(master)[0]!, url);
+    expect(await get(piece.pathname + piece.search)).toContain("#EXTINF");
+
+    const id = /ik-stream\/([0-9a-f]+)\//.exec(master)![1]!;
+    const elsewhere = /ik-stream\/([0-9a-f]+)\//.exec(await get(path))![1]!;
+    const refused = async (...urls: readonly string[]): Promise<string[]> =>
+      Promise.all(urls.map(async (one) => errorOf(await site.get(one))));
+    const tried = [
+      `film.mp4/ik-stream/abc/v0.m3u8`,
+      `film.mp4/ik-stream/abc/v0.m3u8${query}`,
+      `missing.mp4/ik-stream/abc/v0.m3u8${query}`,
+      `missing.mp4/ik-stream/${id}/v0.m3u8${query}`,
+      `film.mp4/ik-stream/${elsewhere}/v0.m3u8${query}`,
+      `film.mp4/ik-stream/${id}/v0.m3u8?tr=sr-240`,
+    ];
+    for (const one of tried) {
+      expect([one, await refused(`/root/signed/${one}`, `/root/private/${one}`)]).toEqual([
+        one,
+        ["401 SignatureRequired", "401 SignatureRequired"],
+      ]);
+    }
+    expect(await refused(`/root/named/missing.mp4/ik-stream/${id}/v0.m3u8${query}`)).toEqual([
+      "400 UnnamedTransformation",
+    ]);
+  }, 60_000);
 
   test("renditions larger than the film are left out, the smallest never", async () => {
     await site.put("small.mp4", await clip({ width: 320, height: 180, seconds: 2 }), {

@@ -15,8 +15,6 @@ import {
   type VideoRequest,
 } from "../../../src/delivery/video/video.ts";
 
-export const SECRET = "of all processes";
-
 export const inputOf = (bytes: Buffer): Input => ({ size: bytes.length, read: () => once(bytes) });
 async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
@@ -56,7 +54,6 @@ export async function openStudio(options: Partial<VideoOptions> = {}): Promise<S
       cache: new DerivedCache({ folder: join(folder, "cache"), maxBytes: 1e9, memoryBytes: 1e6, log }),
       folder: join(folder, "video"),
       log,
-      secret: SECRET,
       renderers: {
         render: async (job, inputs) =>
           render(await Promise.all(inputs.map((input) => collect(input.read()))), job),

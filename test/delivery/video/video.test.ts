@@ -7,10 +7,9 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DeliveryError } from "../../../src/delivery/errors.ts";
 import { run } from "../../../src/delivery/video/ffmpeg.ts";
-import { setId } from "../../../src/delivery/video/sets.ts";
 import { programUrl } from "../../../src/lib/program.ts";
 import { clip, hasFfmpeg, inFolder, probeFilm, remade, turnedFilm } from "./clips.ts";
-import { bytesOf, inputOf, openStudio, SECRET, type Studio } from "./studio.ts";
+import { bytesOf, inputOf, openStudio, type Studio } from "./studio.ts";
 
 const here = await hasFfmpeg();
 const POLLING = { timeout: 10_000 };
@@ -170,9 +169,10 @@ describe.skipIf(!here)("films", () => {
 
   test("a stream that went away is made again from the same request", async () => {
     const request = studio.request(film, "sr-240", { what: "hls" });
+    const right = "a".repeat(32);
     const read = async (name?: string): Promise<string> => {
-      const file = name === undefined ? { master: "hls" as const } : { id: setId(SECRET, request.key), name };
-      const found = await studio.video.stream(request, file, { waitMs: 30_000, query: "" });
+      const file = name === undefined ? { master: "hls" as const } : { id: right + request.key, name };
+      const found = await studio.video.stream(request, file, { waitMs: 30_000, query: "", right });
       return "read" in found ? (await bytesOf(found)).toString() : "pending";
     };
     const master = await read();
@@ -182,21 +182,24 @@ describe.skipIf(!here)("films", () => {
     await small.stream(
       studio.request(film, "sr-360", { what: "dash" }),
       { master: "dash" },
-      { waitMs: 30_000, query: "" },
+      { waitMs: 30_000, query: "", right },
     );
     await expect.poll(() => readdir(join(studio.folder, "video", "streams")), POLLING).not.toContain(id);
     expect(await read()).toBe(master);
     expect(await read("v0.00000.m4s")).not.toBe("");
   }, 60_000);
 
-  test("pieces can't be had without their set's id", async () => {
+  test("pieces can't be had without their stream's right and their set's id", async () => {
     const request = studio.request(film, "sr-240", { what: "stream" });
+    const right = "a".repeat(32);
     for (const [id, name] of [
-      ["0".repeat(32), "v0.m3u8"],
+      ["b".repeat(32) + request.key, "v0.m3u8"],
+      [right + "f".repeat(request.key.length), "v0.m3u8"],
+      [right, "v0.m3u8"],
       ["", "v0.m3u8"],
       ["..", "set.json"],
     ] as const) {
-      const asked = studio.video.stream(request, { id, name }, { waitMs: 0, query: "" });
+      const asked = studio.video.stream(request, { id, name }, { waitMs: 0, query: "", right });
       expect(await failure(asked)).toBe("NotFound");
     }
   });
