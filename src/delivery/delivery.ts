@@ -240,6 +240,7 @@ const GIVEN_UP: readonly DeliveryErrorCode[] = [
   "LimitExceeded",
   "TooManyRenders",
   "RendererFailed",
+  "ServiceUnavailable",
 ];
 
 async function jobStatus({ video }: Context, id: string): Promise<HttpResponse> {

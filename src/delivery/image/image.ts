@@ -120,7 +120,7 @@ export class Renderers {
    * Renders the first input, which is read only when a renderer will take it next; the others are the job's own. The
    * picture becomes the entry of the cache that `draft` names, if that can be done.
    * @throws DeliveryError of render.ts; SourceTooLarge for all inputs together, TooManyRenders when the queue is full,
-   * LimitExceeded at the deadline or for too much memory, RendererFailed when the process died; errors of the inputs
+   * ServiceUnavailable when no renderer can be started, LimitExceeded at the deadline or for too much memory, RendererFailed when the process died; errors of the inputs
    * pass through
    */
   render(job: Job, inputs: readonly Input[]): Promise<Picture>;
@@ -156,6 +156,7 @@ export class Renderers {
       };
       const renderer = this.#free();
       if (renderer !== undefined) return this.#give(renderer, task);
+      if (this.#all.size === 0) return reject(noRenderer());
       if (this.#queue.length >= this.#limits.queueLength) {
         const headers = ["Retry-After", String(RETRY_AFTER_SECONDS)];
         return reject(new DeliveryError("TooManyRenders", "Too many pictures wait to be rendered.", headers));
@@ -183,16 +184,21 @@ export class Renderers {
     const usable = [...this.#all].filter(({ retired, tasks }) => !retired && tasks.length < DEPTH);
     const best = usable.toSorted((a, b) => a.tasks.length - b.tasks.length)[0];
     if (best?.tasks.length === 0) return best;
-    return this.#all.size < this.#limits.renderers ? this.#start() : best;
+    return (this.#all.size < this.#limits.renderers ? this.#start() : undefined) ?? best;
   }
 
-  #start(): Renderer {
+  /** Undefined: the system has no room for another process, or no descriptors for its pipes. */
+  #start(): Renderer | undefined {
     const program = fileURLToPath(programUrl(import.meta.url, "./process.ts"));
     const child = spawn(process.execPath, [...NODE_OPTIONS, program], {
       stdio: ["ignore", "ignore", "inherit", "pipe"],
       // Nothing of our environment: it holds secrets, and a codec may be taken over.
       env: { UV_THREADPOOL_SIZE: THREADPOOL_SIZE, GLIBC_TUNABLES: ALLOCATOR, VIPS_WARNING: "1" },
     });
+    if (child.pid === undefined) {
+      child.on("error", (error) => this.#log.warn({ err: error }, "a renderer can't be started"));
+      return undefined;
+    }
     const socket = child.stdio[3] as Duplex;
     const renderer: Renderer = {
       process: child,
@@ -377,9 +383,11 @@ export class Renderers {
   #serveQueue(): void {
     while (this.#queue.length > 0) {
       const renderer = this.#free();
-      if (renderer === undefined) return;
+      if (renderer === undefined) break;
       this.#give(renderer, this.#queue.shift()!);
     }
+    // Else those that there are go on with it.
+    if (this.#all.size === 0) for (const task of this.#queue.splice(0)) task.reject(noRenderer());
   }
 
   /** A renderer has ended, as told or not: the task that it was at fails, one behind it goes to another. */
@@ -439,4 +447,6 @@ function residentBytes(pid: number | undefined): number {
 }
 
 const ignore = (): void => undefined;
+const noRenderer = (): DeliveryError =>
+  new DeliveryError("ServiceUnavailable", "No renderer can be started now.", ["Retry-After", "1"]);
 const closing = (): DeliveryError => new DeliveryError("ServiceUnavailable", "The server is closing.");

@@ -1,5 +1,6 @@
 /** ffmpeg and ffprobe as supervised children: no words of strangers in a shell, no network, no secrets, no endless work. */
 import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { DeliveryError } from "../errors.ts";
 
 export interface Programs {
@@ -50,7 +51,10 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** @throws DeliveryError LimitExceeded at the deadline, RendererFailed when it crashed, ServiceUnavailable when aborted */
+/**
+ * @throws DeliveryError LimitExceeded at the deadline, RendererFailed when it crashed, ServiceUnavailable when aborted, or
+ * when the system has no room for another process
+ */
 export async function run(program: string, args: readonly string[], options: RunOptions): Promise<Ran> {
   const { folder, seconds, memoryBytes, threads, signal, onLine } = options;
   if (signal.aborted) throw closing();
@@ -63,6 +67,14 @@ export async function run(program: string, args: readonly string[], options: Run
     // Nothing of our environment: it holds secrets, and a codec may be taken over. Caches of fonts go into the folder.
     env: { PATH: process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin", HOME: folder, LC_ALL: "C.UTF-8" },
   });
+  if (child.pid === undefined) {
+    // It has no pipes either.
+    const [error] = (await once(child, "error")) as [NodeJS.ErrnoException];
+    throw new DeliveryError("ServiceUnavailable", `No encoder can be started now (${error.code}).`, [
+      "Retry-After",
+      "1",
+    ]);
+  }
   let late = false;
   const timer = setTimeout(() => {
     late = true;
