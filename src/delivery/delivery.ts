@@ -218,13 +218,13 @@ async function plain(
   { reading, source }: Found,
   type: string,
 ): Promise<HttpResponse> {
-  const original = (): HttpResponse => originalAnswer(request, reading, source);
   const improvable =
     reading.place.grammar === "imagekit" &&
     IMPROVABLE.includes(type) &&
-    source.info.contentEncoding === undefined &&
-    acceptedFormats(request.headers["accept"]).length > 0;
-  if (!improvable) return original();
+    source.info.contentEncoding === undefined;
+  if (!improvable) return originalAnswer(request, reading, source);
+  const original = (): HttpResponse => originalAnswer(request, reading, source, ["Vary", "Accept"]);
+  if (acceptedFormats(request.headers["accept"]).length === 0) return original();
   try {
     return await pictureAnswer(context, request, { kind: "picture", reading, source, plan: NOTHING });
   } catch (error) {

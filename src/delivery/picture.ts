@@ -10,11 +10,12 @@ import { pathsOf, USUAL } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
 import { openSource, type Source, type SourceContext } from "./source.ts";
 
-/** A source as it is stored. */
+/** A source as it is stored. `headers`: flat, beside those of all originals. */
 export function originalAnswer(
   request: HttpRequest,
   { asked, debugHeaders, place: { rules } }: Reading,
   source: Source,
+  headers: readonly string[] = [],
 ): HttpResponse {
   const { info, path } = source;
   const { contentEncoding, contentLanguage } = info;
@@ -28,7 +29,7 @@ export function originalAnswer(
     type: typeOf(info.contentType, path),
     size: info.size,
     cacheControl: cacheControlOf(source, rules.cacheSeconds),
-    headers: [...sourceHeaders(source), ...debugHeaders],
+    headers: [...sourceHeaders(source), ...headers, ...debugHeaders],
     bodyHeaders,
     log: { operation: "GetFile", origin: source.origin },
     read: (start, end) => source.read(start, end),

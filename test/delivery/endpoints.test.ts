@@ -264,10 +264,38 @@ describe("without a transformation", () => {
     expect(alias.body.equals(big)).toBe(true);
   });
 
+  test("the file as it is says that others may get something else, and only where they may", async () => {
+    const meta = { contentType: "image/jpeg" };
+    await site.put("plain.jpg", photo, { meta });
+    await site.put("packed.jpg", photo, { meta: { ...meta, contentEncoding: "gzip" } });
+    await site.put("notes.txt", Buffer.from("notes"), { meta: { contentType: "text/plain" } });
+    const varyOf = async (path: string, etag?: string | null): Promise<string> => {
+      const headers = { accept: "*/*", ...(etag ? { "if-none-match": etag } : {}) };
+      const reply = await fetch(site.url + path, { method: "HEAD", headers });
+      return `${reply.status} ${reply.headers.get("vary")}`;
+    };
+    expect(await varyOf("/root/plain.jpg")).toBe("200 Accept");
+    const { headers } = await site.get("/root/plain.jpg");
+    expect(await varyOf("/root/plain.jpg", headers.get("etag"))).toBe("304 Accept");
+    for (const path of [
+      "/root/packed.jpg",
+      "/root/notes.txt",
+      "/root/tr:orig-true/plain.jpg",
+      "/image/photos/plain.jpg",
+      "/file/photos/plain.jpg",
+    ]) {
+      expect([path, await varyOf(path)]).toEqual([path, "200 null"]);
+    }
+  });
+
   test("what can't be improved is the file as it is", async () => {
     await site.put("broken.jpg", Buffer.from("no picture"), { meta: { contentType: "image/jpeg" } });
     const reply = await site.get("/root/broken.jpg", { headers: { accept: "image/webp" } });
-    expect([reply.status, reply.body.toString()]).toEqual([200, "no picture"]);
+    expect([reply.status, reply.body.toString(), reply.headers.get("vary")]).toEqual([
+      200,
+      "no picture",
+      "Accept",
+    ]);
   });
 });
 
