@@ -13,7 +13,7 @@ import { Renderers, type RenderCounts } from "./image/image.ts";
 import type { Service } from "./image/job.ts";
 import { DEFAULT_LIMITS, type DeliveryLimits } from "./limits.ts";
 import { FailureMemory } from "./making.ts";
-import { acceptedFormats, typeOf } from "./mediatypes.ts";
+import { acceptedFormats, acceptedTypes, typeOf } from "./mediatypes.ts";
 import { OriginClients } from "./origins/origins.ts";
 import { checkPrivate, originalAnswer, pictureAnswer } from "./picture.ts";
 import type { Plan } from "./plan/plan.ts";
@@ -206,11 +206,13 @@ async function dispatch(
 /** A plan that only chooses the format. */
 const NOTHING: Plan = { steps: [], defaults: { quality: 80, format: "auto" } };
 /** Pictures that browsers get in a better format without asking, if that is smaller. */
-const IMPROVABLE: readonly string[] = ["image/jpeg", "image/png"];
+const IMPROVABLE: readonly string[] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
+/** Pictures that few browsers show: those that don't name the type get another, smaller or not. */
+const RARE: readonly string[] = ["image/heic", "image/heif", "image/jxl", "image/tiff"];
 
 /**
- * Without a transformation: AVIF or WebP for browsers that name them, where that is smaller; else the file as it is.
- * Alias URLs have it only where they ask.
+ * Without a transformation: what `f-auto` gives for browsers, where that is smaller or more widely read; else the file as
+ * it is, as it always is for clients that say nothing of pictures. Alias URLs have it only where they ask.
  */
 async function plain(
   context: Context,
@@ -220,11 +222,11 @@ async function plain(
 ): Promise<HttpResponse> {
   const improvable =
     reading.place.grammar === "imagekit" &&
-    IMPROVABLE.includes(type) &&
+    (IMPROVABLE.includes(type) || RARE.includes(type)) &&
     source.info.contentEncoding === undefined;
   if (!improvable) return originalAnswer(request, reading, source);
   const original = (): HttpResponse => originalAnswer(request, reading, source, ["Vary", "Accept"]);
-  if (acceptedFormats(request.headers["accept"]).length === 0) return original();
+  if (!gains(request.headers["accept"], type)) return original();
   try {
     return await pictureAnswer(context, request, { kind: "picture", reading, source, plan: NOTHING });
   } catch (error) {
@@ -233,6 +235,14 @@ async function plain(
     throw error;
   }
 }
+
+/** Whether a client may be better served with something else than a file of that type. */
+function gains(accept: string | undefined, type: string): boolean {
+  if (!RARE.includes(type)) return acceptedFormats(accept).length > 0;
+  const types = acceptedTypes(accept);
+  return !types.has(type) && [...types].some((one) => one.startsWith("image/"));
+}
+
 const GIVEN_UP: readonly DeliveryErrorCode[] = [
   "SourceTooLarge",
   "UnsupportedSource",

@@ -1,6 +1,8 @@
 /** What endpoints allow: domains, signatures, names, privacy, defaults; and what is asked for by a signed URL. */
 import ImageKit from "@imagekit/nodejs";
+import { readFile } from "node:fs/promises";
 import { get as httpGet } from "node:http";
+import sharp, { type Sharp } from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { requestPurge } from "../../src/delivery/cache/purge.ts";
 import { createEndpoint, updateEndpoint } from "../../src/delivery/origins/endpoints.ts";
@@ -8,7 +10,7 @@ import { createOrigin } from "../../src/delivery/origins/origins.ts";
 import { createTransformation } from "../../src/delivery/origins/transformations.ts";
 import { createUrlKey, signUrl } from "../../src/delivery/signature.ts";
 import { locate } from "../../src/delivery/site.ts";
-import { noise, openSite, quadrants, sizeOf, type Reply, type Site } from "./site.ts";
+import { noise, openSite, quadrants, RED, sizeOf, stripes, WHITE, type Reply, type Site } from "./site.ts";
 
 const SECRET = "private_key_of_imagekit";
 let site: Site;
@@ -246,6 +248,16 @@ test("URLs of Cloudinary and imgix are understood where they are asked to be", a
   expect(await sizeOf(imgix.body)).toBe("jpeg 120x90");
 });
 
+/** An animation of that many frames, each another. */
+async function moving(frames: number): Promise<Sharp> {
+  const pictures = Array.from({ length: frames }, (_, n) =>
+    stripes(64, 48, [[(n * 40) % 256, (n * 90) % 256, 0], WHITE, RED])
+      .png()
+      .toBuffer(),
+  );
+  return sharp(await Promise.all(pictures), { join: { animated: true } });
+}
+
 describe("without a transformation", () => {
   test("browsers get a better format where it is smaller, all others the file as it is", async () => {
     const big = await quadrants(600, 400).jpeg({ quality: 100 }).toBuffer();
@@ -286,6 +298,53 @@ describe("without a transformation", () => {
     ]) {
       expect([path, await varyOf(path)]).toEqual([path, "200 null"]);
     }
+  });
+
+  test("what few clients show becomes what they do, unless they name its type or no type at all", async () => {
+    const heic = await readFile("test/delivery/fixtures/display-p3.heic");
+    const tiff = await quadrants(60, 40).tiff().toBuffer();
+    await site.put("rare.heic", heic, { meta: { contentType: "image/heic" } });
+    await site.put("rare.tif", tiff);
+    const typeFor = async (path: string, accept: string): Promise<string | null> => {
+      const { headers } = await site.get(path, { headers: { accept } });
+      expect([path, accept, headers.get("vary")]).toEqual([path, accept, "Accept"]);
+      return headers.get("content-type");
+    };
+    for (const [path, own] of [
+      ["/root/rare.heic", "image/heic"],
+      ["/root/rare.tif", "image/tiff"],
+    ] as const) {
+      expect(await typeFor(path, "image/avif,image/webp,*/*")).toMatch(/^image\/(avif|webp)$/);
+      expect(await typeFor(path, "image/png,image/*;q=0.8,*/*;q=0.5")).toBe("image/jpeg");
+      for (const accept of ["*/*", "application/json", `image/webp,${own},*/*`]) {
+        expect([accept, await typeFor(path, accept)]).toEqual([accept, own]);
+      }
+    }
+    expect((await site.get("/root/rare.heic")).body.equals(heic)).toBe(true);
+    expect((await site.get("/root/rare.tif")).body.equals(tiff)).toBe(true);
+  });
+
+  test("animations stay whole and moving, and WebP is read again only where that makes it smaller", async () => {
+    const long = await (await moving(205)).gif().toBuffer();
+    await site.put("short.gif", await (await moving(5)).gif().toBuffer());
+    await site.put("long.gif", long);
+    await site.put("rich.webp", await (await moving(5)).webp({ lossless: true, effort: 0 }).toBuffer());
+    const small = await quadrants(64, 64).webp({ quality: 1 }).toBuffer();
+    await site.put("small.webp", small);
+    const accept = "image/webp,*/*";
+    for (const key of ["short.gif", "rich.webp"]) {
+      const { body, headers } = await site.get(`/root/${key}`, { headers: { accept } });
+      const { pages } = await sharp(body).metadata();
+      expect([key, headers.get("x-cache"), pages]).toEqual([key, "MISS", 5]);
+    }
+    // Longer than what is decoded.
+    expect((await site.get("/root/long.gif", { headers: { accept } })).body.equals(long)).toBe(true);
+    expect((await site.get("/root/tr:f-auto/long.gif", { headers: { accept } })).body.equals(long)).toBe(
+      true,
+    );
+    const paged = await site.get("/root/tr:pg-1-3/long.gif", { headers: { accept } });
+    expect((await sharp(paged.body).metadata()).pages).toBe(3);
+    expect((await site.get("/root/small.webp", { headers: { accept } })).body.equals(small)).toBe(true);
   });
 
   test("what can't be improved is the file as it is", async () => {

@@ -75,10 +75,8 @@ function environment(job: Job, inputs: Environment["inputs"]): Environment {
 
 async function picture(source: Buffer, job: Job, env: Environment): Promise<Picture> {
   const { plan, hints } = job;
-  const opened = await openPicture(source, job, {
-    pages: said(plan.steps, "pages").at(-1),
-    animated: mayMove(plan),
-  });
+  const pages = said(plan.steps, "pages").at(-1);
+  const opened = await openPicture(source, job, { pages, animated: mayMove(plan) });
   const { metadata } = opened;
   let output = outputOf(plan);
   const input = surfaceOf(opened);
@@ -107,7 +105,10 @@ async function picture(source: Buffer, job: Job, env: Environment): Promise<Pict
   }
   const encoding = { format, output, saveData: hints.saveData === true, source: metadata };
   const { data, type } = await smallest(last, encoding, metadata, job);
-  if (!changed && data.length >= source.length && (await mayStay(source, opened, output, hints))) {
+  // Frames that are beyond the limits are in the source alone.
+  const whole = opened.pages === opened.available;
+  const better = whole ? data.length >= source.length : pages === undefined;
+  if (!changed && better && (await mayStay(source, output, hints))) {
     const own = MEDIA_TYPES[metadata.format as keyof typeof MEDIA_TYPES] ?? type;
     return { data: source, type: own, width: last.width, height: last.height, headers };
   }
@@ -155,12 +156,7 @@ const keepsVector = ({ format }: Output): boolean =>
  * Whether a source in which nothing was changed may be served as it is: the client reads it, and it says nothing that
  * results don't say, such as where it was taken.
  */
-async function mayStay(
-  source: Buffer,
-  { pages }: Opened,
-  output: Output,
-  { accepts }: Job["hints"],
-): Promise<boolean> {
+async function mayStay(source: Buffer, output: Output, { accepts }: Job["hints"]): Promise<boolean> {
   const { format, explicitQuality, progressive, lossless, colourProfile, metadata } = output;
   if (format !== "auto" && format !== "source") return false;
   if (explicitQuality || progressive || lossless || colourProfile || metadata) return false;
@@ -175,8 +171,7 @@ async function mayStay(
     whole.format === "png" ||
     whole.format === "gif" ||
     (whole.format === "webp" && (format === "source" || accepts.includes("webp")));
-  const complete = (whole.pages ?? 1) === pages;
-  return complete && silent && read && (whole.comments ?? []).length === 0 && (whole.orientation ?? 1) === 1;
+  return silent && read && (whole.comments ?? []).length === 0 && (whole.orientation ?? 1) === 1;
 }
 
 /** The source's EXIF, XMP and IPTC on pixels that were worked on, which have none. */
