@@ -42,7 +42,7 @@ export interface Job {
   readonly detector?: Service;
   readonly limits: Pick<
     DeliveryLimits,
-    "sourcePixels" | "resultPixels" | "resultSide" | "resultBytes" | "frames"
+    "sourcePixels" | "resultPixels" | "resultSide" | "resultBytes" | "frames" | "renderSeconds"
   >;
 }
 

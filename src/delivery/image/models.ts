@@ -8,8 +8,8 @@ import type { ModelTask } from "../plan/plan.ts";
 import { call } from "./service.ts";
 import { settle, type Environment, type Surface } from "./surface.ts";
 
-/** Shorter than a render may take, so that its own message is what the client reads. */
-const TIMEOUT_MS = 9000;
+/** As a share of what a render may take: shorter, so that its own message is what the client reads. */
+const TIMEOUT_SHARE = 0.9;
 
 /** @throws DeliveryError NotAvailable, OriginFailed, OriginTimeout, LimitExceeded */
 export async function applyModel(surface: Surface, task: ModelTask, env: Environment): Promise<Surface> {
@@ -30,7 +30,7 @@ export async function applyModel(surface: Surface, task: ModelTask, env: Environ
     query,
     body,
     type: "image/png",
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs: Math.round(limits.renderSeconds * 1000 * TIMEOUT_SHARE),
     maxBytes: limits.resultBytes,
   });
   if (answer.length === 0) return noPicture();

@@ -99,6 +99,13 @@ describe("models", () => {
     );
   });
 
+  test("a service may take nearly as long as a render, whatever that may take", async () => {
+    reply = () => undefined;
+    expect(await refusal(run(bgremove, { renderSeconds: 0.2 }))).toBe(
+      "OriginTimeout: The model service took longer than 180 ms.",
+    );
+  });
+
   test("the service is sent the picture as PNG with the token, and its answer goes on in its own size", async () => {
     reply = answers(
       await drawn(30, 20, () => [255, 0, 0, 128])
