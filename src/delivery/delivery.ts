@@ -12,7 +12,7 @@ import { ForeignFiles } from "./foreign.ts";
 import { Renderers, type RenderCounts } from "./image/image.ts";
 import type { Service } from "./image/job.ts";
 import { DEFAULT_LIMITS, type DeliveryLimits } from "./limits.ts";
-import { FailureMemory } from "./making.ts";
+import { FailureMemory, meansOf } from "./making.ts";
 import { acceptedFormats, acceptedTypes, typeOf } from "./mediatypes.ts";
 import { OriginClients } from "./origins/origins.ts";
 import { checkPrivate, originalAnswer, pictureAnswer } from "./picture.ts";
@@ -59,7 +59,7 @@ export interface Delivery {
 }
 
 export function createDelivery(options: DeliveryOptions): Delivery {
-  const { store, log } = options;
+  const { store, log, services = {} } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const { cacheBytes: maxBytes, memoryBytes } = limits;
   const cache = new DerivedCache({ folder: options.cacheDir, maxBytes, memoryBytes, log });
@@ -71,7 +71,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     log,
     ffmpeg: options.ffmpeg,
     ffprobe: options.ffprobe,
-    renderers,
+    renderer: {
+      render: (job, inputs) => renderers.render({ ...job, ...meansOf({ limits, services }) }, inputs),
+    },
   });
   const context: Context = {
     store,
@@ -82,8 +84,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     renderers,
     cache,
     video,
-    services: options.services ?? {},
-    prompts: new Prompts(store, options.services?.prompts),
+    services,
+    prompts: new Prompts(store, services.prompts),
     failures: new FailureMemory(),
   };
   return {

@@ -70,8 +70,18 @@ export function prepare(
   return { key, text, make };
 }
 
+/** What a job has from the operator. */
+export const meansOf = ({
+  limits,
+  services: { models, detector },
+}: Pick<MakingContext, "limits" | "services">): Pick<Job, "limits" | "models" | "detector"> => ({
+  limits,
+  ...(models === undefined ? {} : { models }),
+  ...(detector === undefined ? {} : { detector }),
+});
+
 async function produce(
-  { cache, renderers, limits, services, failures }: MakingContext,
+  context: MakingContext,
   {
     kind,
     key,
@@ -83,21 +93,19 @@ async function produce(
     from,
   }: Making & { readonly key: string; readonly text: string },
 ): ReturnType<DerivedCache["produce"]> {
+  const { cache, renderers, limits, failures } = context;
   failures.check(key);
   const { path, originId, info } = source;
   try {
     return await cache.produce(key, async (draft) => {
       const input = from === undefined ? inputOf(source, limits) : await from.input();
-      const { models, detector } = services;
       const job: Job = {
         kind,
         plan,
         hints,
         inputs: pathsOf(plan),
         ...(info.customCoordinates === undefined ? {} : { customCoordinates: info.customCoordinates }),
-        ...(models === undefined ? {} : { models }),
-        ...(detector === undefined ? {} : { detector }),
-        limits,
+        ...meansOf(context),
       };
       const inputs = [input, ...layers.map((layer) => inputOf(layer, limits))];
       const about = { origin: originId, path, variant: text };

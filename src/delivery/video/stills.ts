@@ -1,13 +1,14 @@
 /** Text, pictures and blocks of colour on films are drawn where all pictures are, in renderers, and laid over the film. */
 import { DeliveryError } from "../errors.ts";
-import type { Renderers } from "../image/image.ts";
-import type { Input, Job } from "../image/job.ts";
+import type { Input, Job, Picture } from "../image/job.ts";
 import type { Size } from "../image/surface.ts";
-import { DEFAULT_LIMITS } from "../limits.ts";
 import type { Layer, Step } from "../plan/plan.ts";
 import { pathsOf } from "../plan/text.ts";
 
-export type StillRenderer = Pick<Renderers, "render">;
+/** Adds to a job what is the operator's to say: limits and services. */
+export interface StillRenderer {
+  render(job: Omit<Job, "limits" | "models" | "detector">, inputs: readonly Input[]): Promise<Picture>;
+}
 
 /** One pixel of nothing, as PNG. */
 const NOTHING = Buffer.from(
@@ -32,13 +33,7 @@ export async function drawStill(
   const steps: readonly Step[] = [{ options: { width, height, crop: "force" }, layers }];
   const plan = { steps, defaults: { quality: 100, format: "png" as const } };
   const paths = pathsOf(plan);
-  const job: Job = {
-    kind: "picture",
-    plan,
-    hints: { accepts: [] },
-    inputs: paths,
-    limits: DEFAULT_LIMITS,
-  };
+  const job = { kind: "picture", plan, hints: { accepts: [] }, inputs: paths } as const;
   const { data } = await renderer.render(job, [nothing, ...paths.map((path) => inputOf(inputs, path))]);
   return data;
 }

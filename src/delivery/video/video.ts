@@ -7,9 +7,7 @@ import type { Logger } from "../../lib/log.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import type { DerivedCache, Entry } from "../cache/cache.ts";
 import { DeliveryError } from "../errors.ts";
-import { Renderers } from "../image/image.ts";
 import type { Input } from "../image/job.ts";
-import { DEFAULT_LIMITS } from "../limits.ts";
 import type { Plan } from "../plan/plan.ts";
 import { same } from "../signature.ts";
 import { encodeFilm, extractFrame } from "./encoding.ts";
@@ -32,8 +30,8 @@ export interface VideoOptions {
   /** Paths of the programs; found in PATH when left out. */
   readonly ffmpeg?: string | undefined;
   readonly ffprobe?: string | undefined;
-  /** Draws text, pictures and blocks on films; films have a pool of their own when left out. */
-  readonly renderers?: StillRenderer | undefined;
+  /** Draws text, pictures and blocks on films. */
+  readonly renderer: StillRenderer;
 }
 
 export interface VideoRequest {
@@ -110,24 +108,19 @@ class Films implements Video {
   readonly #limits: VideoLimits;
   readonly #programs: Programs;
   readonly #jobs: Jobs;
-  readonly #renderer: StillRenderer;
-  /** Only when it was not lent to us. */
-  readonly #ownRenderers: Renderers | undefined;
   readonly #thumbnails: Turnstile;
   readonly #frames = new SingleFlight<Buffer>();
   readonly #closing = new AbortController();
   #abilities: Looked | undefined;
 
   constructor(options: VideoOptions) {
-    const { log, folder, renderers, ffmpeg = "ffmpeg", ffprobe = "ffprobe" } = options;
+    const { log, folder, ffmpeg = "ffmpeg", ffprobe = "ffprobe" } = options;
     this.#options = options;
     this.#limits = { ...DEFAULT_VIDEO_LIMITS, ...options.limits };
     this.#programs = { ffmpeg, ffprobe };
     const { encoders: atOnce, queueLength, thumbnails } = this.#limits;
     this.#jobs = new Jobs({ folder, log, atOnce, queueLength });
     this.#thumbnails = new Turnstile(thumbnails);
-    this.#ownRenderers = renderers === undefined ? new Renderers(DEFAULT_LIMITS, log) : undefined;
-    this.#renderer = renderers ?? this.#ownRenderers!;
   }
 
   async unavailable(): Promise<string | undefined> {
@@ -191,7 +184,7 @@ class Films implements Video {
     const name = `film-${process.pid}-${randomBytes(8).toString("hex")}`;
     const file = join(await this.#options.cache.draftFolder(), name);
     try {
-      const renderer = this.#renderer;
+      const { renderer } = this.#options;
       const encoded = await encodeFilm(place, { plan, inputs, renderer, to: file, report });
       return { facts: { ...encoded, ...facts, headers: [] }, file };
     } catch (error) {
@@ -307,7 +300,7 @@ class Films implements Video {
     this.#closing.abort(
       new DeliveryError("ServiceUnavailable", "The server is closing.", ["Retry-After", "1"]),
     );
-    await Promise.all([this.#jobs.close(), this.#ownRenderers?.close()]);
+    await this.#jobs.close();
   }
 
   /** @throws DeliveryError NotAvailable */

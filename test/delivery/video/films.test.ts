@@ -1,4 +1,6 @@
 /** Films by URL: transformed, cut, overlaid, as thumbnails; and what is no film. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { colourAt, openSite, sizeOf, takeNextFound, type Reply, type Site } from "../site.ts";
@@ -227,6 +229,38 @@ describe.skipIf(!here)("films", () => {
     expect((await site.get("/root/tr:w-70/film.mp4")).status).toBe(200);
   }, 60_000);
 });
+
+test.skipIf(!here)(
+  "layers of films are made with the operator's services, within the operator's limits",
+  async () => {
+    const green = await sharp({ create: { width: 80, height: 80, channels: 3, background: "#00ff00" } })
+      .png()
+      .toBuffer();
+    const models = createServer((request, response) => {
+      request.resume();
+      response.end(green);
+    });
+    await new Promise<void>((resolve) => models.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(models.address() as AddressInfo).port}`;
+    try {
+      await using site = await openSite(
+        { sourcePixels: 6400 },
+        { services: { models: { url, token: undefined } } },
+      );
+      await site.put("film.mp4", await clip({ width: 320, height: 180, seconds: 1 }));
+      await site.put("small.png", green);
+      await site.put("large.png", await sharp(green).resize(81).png().toBuffer());
+      const reply = await site.get("/root/film.mp4?tr=l-image,i-small.png,e-upscale,lfo-top_left,l-end");
+      expect([reply.status, reply.headers.get("x-windlass-error")]).toEqual([200, null]);
+      expect(await colourAt(await frameAt(reply.body, 0.5), 0.05, 0.1)).toBe("green");
+      const large = await site.get("/root/film.mp4?tr=l-image,i-large.png,lfo-top_left,l-end");
+      expect(error(large)).toBe("422 LimitExceeded");
+    } finally {
+      models.close();
+    }
+  },
+  60_000,
+);
 
 test("without ffmpeg films are served as they are, and all else is 501", async () => {
   await using site = await openSite({}, { ffmpeg: "/nonexistent/ffmpeg" });

@@ -6,6 +6,7 @@ import { pino } from "pino";
 import { DerivedCache, type Entry } from "../../../src/delivery/cache/cache.ts";
 import type { Input } from "../../../src/delivery/image/job.ts";
 import { render } from "../../../src/delivery/image/render.ts";
+import { DEFAULT_LIMITS } from "../../../src/delivery/limits.ts";
 import type { Plan } from "../../../src/delivery/plan/plan.ts";
 import { parseImageKit } from "../../../src/delivery/plan/url.ts";
 import {
@@ -54,9 +55,12 @@ export async function openStudio(options: Partial<VideoOptions> = {}): Promise<S
       cache: new DerivedCache({ folder: join(folder, "cache"), maxBytes: 1e9, memoryBytes: 1e6, log }),
       folder: join(folder, "video"),
       log,
-      renderers: {
+      renderer: {
         render: async (job, inputs) =>
-          render(await Promise.all(inputs.map((input) => collect(input.read()))), job),
+          render(await Promise.all(inputs.map((input) => collect(input.read()))), {
+            ...job,
+            limits: DEFAULT_LIMITS,
+          }),
       },
       ...options,
       ...more,
