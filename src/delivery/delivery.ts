@@ -186,7 +186,7 @@ async function dispatch(
       return originalAnswer(request, reading, source);
     case "metadata":
       if (film) return filmAnswer(context, request, reading, source);
-      return pictureAnswer(context, request, { kind: "facts", reading, source, plan: NOTHING });
+      return pictureAnswer(context, request, { kind: "facts", reading, source, plan: FACTS });
     case "thumbnail":
       if (film) return thumbnailAnswer(context, request, reading, source);
       return pictureAnswer(context, request, { kind: "picture", reading, source, plan: plan ?? NOTHING });
@@ -205,6 +205,8 @@ async function dispatch(
   return pictureAnswer(context, request, { kind: "picture", reading, source, plan });
 }
 
+/** What a picture is, is the same for all clients. */
+const FACTS: Plan = { steps: [], defaults: { quality: 80, format: "source" } };
 /** A plan that only chooses the format. */
 const NOTHING: Plan = { steps: [], defaults: { quality: 80, format: "auto" } };
 /** Pictures that browsers get in a better format without asking, if that is smaller. */

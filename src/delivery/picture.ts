@@ -5,7 +5,7 @@ import { DeliveryError } from "./errors.ts";
 import type { ClientHints } from "./image/job.ts";
 import { hash, prepare, type Making, type MakingContext } from "./making.ts";
 import { acceptedFormats, typeOf } from "./mediatypes.ts";
-import type { Plan, Step } from "./plan/plan.ts";
+import type { FormatChoice, Plan, Step } from "./plan/plan.ts";
 import { pathsOf, USUAL } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
 import { openSource, type Source, type SourceContext } from "./source.ts";
@@ -112,16 +112,18 @@ function variationOf(
   plan: Plan,
   formats: readonly string[] | undefined,
 ): { hints: ClientHints; headers: string[] } {
-  const says = optionsSaid(plan.steps);
+  const says = optionsSaid(plan.steps, [plan.defaults.format]);
   const vary: string[] = [];
   let hints: ClientHints = { accepts: [] };
-  const format = says.format ?? plan.defaults.format;
-  if (format === "auto") {
+  for (const format of says.formats) {
+    if (formats === undefined || format === "auto" || format === "source" || formats.includes(format))
+      continue;
+    throw new DeliveryError("InvalidParameter", `f can't be ${format} here. Allowed: ${formats.join(", ")}.`);
+  }
+  if (says.formats.includes("auto")) {
     vary.push("Accept");
     const accepts = acceptedFormats(headers["accept"]);
     hints = { accepts: accepts.filter((one) => formats?.includes(one) ?? true) };
-  } else if (formats !== undefined && format !== "source" && !formats.includes(format)) {
-    throw new DeliveryError("InvalidParameter", `f can't be ${format} here. Allowed: ${formats.join(", ")}.`);
   }
   if (says.width === "auto" || says.height === "auto") {
     vary.push("Sec-CH-Width");
@@ -144,27 +146,31 @@ const numberHint = (name: "width" | "dpr", text: string | undefined): Partial<Cl
     ? { [name]: Number(text) }
     : {};
 
-/** The last word of all steps on each of these; a condition's branches speak too: who may be heard is heard. */
-function optionsSaid(steps: readonly Step[]): {
-  format?: string;
+/**
+ * What the steps leave to the client, and the formats that the result may have: the last word of all, or any of a
+ * condition's branches behind it. `before`: the formats that it may have without these steps.
+ */
+function optionsSaid(
+  steps: readonly Step[],
+  before: readonly FormatChoice[],
+): {
+  formats: readonly FormatChoice[];
   width?: unknown;
   height?: unknown;
   dpr?: unknown;
 } {
-  let said: ReturnType<typeof optionsSaid> = {};
+  let said: ReturnType<typeof optionsSaid> = { formats: before };
   for (const step of steps) {
     if ("when" in step) {
-      const branches = [optionsSaid(step.then), optionsSaid(step.otherwise)];
-      for (const branch of branches) {
-        const auto = Object.entries(branch).filter(([name, value]) => name !== "format" && value === "auto");
-        said = { ...said, ...Object.fromEntries(auto) };
-      }
-      if (branches.some(({ format }) => format !== undefined)) said = { ...said, format: "auto" };
+      const then = optionsSaid(step.then, said.formats);
+      const otherwise = optionsSaid(step.otherwise, said.formats);
+      const formats = [...new Set([...then.formats, ...otherwise.formats])];
+      said = { ...said, ...then, ...otherwise, formats };
     } else {
       const { format, width, height, dpr } = step.options;
       said = {
         ...said,
-        ...(format === undefined ? {} : { format }),
+        ...(format === undefined ? {} : { formats: [format] }),
         ...(width === "auto" ? { width } : {}),
         ...(height === "auto" ? { height } : {}),
         ...(dpr === "auto" ? { dpr } : {}),

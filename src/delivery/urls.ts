@@ -59,7 +59,7 @@ async function pathOf(
   { owner, grammar, rules: { rewriter }, rawPath, rawQuery }: Place,
 ): Promise<string> {
   if (grammar !== "imagekit") return parseWeekerp(grammar, rawPath, rawQuery).path;
-  const named = await namedOf(store, owner.id, namesIn(rawPath, rawQuery));
+  const named = await namedOf(store, owner.id, namesIn(rawPath, rawQuery, rewriter));
   const rewriting = rewriter === undefined ? {} : { rewriter };
   return parseImageKit({ rawPath, rawQuery, named, ...rewriting }).path;
 }

@@ -10,6 +10,7 @@ import { createOrigin } from "../../src/delivery/origins/origins.ts";
 import { createTransformation } from "../../src/delivery/origins/transformations.ts";
 import { createUrlKey, signUrl } from "../../src/delivery/signature.ts";
 import { locate } from "../../src/delivery/site.ts";
+import { locateUrl, purgeUrl } from "../../src/delivery/urls.ts";
 import { noise, openSite, quadrants, RED, sizeOf, stripes, WHITE, type Reply, type Site } from "./site.ts";
 
 const SECRET = "private_key_of_imagekit";
@@ -234,7 +235,23 @@ test("an endpoint's formats are all that may be asked of it; who reads none of t
   const headers = { accept: "image/avif,image/webp,*/*" };
   const reply = await site.get("/root/webp/tr:w-50/photo.jpg", { headers });
   expect(reply.headers.get("content-type")).toBe("image/webp");
-  expect(await errorOf("/root/webp/tr:w-50,f-png/photo.jpg")).toBe("400 InvalidParameter");
+  for (const chain of [
+    "w-50,f-png",
+    "if-iw_gt_1,f-png,if-end:w-51",
+    "if-iw_gt_1,w-52,if-else,f-avif,if-end",
+    "f-png:if-iw_gt_1,f-webp,if-end",
+    "if-iw_gt_1,f-webp,if-else,f-png,if-end",
+  ]) {
+    expect([chain, await errorOf(`/root/webp/tr:${chain}/photo.jpg`)]).toEqual([
+      chain,
+      "400 InvalidParameter",
+    ]);
+  }
+  // What counts is said last.
+  for (const chain of ["f-png:f-webp", "if-iw_gt_1,f-png,if-end:f-webp", "if-iw_gt_1,f-webp,if-end:w-53"]) {
+    const { status, headers: said } = await site.get(`/root/webp/tr:${chain}/photo.jpg`);
+    expect([chain, status, said.get("content-type")]).toEqual([chain, 200, "image/webp"]);
+  }
   await updateEndpoint(site.store, { name: "webp" }, { formats: ["webp"] });
   expect(await errorOf("/root/webp/tr:w-50,f-jpg/photo.jpg")).toBe("400 InvalidParameter");
   const other = await site.get("/root/webp/tr:w-50/photo.jpg");
@@ -394,7 +411,12 @@ test("attachments are downloads under their name", async () => {
 
 test("facts of a picture come as JSON", async () => {
   const reply = await site.get("/root/photo.jpg/metadata");
-  expect(reply.headers.get("content-type")).toBe("application/json");
+  expect([reply.headers.get("content-type"), reply.headers.get("vary")]).toEqual(["application/json", null]);
+  const again = await site.get("/root/photo.jpg/metadata", { headers: { accept: "image/webp" } });
+  expect([again.headers.get("x-cache"), again.headers.get("etag")]).toEqual([
+    "HIT",
+    reply.headers.get("etag"),
+  ]);
   expect(JSON.parse(reply.body.toString())).toMatchObject({
     width: 300,
     height: 200,
@@ -413,6 +435,15 @@ test("facts of a private file are the file's own: a named transformation opens t
     expect([path, await errorOf(`/root/${path}`)]).toEqual([path, "401 SignatureRequired"]);
   }
   expect(await errorOf("/root/private/tr:n-small/photo.jpg/metadata")).toBe("401 SignatureRequired");
+});
+
+test("a URL of another service's, with a named transformation, is purged like any other", async () => {
+  const path = "/root/cloud/image/upload/t_small/v1/photo.jpg";
+  const cached = async (): Promise<string | null> => (await site.get(path)).headers.get("x-cache");
+  await cached();
+  expect(await cached()).toBe("HIT");
+  await purgeUrl(site.store, await locateUrl(site.store, site.url + path));
+  expect(await cached()).toBe("MISS");
 });
 
 test("a purge takes effect with the next request, for a file, a folder, an origin", async () => {
