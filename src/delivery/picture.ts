@@ -74,6 +74,7 @@ export async function pictureAnswer(
       "Server-Timing",
       hit ? `cache;desc=hit;dur=${milliseconds}` : `render;dur=${milliseconds}`,
       ...entry.facts.headers,
+      ...densityOf(variation, entry.facts.width),
       ...disposition(reading.asked.attachment, undefined, source.path),
     ],
     log: { ...log, cache: hit ? "hit" : "miss" },
@@ -106,12 +107,23 @@ export function checkPrivate({ info }: Source, { permitted }: Reading): void {
   throw new DeliveryError("SignatureRequired", "The file is private: only signed URLs may have it.");
 }
 
-/** What of the client the result depends on, and the headers that say so. */
+/** What the browser says of the width, rounded up, so that not every window makes a picture of its own. */
+const WIDTH_STEP = 100;
+
+interface Variation {
+  readonly hints: ClientHints;
+  /** Say what the result depends on. */
+  readonly headers: readonly string[];
+  /** Width in the page's layout, of a picture that is made for it. */
+  readonly layoutWidth: number | undefined;
+}
+
+/** What of the client the result depends on. */
 function variationOf(
   headers: HttpRequest["headers"],
   plan: Plan,
   formats: readonly string[] | undefined,
-): { hints: ClientHints; headers: string[] } {
+): Variation {
   const says = optionsSaid(plan.steps, [plan.defaults.format]);
   const vary: string[] = [];
   let hints: ClientHints = { accepts: [] };
@@ -125,26 +137,38 @@ function variationOf(
     const accepts = acceptedFormats(headers["accept"]);
     hints = { accepts: accepts.filter((one) => formats?.includes(one) ?? true) };
   }
+  const dpr = numberOf(headers["sec-ch-dpr"] ?? headers["dpr"]);
+  let layoutWidth: number | undefined;
   if (says.width === "auto" || says.height === "auto") {
-    vary.push("Sec-CH-Width");
-    hints = { ...hints, ...numberHint("width", headers["sec-ch-width"] ?? headers["width"]) };
+    vary.push("Sec-CH-Width", "Width");
+    const width = numberOf(headers["sec-ch-width"] ?? headers["width"]);
+    if (width !== undefined) {
+      hints = { ...hints, width: Math.ceil(width / WIDTH_STEP) * WIDTH_STEP };
+      layoutWidth = width / (dpr ?? 1);
+    }
   }
   if (says.dpr === "auto" || says.width === "auto" || says.height === "auto") {
-    vary.push("Sec-CH-DPR");
-    hints = { ...hints, ...numberHint("dpr", headers["sec-ch-dpr"] ?? headers["dpr"]) };
+    vary.push("Sec-CH-DPR", "DPR");
+    if (says.dpr === "auto" && dpr !== undefined) hints = { ...hints, dpr };
     // Whose URL leaves the size to the browser and names no quality leaves that too.
     if (plan.defaults.quality === USUAL.quality) {
       vary.push("Save-Data");
       if (/^\s*on\b/i.test(headers["save-data"] ?? "")) hints = { ...hints, saveData: true };
     }
   }
-  return { hints, headers: vary.length === 0 ? [] : ["Vary", vary.join(", ")] };
+  return { hints, headers: vary.length === 0 ? [] : ["Vary", vary.join(", ")], layoutWidth };
 }
 
-const numberHint = (name: "width" | "dpr", text: string | undefined): Partial<ClientHints> =>
-  text !== undefined && /^\d{1,5}(\.\d{1,4})?$/.test(text) && Number(text) > 0
-    ? { [name]: Number(text) }
-    : {};
+/** What a hint says, to the hundredth. */
+function numberOf(text: string | undefined): number | undefined {
+  const number =
+    text !== undefined && /^\d{1,5}(\.\d+)?$/.test(text) ? Math.round(Number(text) * 100) / 100 : 0;
+  return number > 0 ? number : undefined;
+}
+
+/** ImageKit's answer to client hints: how many pixels of the picture lie on one of the layout. */
+const densityOf = ({ layoutWidth }: Variation, width: number): string[] =>
+  layoutWidth === undefined ? [] : ["Content-DPR", String(Number((width / layoutWidth).toFixed(2)))];
 
 /**
  * What the steps leave to the client, and the formats that the result may have: the last word of all, or any of a

@@ -7,7 +7,7 @@ import type { Format, Plan } from "../plan/plan.ts";
 export interface ClientHints {
   /** For `f-auto`: what the client accepts beside JPEG, PNG and GIF. */
   readonly accepts: readonly Format[];
-  /** Sec-CH-Width, in device pixels. */
+  /** Sec-CH-Width, in device pixels, rounded up. */
   readonly width?: number;
   /** Sec-CH-DPR. */
   readonly dpr?: number;
@@ -53,7 +53,7 @@ export interface Picture {
   readonly width: number;
   readonly height: number;
   /**
-   * Headers that belong to the picture: `Content-DPR`, `x-windlass-focus: fallback`. Flat: name, value.
+   * Headers that belong to the picture: `x-windlass-focus: fallback`. Flat: name, value.
    */
   readonly headers: readonly string[];
 }

@@ -33,9 +33,6 @@ export function pixelsOf(length: Expression, of: number, values: Values, name: s
   return Math.max(1, Math.round(value < 1 ? value * of : value));
 }
 
-/** What the browser says of the width, rounded up, so that not every window makes a picture of its own. */
-const AUTO_STEP = 100;
-
 export interface Wanted {
   readonly width: number | undefined;
   readonly height: number | undefined;
@@ -64,10 +61,7 @@ export function wantedSize(
     height: side(options.height, from.height, "h"),
   };
   // What the browser says of the width is in device pixels already.
-  const hinted =
-    options.width === "auto" && hints.width !== undefined
-      ? Math.ceil(hints.width / AUTO_STEP) * AUTO_STEP
-      : undefined;
+  const hinted = options.width === "auto" ? hints.width : undefined;
   const ratio = ratioOf(options, values);
   const asked = options.dpr === "auto" ? (hints.dpr ?? 1) : (options.dpr ?? 1);
   const sized = (dpr: number): Wanted => ({

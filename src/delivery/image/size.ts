@@ -55,7 +55,6 @@ export async function resize(
   env: Environment,
 ): Promise<Surface> {
   const wanted = wantedSize(options, surface, values, env);
-  tellDpr(options, wanted.width, env);
   let now = surface;
   let { focus } = options;
   const shown = shownBox(options, wanted);
@@ -79,15 +78,6 @@ export async function resize(
   }
   now = await cutAndScale(now, cut, { ...(scaled && { scaled }), ...(crop && { crop }) }, focus, env);
   return geometry.pad === undefined ? now : pad(now, geometry.pad, options, env);
-}
-
-/** ImageKit's answer to client hints: how many pixels of the picture lie on one of the layout. */
-function tellDpr(options: Adjustments, width: number | undefined, env: Environment): void {
-  const { hints } = env.job;
-  if (options.width !== "auto" || hints.width === undefined || width === undefined) return;
-  if (env.parent !== undefined || env.headers.includes("Content-DPR")) return;
-  const dpr = width / (hints.width / (hints.dpr ?? 1));
-  env.headers.push("Content-DPR", String(Number(dpr.toFixed(2))));
 }
 
 /**

@@ -301,6 +301,11 @@ const judged = async (body: Buffer, expected: Expected): Promise<string> =>
 const bytesOf = async (chain: string, headers: Record<string, string>): Promise<number> =>
   (await served(stage, `/root/tr:${chain},f-jpg/photo.jpg`, headers)).body.length;
 
+async function told(path: string, headers: Record<string, string>): Promise<(string | null)[]> {
+  const reply = await served(stage, path, headers);
+  return ["x-cache", "content-dpr", "etag"].map((name) => reply.headers.get(name));
+}
+
 describe("what the browser says of itself", () => {
   test("w-auto is its width, rounded up to the next hundred, and dpr-auto its pixels", async () => {
     const wide = await served(stage, "/root/tr:w-auto/photo.jpg", {
@@ -310,7 +315,7 @@ describe("what the browser says of itself", () => {
     expect(await judged(wide.body, { is: WHOLE, picture: scaled(300, 200) })).toMatch(/^jpeg \d+x\d+$/);
     expect([wide.headers.get("content-dpr"), wide.headers.get("vary")]).toEqual([
       "2.83",
-      "Accept, Sec-CH-Width, Sec-CH-DPR, Save-Data",
+      "Accept, Sec-CH-Width, Width, Sec-CH-DPR, DPR, Save-Data",
     ]);
     const dense = await served(stage, "/root/tr:w-150,dpr-auto/photo.jpg", { "sec-ch-dpr": "2" });
     expect(await judged(dense.body, { is: WHOLE, picture: scaled(300, 200) })).toMatch(/^jpeg \d+x\d+$/);
@@ -318,6 +323,19 @@ describe("what the browser says of itself", () => {
     expect(await judged(plain.body, { is: "jpeg 150x100", picture: scaled(150, 100) })).toMatch(
       /^jpeg \d+x\d+$/,
     );
+  });
+
+  test("windows of nearly the same width share a picture, and each is told how dense it is there", async () => {
+    const path = "/root/tr:w-auto,e-grayscale/photo.jpg";
+    const [cache, dpr, etag] = await told(path, { "sec-ch-width": "301" });
+    expect([cache, dpr]).toEqual(["MISS", "1.33"]);
+    expect(await told(path, { "sec-ch-width": "350.5" })).toEqual(["HIT", "1.14", etag]);
+    expect(await told(path, { width: "400", dpr: "2" })).toEqual(["HIT", "2", etag]);
+    expect((await told(path, { "sec-ch-width": "401" }))[0]).toBe("MISS");
+    const dense = "/root/tr:w-150,dpr-auto,e-grayscale/photo.jpg";
+    // What a browser says at 110 %.
+    expect((await told(dense, { "sec-ch-dpr": "1.100000023841858" }))[0]).toBe("MISS");
+    expect((await told(dense, { dpr: "1.1" }))[0]).toBe("HIT");
   });
 
   test("who saves data gets a lower quality where the URL leaves the size to the browser and names none", async () => {
