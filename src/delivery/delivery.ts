@@ -12,7 +12,7 @@ import { ForeignFiles } from "./foreign.ts";
 import { Renderers, type RenderCounts } from "./image/image.ts";
 import type { Service } from "./image/job.ts";
 import { DEFAULT_LIMITS, type DeliveryLimits } from "./limits.ts";
-import { FailureMemory, meansOf } from "./making.ts";
+import { Detector, FailureMemory, meansOf } from "./making.ts";
 import { acceptedFormats, acceptedTypes, typeOf } from "./mediatypes.ts";
 import { OriginClients } from "./origins/origins.ts";
 import { checkPrivate, originalAnswer, pictureAnswer } from "./picture.ts";
@@ -64,6 +64,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const { cacheBytes: maxBytes, memoryBytes } = limits;
   const cache = new DerivedCache({ folder: options.cacheDir, maxBytes, memoryBytes, log });
   const renderers = new Renderers(limits, log);
+  const { models } = services;
+  const detector = new Detector(services.detector);
   const clients = new OriginClients();
   const video = createVideo({
     cache,
@@ -72,7 +74,12 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     ffmpeg: options.ffmpeg,
     ffprobe: options.ffprobe,
     renderer: {
-      render: (job, inputs) => renderers.render({ ...job, ...meansOf({ limits, services }) }, inputs),
+      async render(job, inputs) {
+        const means = meansOf({ limits, models }, detector.for(job.plan));
+        const picture = await renderers.render({ ...job, ...means }, inputs);
+        detector.check(picture);
+        return picture;
+      },
     },
   });
   const context: Context = {
@@ -84,7 +91,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     renderers,
     cache,
     video,
-    services,
+    models,
+    detector,
     prompts: new Prompts(store, services.prompts),
     failures: new FailureMemory(),
   };

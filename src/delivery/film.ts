@@ -54,6 +54,7 @@ async function filmRequest(context: FilmContext, reading: Reading, source: Sourc
     source.identity,
     text,
     layers.map(({ identity }) => identity),
+    context.detector.for(plan) !== undefined,
   ];
   return {
     key: createHash("sha256").update(JSON.stringify(parts)).digest("hex"),

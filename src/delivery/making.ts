@@ -2,21 +2,22 @@
 import { createHash } from "node:crypto";
 import { Lru } from "../lib/lru.ts";
 import { lasting, type DerivedCache, type Entry } from "./cache/cache.ts";
-import type { Services } from "./delivery.ts";
 import { DeliveryError, ERRORS } from "./errors.ts";
+import { UNANSWERED } from "./image/detector.ts";
 import type { Renderers } from "./image/image.ts";
-import type { ClientHints, Input, Job } from "./image/job.ts";
+import type { ClientHints, Input, Job, Picture, Service } from "./image/job.ts";
 import type { DeliveryLimits } from "./limits.ts";
 import { typeOf } from "./mediatypes.ts";
 import type { Options, Plan, Step } from "./plan/plan.ts";
-import { pathsOf, planText, USUAL } from "./plan/text.ts";
+import { layersOf, pathsOf, planText, USUAL } from "./plan/text.ts";
 import type { Source, SourceContext } from "./source.ts";
 
 export interface MakingContext extends SourceContext {
   readonly limits: DeliveryLimits;
   readonly renderers: Renderers;
   readonly cache: DerivedCache;
-  readonly services: Services;
+  readonly models: Service | undefined;
+  readonly detector: Detector;
   readonly failures: FailureMemory;
 }
 
@@ -36,6 +37,8 @@ interface StandIn {
 }
 
 export interface Made {
+  /** Of the result. Another than was told before where the detector gave no answer. */
+  readonly key: string;
   readonly entry: Entry;
   readonly hit: boolean;
   /** As the entry's own; what a purge or a sweep took since it was found is made again. */
@@ -53,6 +56,7 @@ export function prepare(
   const { kind, source, plan, layers, hints } = making;
   const from = making.from ?? mezzanine(context, making);
   const text = planText(plan);
+  const detector = context.detector.for(plan);
   const key = hash([
     RENDERING_VERSION,
     kind,
@@ -61,20 +65,27 @@ export function prepare(
     text,
     layers.map(({ identity }) => identity),
     hints,
+    detector !== undefined,
   ]);
   const make = async (): Promise<Made> => {
-    const { entry, hit } = await produce(context, { ...making, from, key, text });
-    return { entry, hit, read: (start, end) => lasting(entry, again, start, end) };
+    try {
+      const { entry, hit } = await produce(context, { ...making, from, key, text, detector });
+      return { key, entry, hit, read: (start, end) => lasting(entry, again, start, end) };
+    } catch (error) {
+      // From now on it is left alone, so this picture is another.
+      if (error instanceof DetectorFailed) return prepare(context, making).make();
+      throw error;
+    }
   };
   const again = async (): Promise<Entry> => (await make()).entry;
   return { key, text, make };
 }
 
 /** What a job has from the operator. */
-export const meansOf = ({
-  limits,
-  services: { models, detector },
-}: Pick<MakingContext, "limits" | "services">): Pick<Job, "limits" | "models" | "detector"> => ({
+export const meansOf = (
+  { limits, models }: Pick<MakingContext, "limits" | "models">,
+  detector: Service | undefined,
+): Pick<Job, "limits" | "models" | "detector"> => ({
   limits,
   ...(models === undefined ? {} : { models }),
   ...(detector === undefined ? {} : { detector }),
@@ -91,7 +102,8 @@ async function produce(
     hints,
     text,
     from,
-  }: Making & { readonly key: string; readonly text: string },
+    detector,
+  }: Making & { readonly key: string; readonly text: string; readonly detector: Service | undefined },
 ): ReturnType<DerivedCache["produce"]> {
   const { cache, renderers, limits, failures } = context;
   failures.check(key);
@@ -105,11 +117,14 @@ async function produce(
         hints,
         inputs: pathsOf(plan),
         ...(info.customCoordinates === undefined ? {} : { customCoordinates: info.customCoordinates }),
-        ...meansOf(context),
+        ...meansOf(context, detector),
       };
       const inputs = [input, ...layers.map((layer) => inputOf(layer, limits))];
       const about = { origin: originId, path, variant: text };
-      const made = await renderers.render(job, inputs, draft && { ...draft, about });
+      // A renderer would keep what the detector had no part in, too.
+      const own = detector === undefined ? draft && { ...draft, about } : undefined;
+      const made = await renderers.render(job, inputs, own);
+      context.detector.check(made);
       const { type, width, height, headers, ...content } = made;
       return { facts: { type, width, height, headers, ...about }, ...content };
     });
@@ -173,6 +188,43 @@ const anyOf = (steps: readonly Step[], test: (options: Readonly<Partial<Options>
 
 export const hash = (parts: readonly unknown[]): string =>
   createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+
+class DetectorFailed extends DeliveryError {
+  constructor() {
+    super("ServiceUnavailable", "The detector gives no answer.", ["Retry-After", "1"]);
+  }
+}
+
+/**
+ * The operator's detector. When it gives no answer it is left alone for a while: pictures are then made as without one, under
+ * the key that they have without one, and right as soon as it is back.
+ */
+export class Detector {
+  readonly #service: Service | undefined;
+  #awayUntil = 0;
+
+  constructor(service: Service | undefined) {
+    this.#service = service;
+  }
+
+  /** Undefined: the plan has nothing to find, or nobody to find it. */
+  for({ steps }: Plan): Service | undefined {
+    if (this.#service === undefined || Date.now() < this.#awayUntil) return undefined;
+    const layered = layersOf(steps).flatMap((layer) => ("steps" in layer ? layer.steps : []));
+    return anyOf([...steps, ...layered], finds) ? this.#service : undefined;
+  }
+
+  /** @throws DetectorFailed for a picture for which it gave no answer: not to be kept */
+  check({ headers }: Pick<Picture, "headers">): void {
+    if (!headers.includes(UNANSWERED[1])) return;
+    this.#awayUntil = Date.now() + AWAY_MS;
+    throw new DetectorFailed();
+  }
+}
+const AWAY_MS = 15_000;
+
+const finds = ({ focus }: Readonly<Partial<Options>>): boolean =>
+  focus?.at === "face" || focus?.at === "object";
 
 /** Failures that the same source and plan will meet again are remembered for a while, so that a bomb goes off once. */
 export class FailureMemory {

@@ -54,7 +54,7 @@ export async function pictureAnswer(
   const { key, text, make } = prepare(context, { kind, source, plan, layers, hints: variation.hints, from });
   const log = { operation: kind === "facts" ? "GetMetadata" : "GetImage", origin: source.origin, plan: text };
   const common = {
-    validators: { etag: key.slice(0, 32) },
+    validators: { etag: etagOf(key) },
     cacheControl: cacheControlOf(source, rules.cacheSeconds),
     headers: [...sourceHeaders(source), ...variation.headers, ...reading.debugHeaders],
     log,
@@ -62,10 +62,11 @@ export async function pictureAnswer(
   // The key tells the result, so a client that has it need not wait for the rendering.
   const settled = early(request, common);
   if (settled !== undefined) return settled;
-  const { entry, hit, read } = await make();
+  const { entry, hit, read, key: made } = await make();
   const milliseconds = (performance.now() - started).toFixed(1);
   return send(request, {
     ...common,
+    validators: { ...common.validators, etag: etagOf(made) },
     type: entry.facts.type,
     size: entry.size,
     bodyHeaders: [
@@ -81,6 +82,8 @@ export async function pictureAnswer(
     read: (start, end) => entry.data?.subarray(start, end) ?? read(start, end),
   });
 }
+
+const etagOf = (key: string): string => key.slice(0, 32);
 
 /** What the plan lays over the source: private files only for whom they may be. Errors name the layer. */
 export const openLayers = (

@@ -24,7 +24,13 @@ const REGIONS_MAX = 100;
 /** Below it a region is a guess. */
 const SCORE_MIN = 0.5;
 
-/** Undefined: there is no detector, or it can't tell; what is asked for is then looked for in another way. */
+/** Among the headers of a picture for which the detector was asked and gave no answer. Flat: name, value. */
+export const UNANSWERED = ["x-windlass-focus", "unavailable"] as const;
+
+/**
+ * Undefined: there is no detector, or it gives no answer, which is said among the headers; what is asked for is then looked
+ * for in another way.
+ */
 export async function detect(
   surface: Surface,
   what: string,
@@ -49,11 +55,13 @@ export async function detect(
       timeoutMs: TIMEOUT_MS,
       maxBytes: ANSWER_BYTES_MAX,
     });
-    return regionsOf(answer, surface);
+    const regions = regionsOf(answer, surface);
+    if (regions !== undefined) return regions;
   } catch (error) {
-    if (error instanceof DeliveryError || error instanceof SyntaxError) return undefined;
-    throw error;
+    if (!(error instanceof DeliveryError) && !(error instanceof SyntaxError)) throw error;
   }
+  if (!env.headers.includes(UNANSWERED[1])) env.headers.push(...UNANSWERED);
+  return undefined;
 }
 
 /** @throws SyntaxError for what is no JSON */

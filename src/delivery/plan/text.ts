@@ -291,7 +291,8 @@ function fontText(font: NonNullable<TextStyle["font"]>): string {
 }
 
 /** Every layer of a plan, nested ones and those of conditions included, in order. */
-function layersOf(steps: readonly Step[]): Layer[] {
+/** Of all steps, branches and layers, nested ones too. */
+export function layersOf(steps: readonly Step[]): Layer[] {
   return steps.flatMap((step): Layer[] => {
     if ("when" in step) return [...layersOf(step.then), ...layersOf(step.otherwise)];
     return step.layers.flatMap((layer) => [layer, ...("steps" in layer ? layersOf(layer.steps) : [])]);

@@ -1,0 +1,104 @@
+/** Pictures that need the operator's detector: without one, when it comes, and while it gives no answer. */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { pino } from "pino";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { createDelivery } from "../../src/delivery/delivery.ts";
+import type { Service } from "../../src/delivery/image/job.ts";
+import { startListener } from "../../src/lib/http.ts";
+import { BLUE, colourAt, GREEN, openSite, RED, stripes, WHITE, type Reply, type Site } from "./site.ts";
+
+const FACE = "/root/tr:w-50,h-200,fo-face,f-png/stripes.jpg";
+const ON_WHITE = { regions: [{ x: 0.8, y: 0.2, width: 0.1, height: 0.1 }] };
+
+let server: Server;
+let detector: Service;
+/** What the detector says; undefined: it is at a loss. */
+let said: object | undefined;
+let calls: number;
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    calls++;
+    request.resume();
+    request.on("end", () =>
+      said === undefined ? response.writeHead(503).end() : response.end(JSON.stringify(said)),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  detector = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: undefined };
+});
+afterAll(() => server.close());
+beforeEach(() => {
+  calls = 0;
+  said = ON_WHITE;
+});
+afterEach(() => void vi.useRealTimers());
+
+async function withStripes(services: { detector?: Service }): Promise<Site> {
+  const site = await openSite({ renderers: 1 }, { services });
+  await site.put("stripes.jpg", await stripes(400, 200, [RED, GREEN, BLUE, WHITE]).jpeg().toBuffer());
+  return site;
+}
+
+const told = ({ headers }: Pick<Reply, "headers">): (string | null)[] => [
+  headers.get("x-cache"),
+  headers.get("x-windlass-focus"),
+];
+
+test("they are right as soon as there is one, and all that need none are the same", async () => {
+  await using site = await withStripes({});
+  const { store, folder } = site;
+  const log = pino({ level: "silent" });
+  const later = createDelivery({ store, cacheDir: join(folder, "cache"), log, services: { detector } });
+  const { handle, onFailure } = later;
+  const listener = await startListener({ host: "127.0.0.1", port: 0, log, handle, onFailure });
+  try {
+    for (const path of [FACE, "/root/tr:w-60:l-image,i-stripes.jpg,w-20,h-20,fo-dog,l-end/stripes.jpg"]) {
+      expect([path, ...told(await site.get(path))]).toEqual([path, "MISS", "fallback"]);
+      expect([path, ...told(await fetch(listener.url + path))]).toEqual([path, "MISS", null]);
+    }
+    const other = "/root/tr:w-50,h-50,fo-auto/stripes.jpg";
+    expect(told(await site.get(other))).toEqual(["MISS", null]);
+    expect(told(await fetch(listener.url + other))).toEqual(["HIT", null]);
+  } finally {
+    await listener.close(1000);
+    await later.close();
+  }
+});
+
+test.each([
+  ["no answer", undefined],
+  ["nonsense", { faces: 7 }],
+])(
+  "while it says %s they are made without it, and it is left alone; then they are right",
+  async (_, nothing) => {
+    said = nothing;
+    await using site = await withStripes({ detector });
+    const first = await site.get(FACE);
+    expect([told(first), calls]).toEqual([["MISS", "fallback"], 1]);
+    const etag = first.headers.get("etag")!;
+    const second = await site.get(FACE);
+    expect([told(second), second.headers.get("etag"), calls]).toEqual([["HIT", "fallback"], etag, 1]);
+    const headers = { "if-none-match": etag };
+    expect((await site.get(FACE, { headers })).status).toBe(304);
+
+    said = ON_WHITE;
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 60_000 });
+    const third = await site.get(FACE, { headers });
+    expect([third.status, told(third), calls]).toEqual([200, ["MISS", null], 2]);
+    expect(await colourAt(third.body, 0.5, 0.5)).toBe("white");
+    expect(told(await site.get(FACE))).toEqual(["HIT", null]);
+  },
+);
+
+test("where it finds nothing, that is its answer", async () => {
+  said = { regions: [] };
+  await using site = await withStripes({ detector });
+  expect([told(await site.get(FACE)), told(await site.get(FACE)), calls]).toEqual([
+    ["MISS", "fallback"],
+    ["HIT", "fallback"],
+    1,
+  ]);
+});
