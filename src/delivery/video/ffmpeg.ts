@@ -190,6 +190,11 @@ const COMPLAINTS: readonly (readonly [RegExp, () => DeliveryError])[] = [
     /Error while opening encoder|Error initializing output stream|incorrect parameters/i,
     () => new DeliveryError("InvalidParameter", "The codec can't encode a film of that size or rate."),
   ],
+  [
+    // The filters are ours, and whatever is wrong with them is not the film's fault.
+    /Failed to configure|Error reinitializing filters|Error initializing (complex )?filter/i,
+    () => new DeliveryError("RendererFailed", "The encoder can't do these steps with this film."),
+  ],
 ];
 
 function errorOf(stderr: string): DeliveryError {

@@ -3,7 +3,7 @@
  * strangers wrote never gets here.
  */
 import { DeliveryError } from "../errors.ts";
-import { around, geometryOf, named, type Point } from "../image/geometry.ts";
+import { around, geometryOf, named, type Point, type Rectangle } from "../image/geometry.ts";
 import { pixelsOf, valuesOf, type Values, type Wanted } from "../image/resolve.ts";
 import type { Size } from "../image/surface.ts";
 import { evaluate } from "../plan/expression.ts";
@@ -180,20 +180,31 @@ function focusPoint({ focus }: StepOptions): Point {
 function resize(track: Track, options: StepOptions, values: Values, limits: VideoLimits): void {
   const geometry = geometryOf(track, wantedOf(options, track, values), options);
   const point = focusPoint(options);
-  const { window, scaled, crop, pad } = geometry;
+  const { window, scaled, crop, pad: canvas } = geometry;
   if (window !== undefined) {
     const box = named(options, window, track, values) ?? around(point, window, track);
-    add(track, `crop=${box.width}:${box.height}:${box.left}:${box.top}`, box);
+    cropTo(track, box);
   }
   if (scaled !== undefined && (scaled.width !== track.width || scaled.height !== track.height)) {
     const { width, height } = spend(scaled, limits);
     add(track, `scale=${width}:${height}`, scaled);
   }
   if (crop !== undefined) {
-    const box = around(point, crop, track);
-    add(track, `crop=${box.width}:${box.height}:${box.left}:${box.top}`, box);
+    cropTo(track, around(point, crop, track));
   }
-  if (pad !== undefined) setOn(track, spend(pad, limits), options.background, point);
+  if (canvas !== undefined) setOn(track, spend(canvas, limits), options.background, point);
+}
+
+/** To the pixel: by itself ffmpeg rounds to even sides, and what comes behind counts with the odd ones. */
+function cropTo(track: Track, box: Rectangle): void {
+  add(track, `crop=${box.width}:${box.height}:${box.left}:${box.top}:exact=1`, box);
+}
+
+/** Colours that are stored for pairs of pixels only would be padded to even sides, smaller than what is padded. */
+function pad(track: Track, to: Size, { left, top }: { left: number; top: number }, colour: Colour): void {
+  const odd = [track.width, track.height, to.width, to.height, left, top].some((one) => one % 2 !== 0);
+  const fine = odd ? "format=yuv444p|yuva444p," : "";
+  add(track, `${fine}pad=${to.width}:${to.height}:${left}:${top}:color=${rgb(colour)}`, to);
 }
 
 /** Onto a canvas of that size; the focus says where. */
@@ -202,7 +213,7 @@ function setOn(track: Track, to: Size, background: Background | undefined, point
   const left = Math.round((to.width - track.width) * point.x);
   const top = Math.round((to.height - track.height) * point.y);
   if (background?.kind !== "blurred") {
-    add(track, `pad=${to.width}:${to.height}:${left}:${top}:color=${rgb(colourOf(background))}`, to);
+    pad(track, to, { left, top }, colourOf(background));
     return;
   }
   const { graph } = track;
@@ -265,7 +276,7 @@ async function outline(
   }
   if (corners !== undefined) await cutCorners(track, corners, border.colour);
   const to = spend({ width: track.width + 2 * width, height: track.height + 2 * width }, limits);
-  add(track, `pad=${to.width}:${to.height}:${width}:${width}:color=${rgb(border.colour)}`, to);
+  pad(track, to, { left: width, top: width }, border.colour);
   const wider = (corner: number): number => (corner === 0 ? 0 : corner + width);
   if (corners !== undefined) {
     await cutCorners(track, corners === "max" ? corners : corners.map(wider), outside);

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DeliveryError } from "../../../src/delivery/errors.ts";
-import { run } from "../../../src/delivery/video/ffmpeg.ts";
+import { ffmpeg, run } from "../../../src/delivery/video/ffmpeg.ts";
 import { programUrl } from "../../../src/lib/program.ts";
 import { clip, hasFfmpeg, inFolder, probeFilm, remade, turnedFilm } from "./clips.ts";
 import { bytesOf, inputOf, openStudio, type Studio } from "./studio.ts";
@@ -263,6 +263,12 @@ describe.skipIf(!here)("children", () => {
     expect(await failure(run("sh", ["-c", "kill -SEGV $$"], options))).toBe("RendererFailed");
     expect(await failure(run("sh", ["-c", "kill -XCPU $$"], options))).toBe("LimitExceeded");
     expect(await run("/nonexistent/ffmpeg", [], options)).toMatchObject({ code: 127 });
+  });
+
+  test("that can't do what we told them are no damaged films", async () => {
+    const args = "-f lavfi -i color=red:s=10x10:d=1 -vf pad=5:5 -f null -".split(" ");
+    const programs = { ffmpeg: "ffmpeg", ffprobe: "ffprobe" };
+    expect(await failure(ffmpeg(programs, args, options))).toBe("RendererFailed");
   });
 
   test("don't outlive a process that is killed", async () => {
