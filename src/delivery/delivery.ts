@@ -13,7 +13,7 @@ import { Renderers, type RenderCounts } from "./image/image.ts";
 import type { Service } from "./image/job.ts";
 import { DEFAULT_LIMITS, type DeliveryLimits } from "./limits.ts";
 import { Detector, FailureMemory, meansOf } from "./making.ts";
-import { acceptedFormats, acceptedTypes, typeOf } from "./mediatypes.ts";
+import { acceptedFormats, acceptedTypes, isFilm, typeOf } from "./mediatypes.ts";
 import { OriginClients } from "./origins/origins.ts";
 import { checkPrivate, originalAnswer, pictureAnswer } from "./picture.ts";
 import type { Plan } from "./plan/plan.ts";
@@ -22,6 +22,7 @@ import { Prompts } from "./plan/promptstore.ts";
 import { readRequest, type Reading, type ReadingContext } from "./reading.ts";
 import { defaultPlace, locate } from "./site.ts";
 import { isMissing, openSource, type Source } from "./source.ts";
+import { beginsAsFilm, HEAD_BYTES } from "./video/probe.ts";
 import { createVideo } from "./video/video.ts";
 
 export interface DeliveryOptions {
@@ -188,7 +189,7 @@ async function dispatch(
 ): Promise<HttpResponse> {
   const { asked, plan } = reading;
   const type = typeOf(source.info.contentType, source.path);
-  const film = type.startsWith("video/");
+  const film = await isAskedAsFilm(reading, source);
   switch (asked.what) {
     case "file":
       return originalAnswer(request, reading, source);
@@ -207,10 +208,35 @@ async function dispatch(
     case "video":
       break;
   }
-  if (isOriginal(plan) || (film && plan === undefined)) return originalAnswer(request, reading, source);
+  if (isOriginal(plan) || (film && plan === undefined)) {
+    return originalAnswer(request, reading, asked.what === "video" ? typedAsFilm(source) : source);
+  }
   if (film) return filmAnswer(context, request, reading, source);
   if (plan === undefined) return plain(context, request, { reading, source }, type);
   return pictureAnswer(context, request, { kind: "picture", reading, source, plan });
+}
+
+/** By its type and its name; where these say nothing, by how it begins. Films without extensions are called such in the URL. */
+async function isAskedAsFilm(
+  { asked: { what }, place: { grammar } }: Reading,
+  source: Source,
+): Promise<boolean> {
+  if (what === "video" && grammar === "imagekit") return true;
+  const { contentType, size = 0 } = source.info;
+  const known = isFilm(contentType, source.path);
+  if (typeof known === "boolean") return known;
+  // Whoever asks for a picture of a file of no kind gets it without another look at the file.
+  if (known === undefined && what === "image") return false;
+  const head: Buffer[] = [];
+  for await (const chunk of source.read(0, Math.min(size, HEAD_BYTES))) head.push(Buffer.from(chunk));
+  return beginsAsFilm(Buffer.concat(head));
+}
+
+/** Whoever asks for a film gets what browsers play as one. */
+function typedAsFilm(source: Source): Source {
+  const { info, path } = source;
+  const told = /^(video|image|audio)\//i.test(typeOf(info.contentType, path));
+  return told ? source : { ...source, info: { ...info, contentType: "video/mp4" } };
 }
 
 /** What a picture is, is the same for all clients. */

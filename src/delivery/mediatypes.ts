@@ -35,19 +35,40 @@ const BY_EXTENSION: Readonly<Record<string, string>> = {
   mpeg: "video/mpeg",
   mpg: "video/mpeg",
   "3gp": "video/3gpp",
+  "3g2": "video/3gpp2",
   ogv: "video/ogg",
   mts: "video/mp2t",
+  m2ts: "video/mp2t",
+  hevc: "video/hevc",
+};
+/** Of films, and of songs or programs. */
+const EITHER: readonly string[] = ["ogg", "ts"];
+
+const extensionOf = (key: string): string => /\.([A-Za-z0-9]{1,5})$/.exec(key)?.[1]?.toLowerCase() ?? "";
+const typeByName = (key: string): string | undefined => {
+  const extension = extensionOf(key);
+  return Object.hasOwn(BY_EXTENSION, extension) ? BY_EXTENSION[extension] : undefined;
 };
 
 /** The type that the object was stored with; with none, what the name's extension says of pictures and video. */
 export function typeOf(stored: string | undefined, key: string): string {
   if (stored !== undefined && !UNTOLD.includes(stored)) return stored;
-  const extension = /\.([A-Za-z0-9]{1,5})$/.exec(key)?.[1]?.toLowerCase() ?? "";
+  return typeByName(key) ?? "application/octet-stream";
+}
+
+/**
+ * Whether it is a film. What is stored as a film or a picture is one; of all else the extension knows better than what
+ * uploads say of it. `either`: there are films and others with that extension; undefined: nothing tells.
+ */
+export function isFilm(stored: string | undefined, key: string): boolean | "either" | undefined {
   return (
-    (Object.hasOwn(BY_EXTENSION, extension) ? BY_EXTENSION[extension] : undefined) ??
-    "application/octet-stream"
+    byType(stored) ?? byType(typeByName(key)) ?? (EITHER.includes(extensionOf(key)) ? "either" : undefined)
   );
 }
+const byType = (type: string | undefined): boolean | undefined => {
+  const family = /^(video|image)\//i.exec(type ?? "")?.[1];
+  return family === undefined ? undefined : family.toLowerCase() === "video";
+};
 
 /** The types that an Accept header names and doesn't refuse, wildcards as they stand. */
 export function acceptedTypes(accept: string | undefined): ReadonlySet<string> {

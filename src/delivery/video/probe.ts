@@ -29,6 +29,15 @@ export function demuxerOf(head: Buffer): string | undefined {
 }
 const MOV_BOXES: readonly string[] = ["ftyp", "moov", "mdat", "wide", "free", "skip", "pnot"];
 
+/** Whether what begins like that is a film and neither a picture nor a song, which may come in the same boxes. */
+export function beginsAsFilm(head: Buffer): boolean {
+  const demuxer = demuxerOf(head);
+  if (demuxer === "mov") return !STILL_OR_SOUND.test(head.toString("latin1", 4, 12));
+  if (demuxer === "ogg") return head.includes("theora") || head.includes("OVP80");
+  return demuxer !== undefined && demuxer !== "gif";
+}
+const STILL_OR_SOUND = /^ftyp(hei[cxms]|hev[cmsx]|mif1|msf1|avi[fs]|crx |M4[AB] )/;
+
 /**
  * Decoders that films may use. ffmpeg has some hundred more, for games of the nineties and the like, which nobody looks
  * after so well.

@@ -115,6 +115,39 @@ describe.skipIf(!here)("films", () => {
     expect([reply.status, reply.headers.get("x-cache"), reply.body.equals(body)]).toEqual([200, "HIT", true]);
   }, 60_000);
 
+  test("films of which neither type nor name tells are films where the URL says so, or their beginning", async () => {
+    for (const contentType of [undefined, "binary/octet-stream", "application/mp4"]) {
+      await site.put("untold", film, { meta: contentType === undefined ? {} : { contentType } });
+      const plain = await site.get("/root/untold/ik-video.mp4");
+      expect([plain.headers.get("content-type"), plain.body.equals(film)]).toEqual(["video/mp4", true]);
+      const small = await site.get("/root/untold/ik-video.mp4?tr=w-64");
+      expect((await probeFilm(small.body)).streams).toContain("h264 64x36");
+      const frame = await site.get("/root/untold/ik-thumbnail.jpg");
+      expect([frame.status, await sizeOf(frame.body)]).toEqual([200, "jpeg 320x180"]);
+    }
+    expect(error(await site.get("/root/logo.png/ik-video.mp4?tr=w-64"))).toBe("415 UnsupportedSource");
+  }, 60_000);
+
+  test("films that uploads call something else are films, and what only looks like one by its name is none", async () => {
+    const ogg = await clip({ width: 64, height: 48, seconds: 1, format: "ogg", sound: false });
+    const ts = await clip({ width: 64, height: 48, seconds: 1, format: "ts", sound: false });
+    for (const [name, contentType, body] of [
+      ["spoken.3gp", "audio/3gpp", film],
+      ["loud.bin", "VIDEO/MP4", film],
+      ["film.ogg", "audio/ogg", ogg],
+      ["film.ts", "application/octet-stream", ts],
+    ] as const) {
+      await site.put(name, body, { meta: { contentType } });
+      const reply = await site.get(`/root/tr:w-32/${name}`);
+      expect([name, reply.status, reply.headers.get("content-type")]).toEqual([name, 200, "video/mp4"]);
+      expect((await site.get(`/root/${name}/metadata`)).body.toString()).toContain('"duration":');
+    }
+    await site.put("program.ts", Buffer.from("const one = 1;\n"), { meta: { contentType: "text/plain" } });
+    const program = await site.get("/root/program.ts");
+    expect([program.status, program.headers.get("content-type")]).toEqual([200, "text/plain"]);
+    expect(error(await site.get("/root/tr:w-32/program.ts"))).toBe("415 UnsupportedSource");
+  }, 60_000);
+
   test("crops keep the side that the focus names", async () => {
     const left = await site.get("/root/tr:w-100,h-180,fo-left/film.mp4");
     const right = await site.get("/root/tr:w-100,h-180,fo-right/film.mp4");

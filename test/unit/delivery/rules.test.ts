@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { judge, rangeOf } from "../../../src/delivery/conditional.ts";
-import { acceptedFormats, typeOf } from "../../../src/delivery/mediatypes.ts";
+import { acceptedFormats, isFilm, typeOf } from "../../../src/delivery/mediatypes.ts";
 
 const file = { etag: "abc", lastModified: Date.UTC(2026, 0, 1, 0, 0, 0, 500) };
 const BEFORE = "Wed, 31 Dec 2025 00:00:00 GMT";
@@ -87,4 +87,24 @@ test.each([
   ["", "a.toString", "application/octet-stream"],
 ])("stored as %s, %s is %s", (stored, key, type) => {
   expect(typeOf(stored, key)).toBe(type);
+});
+
+test.each([
+  ["video/mp4", "a", true],
+  ["VIDEO/MP4", "a.jpg", true],
+  ["image/gif", "a.mp4", false],
+  ["audio/3gpp", "a.3gp", true],
+  ["model/vnd.mts", "a.MTS", true],
+  ["application/mp4", "a.mp4", true],
+  ["binary/octet-stream", "a.hevc", true],
+  [undefined, "a.3g2", true],
+  [undefined, "a.m2ts", true],
+  ["text/plain", "a.png", false],
+  ["audio/ogg", "a.ogg", "either"],
+  ["video/mp2t", "a.ts", true],
+  ["text/plain", "a.ts", "either"],
+  ["application/pdf", "a", undefined],
+  [undefined, "mp4", undefined],
+])("stored as %s, %s is a film: %s", (stored, key, film) => {
+  expect(isFilm(stored, key)).toBe(film);
 });

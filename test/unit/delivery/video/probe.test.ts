@@ -1,7 +1,7 @@
 /** What a file is told by: its first bytes choose the demuxer, and nothing else does. */
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { demuxerOf } from "../../../../src/delivery/video/probe.ts";
+import { beginsAsFilm, demuxerOf } from "../../../../src/delivery/video/probe.ts";
 
 const at = (offset: number, text: string, encoding: BufferEncoding = "latin1"): Buffer =>
   Buffer.concat([Buffer.alloc(offset), Buffer.from(text, encoding), Buffer.alloc(400)]);
@@ -50,4 +50,20 @@ test("text of any kind is no film", () => {
       return harmless.includes(demuxerOf(Buffer.from(text)));
     }),
   );
+});
+
+test.each([
+  [at(4, "ftypisom"), true],
+  [at(4, "moov"), true],
+  [at(4, "ftypheic"), false],
+  [at(4, "ftypavif"), false],
+  [at(4, "ftypM4A "), false],
+  [at(0, "OggS....................................theora"), true],
+  [at(0, "OggS....................................OpusHead"), false],
+  [at(0, "GIF89a"), false],
+  [at(0, `47${"00".repeat(187)}47`, "hex"), true],
+  [at(0, "const greeting = 1;"), false],
+  [Buffer.alloc(0), false],
+])("%#: what begins so is a film: %s", (head, film) => {
+  expect(beginsAsFilm(head)).toBe(film);
 });
