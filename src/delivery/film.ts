@@ -6,9 +6,10 @@ import { lasting, type Entry } from "./cache/cache.ts";
 import { DeliveryError } from "./errors.ts";
 import type { Input } from "./image/job.ts";
 import type { MakingContext } from "./making.ts";
-import { cacheControlOf, openLayers, pictureAnswer, sourceHeaders } from "./picture.ts";
+import { MEDIA_TYPES } from "./mediatypes.ts";
+import { cacheControlOf, madeHeaders, openLayers, pictureAnswer, sourceHeaders } from "./picture.ts";
 import type { Plan } from "./plan/plan.ts";
-import { pathsOf, planText, videoPathsOf } from "./plan/text.ts";
+import { pathsOf, planText, USUAL, videoPathsOf } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
 import { streamRight } from "./signature.ts";
 import type { Source } from "./source.ts";
@@ -19,7 +20,7 @@ export interface FilmContext extends MakingContext {
 }
 
 /** Part of every key, as in picture.ts. */
-const ENCODING_VERSION = 2;
+const ENCODING_VERSION = 3;
 /** How long a request waits for its film unless it says so (`Prefer: wait=`), and the longest that it may say. */
 const WAIT_SECONDS = 20;
 const WAIT_SECONDS_MAX = 60;
@@ -71,8 +72,10 @@ const FILM_QUALITY = 50;
 
 function filmPlan({ plan, asked }: Reading): Plan {
   if (plan === undefined) return { steps: [], defaults: { quality: FILM_QUALITY, format: "auto" } };
+  // What a condition says stays in its steps, and wins there.
   const said =
-    asked.plan?.steps.some((step) => "when" in step || step.options.quality !== undefined) === true;
+    plan.defaults.quality !== asked.defaults.quality ||
+    asked.plan?.steps.some((step) => "options" in step && step.options.quality !== undefined) === true;
   return said ? plan : { ...plan, defaults: { ...plan.defaults, quality: FILM_QUALITY } };
 }
 
@@ -96,6 +99,7 @@ async function encodedAnswer(
   source: Source,
   film: VideoRequest,
 ): Promise<HttpResponse> {
+  const started = performance.now();
   const log = { operation: "GetVideo", origin: source.origin, plan: film.facts.variant };
   const common = {
     validators: { etag: film.key.slice(0, 32) },
@@ -116,7 +120,7 @@ async function encodedAnswer(
     ...common,
     type: entry.facts.type,
     size: entry.size,
-    bodyHeaders: ["X-Cache", hit ? "HIT" : "MISS"],
+    bodyHeaders: madeHeaders(reading, source, { type: entry.facts.type, hit, started }),
     log: { ...log, cache: hit ? "hit" : "miss" },
     read: (start, end) => entry.data?.subarray(start, end) ?? lasting(entry, again, start, end),
   });
@@ -168,12 +172,17 @@ export async function thumbnailAnswer(
   source: Source,
 ): Promise<HttpResponse> {
   const film = await filmRequest(context, reading, source);
-  const plan = reading.plan ?? { steps: [], defaults: { quality: 80, format: "jpeg" as const } };
+  const plan = reading.plan ?? { steps: [], defaults: USUAL };
+  const { format } = plan.defaults;
   return pictureAnswer(context, request, {
     kind: "picture",
     reading,
     source,
-    plan: { ...plan, defaults: { ...plan.defaults, format: "jpeg" } },
+    // What the URL's end says, unless its plan names another format of pictures.
+    plan: {
+      ...plan,
+      defaults: { ...plan.defaults, format: Object.hasOwn(MEDIA_TYPES, format) ? format : "jpeg" },
+    },
     from: { name: "frame", input: async () => inputFrom(await context.video.frame(film)) },
   });
 }

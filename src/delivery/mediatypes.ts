@@ -44,7 +44,8 @@ const BY_EXTENSION: Readonly<Record<string, string>> = {
 /** Of films, and of songs or programs. */
 const EITHER: readonly string[] = ["ogg", "ts"];
 
-const extensionOf = (key: string): string => /\.([A-Za-z0-9]{1,5})$/.exec(key)?.[1]?.toLowerCase() ?? "";
+const EXTENSION = /\.([A-Za-z0-9]{1,5})$/;
+const extensionOf = (key: string): string => EXTENSION.exec(key)?.[1]?.toLowerCase() ?? "";
 const typeByName = (key: string): string | undefined => {
   const extension = extensionOf(key);
   return Object.hasOwn(BY_EXTENSION, extension) ? BY_EXTENSION[extension] : undefined;
@@ -69,6 +70,13 @@ const byType = (type: string | undefined): boolean | undefined => {
   const family = /^(video|image)\//i.exec(type ?? "")?.[1];
   return family === undefined ? undefined : family.toLowerCase() === "video";
 };
+
+/** A file's name with an extension that says what it is now. */
+export function nameAs(type: string, name: string): string {
+  if (typeByName(name) === type) return name;
+  const extension = Object.keys(BY_EXTENSION).find((one) => BY_EXTENSION[one] === type);
+  return extension === undefined ? name : `${name.replace(EXTENSION, "")}.${extension}`;
+}
 
 /** The types that an Accept header names and doesn't refuse, wildcards as they stand. */
 export function acceptedTypes(accept: string | undefined): ReadonlySet<string> {

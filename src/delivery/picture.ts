@@ -4,7 +4,7 @@ import { early, MAX_AGE_SECONDS, send, type Answer } from "./answers.ts";
 import { DeliveryError } from "./errors.ts";
 import type { ClientHints } from "./image/job.ts";
 import { hash, prepare, type Making, type MakingContext } from "./making.ts";
-import { acceptedFormats, typeOf } from "./mediatypes.ts";
+import { acceptedFormats, nameAs, typeOf } from "./mediatypes.ts";
 import type { FormatChoice, Plan, Step } from "./plan/plan.ts";
 import { pathsOf, USUAL } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
@@ -22,7 +22,7 @@ export function originalAnswer(
   const bodyHeaders = [
     ...(contentEncoding === undefined ? [] : ["Content-Encoding", contentEncoding]),
     ...(contentLanguage === undefined ? [] : ["Content-Language", contentLanguage]),
-    ...disposition(asked.attachment, info.contentDisposition, path),
+    ...(asked.attachment ? saving(nameIn(path)) : stored(info.contentDisposition)),
   ];
   const answer: Answer = {
     validators: { etag: info.etag ?? hash([source.identity]).slice(0, 32), lastModified: info.lastModified },
@@ -63,20 +63,15 @@ export async function pictureAnswer(
   const settled = early(request, common);
   if (settled !== undefined) return settled;
   const { entry, hit, read, key: made } = await make();
-  const milliseconds = (performance.now() - started).toFixed(1);
   return send(request, {
     ...common,
     validators: { ...common.validators, etag: etagOf(made) },
     type: entry.facts.type,
     size: entry.size,
     bodyHeaders: [
-      "X-Cache",
-      hit ? "HIT" : "MISS",
-      "Server-Timing",
-      hit ? `cache;desc=hit;dur=${milliseconds}` : `render;dur=${milliseconds}`,
+      ...madeHeaders(reading, source, { type: entry.facts.type, hit, started }),
       ...entry.facts.headers,
       ...densityOf(variation, entry.facts.width),
-      ...disposition(reading.asked.attachment, undefined, source.path),
     ],
     log: { ...log, cache: hit ? "hit" : "miss" },
     read: (start, end) => entry.data?.subarray(start, end) ?? read(start, end),
@@ -228,9 +223,28 @@ export function cacheControlOf({ info, standsIn }: Source, seconds: number | und
   return info.cacheControl ?? `public, max-age=${MAX_AGE_SECONDS}`;
 }
 
-function disposition(attachment: boolean, stored: string | undefined, path: string): string[] {
-  if (!attachment) return stored === undefined ? [] : ["Content-Disposition", stored];
-  const name = path.slice(path.lastIndexOf("/") + 1);
+/** Headers that come with what was made of a source, or kept. `started`: by `performance.now()`. */
+export function madeHeaders(
+  { asked }: Reading,
+  { path }: Source,
+  { type, hit, started }: { readonly type: string; readonly hit: boolean; readonly started: number },
+): string[] {
+  const milliseconds = (performance.now() - started).toFixed(1);
+  return [
+    "X-Cache",
+    hit ? "HIT" : "MISS",
+    "Server-Timing",
+    hit ? `cache;desc=hit;dur=${milliseconds}` : `render;dur=${milliseconds}`,
+    ...(asked.attachment ? saving(nameAs(type, nameIn(path))) : []),
+  ];
+}
+
+const nameIn = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+
+const stored = (disposition: string | undefined): string[] =>
+  disposition === undefined ? [] : ["Content-Disposition", disposition];
+
+function saving(name: string): string[] {
   const ascii = name.replace(/[^\x20-\x7e]|["\\]/g, "_");
   return [
     "Content-Disposition",

@@ -93,6 +93,7 @@ describe.skipIf(!here)("films", () => {
     const first = await site.get(path);
     const part = await site.get(path, { headers: { range: "bytes=10-19" } });
     expect(site.delivery.counts().cache).toEqual({ hits: hits + 1, misses: misses + 1 });
+    expect(first.headers.get("server-timing")).toMatch(/^render;dur=\d/);
     expect([first.headers.get("x-cache"), part.headers.get("x-cache"), part.status]).toEqual([
       "MISS",
       "HIT",
@@ -169,6 +170,35 @@ describe.skipIf(!here)("films", () => {
     ]);
     expect(await colourAt(later.body, 0.02, 0.02)).toBe("white");
   }, 60_000);
+
+  test.each(["png", "webp", "avif"])("thumbnails are %s where the plan says so", async (format) => {
+    const reply = await site.get(`/root/film.mp4/ik-thumbnail.jpg?tr=f-${format},w-64`);
+    expect([reply.status, reply.headers.get("content-type")]).toEqual([200, `image/${format}`]);
+  });
+
+  test("the quality is that of films, whatever else stands under a condition", async () => {
+    const plain = await site.get("/root/tr:w-160/film.mp4");
+    const judged = await site.get("/root/tr:if-iw_gt_10,w-160,if-end/film.mp4");
+    const other = await site.get("/root/tr:w-160:if-iw_lt_10,q-90,if-end/film.mp4");
+    const better = await site.get("/root/tr:w-160:if-iw_gt_10,q-90,if-end/film.mp4");
+    expect([judged.body.length, other.body.length]).toEqual([plain.body.length, plain.body.length]);
+    expect(better.body.length).toBeGreaterThan(plain.body.length);
+  }, 60_000);
+
+  test.each([
+    ["tr:w-64/film.mp4?ik-attachment=true", "film.mp4"],
+    ["tr:w-64,f-webm/film.mp4?ik-attachment=true", "film.webm"],
+    ["film.mp4/ik-thumbnail.jpg?ik-attachment=true", "film.jpg"],
+    ["film.mp4/ik-thumbnail.jpg?tr=f-png&ik-attachment=true", "film.png"],
+    ["film.mp4?ik-attachment=true", "film.mp4"],
+  ])(
+    "%s is saved as %s",
+    async (path, name) => {
+      const { headers } = await site.get(`/root/${path}`);
+      expect(headers.get("content-disposition")).toContain(`attachment; filename="${name}"`);
+    },
+    60_000,
+  );
 
   test("what a film is can be asked for, and is kept", async () => {
     const reply = await site.get("/root/film.mp4/metadata");
