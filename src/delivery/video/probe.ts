@@ -1,6 +1,6 @@
 /** What a file is, before anything is made of it. */
 import { DeliveryError } from "../errors.ts";
-import { damaged, FILES_ONLY, run, type Programs, type RunOptions } from "./ffmpeg.ts";
+import { damaged, FILES_ONLY, run, words, type Programs, type RunOptions } from "./ffmpeg.ts";
 import { FRAME_RATE_MAX, STREAMS_MAX, type VideoLimits } from "./limits.ts";
 
 /** Bytes of a file that tell what it is. */
@@ -97,7 +97,7 @@ export const opening = (demuxer: string): readonly string[] => [
 export interface FilmFacts {
   readonly width: number;
   readonly height: number;
-  /** Seconds; 0: the file doesn't say. */
+  /** Seconds; 0: the file neither says nor shows it. */
   readonly duration: number;
   /** Numbers of the first streams of each kind; undefined: it has none. */
   readonly video: number | undefined;
@@ -148,9 +148,60 @@ export async function probe(
 ): Promise<FilmFacts> {
   const { memoryBytes, threads, frameSeconds: seconds } = limits;
   const args = ["-v", "error", ...opening(demuxer), "-show_entries", ENTRIES, "-print_format", "json", file];
-  const { code, stdout } = await run(ffprobe, args, { ...options, seconds, memoryBytes, threads });
+  const limited = { ...options, seconds, memoryBytes, threads };
+  const { code, stdout } = await run(ffprobe, args, limited);
   if (code !== 0) throw damaged();
-  return factsOf(parsed(stdout), limits);
+  const facts = factsOf(parsed(stdout), limits);
+  const told = facts.duration > 0 && !GUESSED.includes(demuxer);
+  const known = told
+    ? facts
+    : { ...facts, bitRate: undefined, duration: await measured(ffprobe, { file, demuxer, facts }, limited) };
+  if (known.duration > limits.duration) {
+    throw new DeliveryError(
+      "LimitExceeded",
+      `The film lasts ${Math.round(known.duration)} seconds; the limit is ${limits.duration}.`,
+    );
+  }
+  return known;
+}
+
+/** Mere streams of which ffprobe guesses by the bit rate how long they are. */
+const GUESSED: readonly string[] = ["mpegvideo", "hevc"];
+
+/**
+ * Seconds up to the end of the last packet, where the header doesn't tell: what browsers record, what was never written to
+ * its end. All of the file is read for it, and nothing decoded. 0: it holds no packet.
+ */
+async function measured(
+  ffprobe: string,
+  { file, demuxer, facts }: { readonly file: string; readonly demuxer: string; readonly facts: FilmFacts },
+  options: RunOptions,
+): Promise<number> {
+  const stream = String(facts.video ?? facts.audio);
+  const entries = "packet=pts_time,dts_time,duration_time";
+  let end = 0;
+  let sum = 0;
+  await run(
+    ffprobe,
+    [
+      ...words("-v error"),
+      ...opening(demuxer),
+      ...words(`-select_streams ${stream} -show_entries ${entries} -print_format csv=p=0`),
+      file,
+    ],
+    {
+      ...options,
+      onLine(line) {
+        const [shown, decoded, length] = line.split(",").map(Number);
+        const seconds = length! > 0 ? length! : 0;
+        // Packets without times follow one another.
+        const start = shown! >= 0 ? shown! : decoded! >= 0 ? decoded! : sum;
+        sum += seconds;
+        end = Math.max(end, start + seconds);
+      },
+    },
+  );
+  return end;
 }
 
 function parsed(text: string): Probed {
@@ -175,13 +226,6 @@ function factsOf({ streams = [], format = {} }: Probed, limits: VideoLimits): Fi
     throw new DeliveryError("UnsupportedSource", "The file holds neither picture nor sound.");
   }
   const duration = positive(format.duration) ?? positive(video?.duration) ?? 0;
-  if (duration > limits.duration) {
-    const seconds = Math.round(duration);
-    throw new DeliveryError(
-      "LimitExceeded",
-      `The film lasts ${seconds} seconds; the limit is ${limits.duration}.`,
-    );
-  }
   const rate = rateOf(video?.avg_frame_rate);
   return {
     ...sizeOf(video, limits),

@@ -113,10 +113,10 @@ export function frameAt(film: Buffer, seconds: number): Promise<Buffer> {
   });
 }
 
-/** What ffmpeg makes of a film, as MP4. */
-export function remade(film: Buffer, args: readonly string[]): Promise<Buffer> {
+/** What ffmpeg makes of a film. */
+export function remade(film: Buffer, args: readonly string[], format = "mp4"): Promise<Buffer> {
   return inFolder(async (folder) => {
-    const [from, to] = [join(folder, "from"), join(folder, "to.mp4")];
+    const [from, to] = [join(folder, "from"), join(folder, `to.${format}`)];
     await writeFile(from, film);
     await exec("ffmpeg", ["-v", "error", "-i", from, ...args, to]);
     return readFile(to);

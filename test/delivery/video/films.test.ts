@@ -215,6 +215,26 @@ describe.skipIf(!here)("films", () => {
     expect(said).not.toContain("audioCodec");
   }, 60_000);
 
+  test("how long a film is that doesn't say so is found out", async () => {
+    const recorded = await remade(film, "-c:v libvpx -c:a libopus -live 1".split(" "), "webm");
+    const bare = await remade(film, "-c:v mpeg2video -an".split(" "), "m2v");
+    for (const [name, body] of [
+      ["recorded.webm", recorded],
+      ["bare.mpg", bare],
+    ] as const) {
+      await site.put(name, body);
+      const facts = await site.get(`/root/${name}/metadata`);
+      expect(Math.abs((JSON.parse(facts.body.toString()) as { duration: number }).duration - 4)).toBeLessThan(
+        0.1,
+      );
+      const half = await site.get(`/root/${name}?tr=w-64,so-idu_div_2`);
+      expect(Math.abs((await probeFilm(half.body)).seconds - 2)).toBeLessThan(0.1);
+      const manifest = await site.get(`/root/${name}/ik-master.mpd?tr=sr-240`);
+      expect(manifest.body.toString()).toMatch(/mediaPresentationDuration="PT[34]\./);
+      expect(error(await site.get(`/root/${name}?tr=w-64,so-5`))).toBe("400 InvalidParameter");
+    }
+  }, 60_000);
+
   test("pictures, blocks and text lie on films", async () => {
     const logo = await site.get("/root/tr:l-image,i-logo.png,lfo-top_left,l-end/film.mp4");
     expect(await colourAt(await frameAt(logo.body, 0.5), 0.05, 0.1)).toBe("white");
