@@ -74,6 +74,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     log,
     ffmpeg: options.ffmpeg,
     ffprobe: options.ffprobe,
+    limits: { streamBytes: limits.cacheBytes },
     renderer: {
       async render(job, inputs) {
         const means = meansOf({ limits, models }, detector.for(job.plan));
@@ -87,7 +88,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     store,
     clients,
     foreign: new ForeignFiles(cache, log),
-    epochs: new Epochs(store, cache),
+    epochs: new Epochs(store, [cache, video]),
     limits,
     renderers,
     cache,

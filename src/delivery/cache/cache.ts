@@ -17,7 +17,7 @@ import { Lru } from "../../lib/lru.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import { claim, isLost, type Claim } from "../claims.ts";
 import { DeliveryError } from "../errors.ts";
-import { endOf, readEnd, WHOLE_BYTES_MAX, type Draft, type Facts } from "./entries.ts";
+import { endOf, readEnd, WHOLE_BYTES_MAX, type Draft, type Facts, type Provenance } from "./entries.ts";
 
 export type { Draft, Facts } from "./entries.ts";
 
@@ -275,7 +275,7 @@ export class DerivedCache {
   }
 
   /** Removes what `match` says, from disk and from this process's memory; returns how many entries went. */
-  async remove(match: (facts: Facts, createdAt: number) => boolean): Promise<number> {
+  async remove(match: (facts: Provenance, createdAt: number) => boolean): Promise<number> {
     this.#memory.clear();
     let removed = 0;
     for (const { path } of await listEntries(this.#options.folder)) {

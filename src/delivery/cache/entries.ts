@@ -7,8 +7,17 @@ import { closeSync, constants, fstatSync, mkdirSync, openSync, renameSync, write
 import { dirname } from "node:path";
 import { errorCode, localDisk } from "../../blob/disk.ts";
 
+/** Of what something was made: purges go by it. */
+export interface Provenance {
+  /** `owner id/origin`. */
+  readonly origin: string;
+  readonly path: string;
+  /** The plan's text. */
+  readonly variant: string;
+}
+
 /** What an entry is. */
-export interface Facts {
+export interface Facts extends Provenance {
   /** Media type. */
   readonly type: string;
   /** In pixels; 0 for what is no picture. */
@@ -16,11 +25,6 @@ export interface Facts {
   readonly height: number;
   /** Flat: name, value. */
   readonly headers: readonly string[];
-  /** `owner id/origin`. */
-  readonly origin: string;
-  readonly path: string;
-  /** The plan's text. */
-  readonly variant: string;
 }
 
 export interface Description extends Facts {

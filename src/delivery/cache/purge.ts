@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import type { ObjectStore } from "../../store/store.ts";
 import { DeliveryError } from "../errors.ts";
-import type { DerivedCache, Facts } from "./cache.ts";
+import type { Provenance } from "./entries.ts";
 
 /** What is purged: everything of an account or an origin, a folder, or a file. */
 export interface Scope {
@@ -95,19 +95,25 @@ const covers = (scope: Scope, originId: string, path: string): boolean =>
   (scope.path === undefined || scope.path === path) &&
   (scope.prefix === undefined || bare(path).startsWith(bare(scope.prefix)));
 
+/** What is kept of files: pictures and films, streams. */
+export interface Kept {
+  /** Resolves to how many went. */
+  remove(match: (about: Provenance, createdAt: number) => boolean): Promise<number>;
+}
+
 /** The marks as this process knows them. */
 export class Epochs {
   readonly #store: ObjectStore;
-  readonly #cache: DerivedCache;
+  readonly #kept: readonly Kept[];
   /** By account. */
   #marks = new Map<string, Purge[]>();
   /** Marks whose bytes this process has removed, or which are older than it. */
   #swept: string | undefined;
-  #sweeping: Promise<number> = Promise.resolve(0);
+  #sweeping: Promise<unknown> = Promise.resolve();
 
-  constructor(store: ObjectStore, cache: DerivedCache) {
+  constructor(store: ObjectStore, kept: readonly Kept[]) {
     this.#store = store;
-    this.#cache = cache;
+    this.#kept = kept;
   }
 
   /** To be called by each request, after the store's own `refresh`: costs nothing while no setting changes. */
@@ -143,9 +149,11 @@ export class Epochs {
     if (before === undefined) return;
     const fresh = all.filter(({ id }) => id > before);
     if (fresh.length === 0) return;
-    const gone = (facts: Facts, createdAt: number): boolean =>
-      fresh.some(({ scope, at }) => createdAt <= at && covers(scope, facts.origin, facts.path));
+    const gone = ({ origin, path }: Provenance, createdAt: number): boolean =>
+      fresh.some(({ scope, at }) => createdAt <= at && covers(scope, origin, path));
     // What can't be removed now goes with the least recently used.
-    this.#sweeping = this.#sweeping.then(() => this.#cache.remove(gone)).catch(() => 0);
+    this.#sweeping = this.#sweeping.then(() =>
+      Promise.allSettled(this.#kept.map((kept) => kept.remove(gone))),
+    );
   }
 }

@@ -42,7 +42,7 @@ export const DEFAULT_VIDEO_LIMITS: VideoLimits = {
   encoders: 1,
   thumbnails: 2,
   queueLength: 20,
-  streamBytes: 4096 * MIB,
+  streamBytes: 1024 * MIB,
 };
 
 /** Frames a second at most. Stops headers that promise a million. */

@@ -5,6 +5,7 @@
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Provenance } from "../cache/entries.ts";
 import {
   manifest,
   masterPlaylist,
@@ -35,7 +36,13 @@ export async function isDone(folder: string): Promise<boolean> {
   return (await stat(join(folder, DONE)).catch(() => undefined)) !== undefined;
 }
 
-export const finishSet = (folder: string): Promise<void> => writeFile(join(folder, DONE), "");
+/** Of what a set was made, and when its making began, in milliseconds since 1970. */
+export interface SetOrigin extends Provenance {
+  readonly createdAt: number;
+}
+
+export const finishSet = (folder: string, origin: SetOrigin): Promise<void> =>
+  writeFile(join(folder, DONE), JSON.stringify(origin));
 
 export async function freshFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
@@ -66,7 +73,7 @@ async function readMaster(
   how: Addressing & { readonly done: boolean },
 ): Promise<SetFile | undefined> {
   const text = await readFile(join(folder, DESCRIPTION), "utf8").catch(() => "");
-  const described = parsed(text);
+  const described = parsed<StreamSet>(text);
   if (described === undefined) return undefined;
   const names = [...described.renditions.map((rendition) => rendition.name), "a0"];
   const playlists = await Promise.all(names.map((one) => readPlaylist(folder, `${one}.m3u8`)));
@@ -79,9 +86,9 @@ async function readMaster(
   return textFile(name, manifest(set, how.done ? segments : undefined, how));
 }
 
-function parsed(text: string): StreamSet | undefined {
+function parsed<T>(text: string): T | undefined {
   try {
-    return JSON.parse(text) as StreamSet;
+    return JSON.parse(text) as T;
   } catch {
     // Not written to its end yet.
     return undefined;
@@ -146,6 +153,22 @@ export async function pruneSets(
     await rm(folder, { recursive: true, force: true });
     total -= size;
   }
+}
+
+/** Removes complete sets, from all who share the folder; resolves to how many. */
+export async function removeSets(
+  parent: string,
+  match: (about: Provenance, createdAt: number) => boolean,
+): Promise<number> {
+  let removed = 0;
+  for (const id of await readdir(parent).catch(() => [])) {
+    const folder = join(parent, id);
+    const origin = parsed<SetOrigin>(await readFile(join(folder, DONE), "utf8").catch(() => ""));
+    if (origin === undefined || !match(origin, origin.createdAt)) continue;
+    await rm(folder, { recursive: true, force: true });
+    removed++;
+  }
+  return removed;
 }
 
 async function sizeOf(folder: string): Promise<number> {

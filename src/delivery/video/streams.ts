@@ -11,7 +11,7 @@ import type { StepOptions } from "./filters.ts";
 import type { VideoLimits } from "./limits.ts";
 import { SEGMENT_SECONDS, type Rendition, type StreamSet } from "./playlists.ts";
 import type { FilmFacts } from "./probe.ts";
-import { DESCRIPTION, finishSet } from "./sets.ts";
+import { DESCRIPTION } from "./sets.ts";
 import { reading, type Workplace } from "./workplace.ts";
 
 interface Rung {
@@ -135,7 +135,6 @@ export async function encodeSet(
   const progress = { seconds: cut.seconds, report };
   const { frames } = await place.run(args, { seconds: limits.streamSeconds, progress });
   if (frames === 0) throw damaged();
-  await finishSet(folder);
 }
 
 function videoOutput(

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../../lib/log.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import type { DerivedCache, Entry } from "../cache/cache.ts";
+import type { Provenance } from "../cache/entries.ts";
 import { DeliveryError } from "../errors.ts";
 import type { Input } from "../image/job.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -15,7 +16,16 @@ import { abilitiesOf, type Abilities, type Programs } from "./ffmpeg.ts";
 import { Jobs, type Job, type JobStatus, type JobTools } from "./jobs.ts";
 import { DEFAULT_VIDEO_LIMITS, type VideoLimits } from "./limits.ts";
 import { isSetFile, MASTERS } from "./playlists.ts";
-import { freshFolder, isDone, pruneSets, readSetFile, touchSet, type SetFile } from "./sets.ts";
+import {
+  finishSet,
+  freshFolder,
+  isDone,
+  pruneSets,
+  readSetFile,
+  removeSets,
+  touchSet,
+  type SetFile,
+} from "./sets.ts";
 import type { StillRenderer } from "./stills.ts";
 import { encodeSet } from "./streams.ts";
 import { Turnstile } from "./turnstile.ts";
@@ -42,7 +52,7 @@ export interface VideoRequest {
   readonly source: Input;
   /** Pictures, films, subtitles and fonts of layers, by their path. */
   readonly inputs: ReadonlyMap<string, Input>;
-  readonly facts: { readonly origin: string; readonly path: string; readonly variant: string };
+  readonly facts: Provenance;
 }
 
 interface StreamAsking {
@@ -83,6 +93,8 @@ export interface Video {
   frame(request: VideoRequest): Promise<Buffer>;
   /** How work stands that a pending answer named, in whichever process. */
   status(id: string): Promise<JobStatus | undefined>;
+  /** Removes complete streams; films are the cache's. Those in work go when they are not used for longest. */
+  remove(match: (about: Provenance, createdAt: number) => boolean): Promise<number>;
   /** Ends encoders. */
   close(): Promise<void>;
 }
@@ -240,10 +252,12 @@ class Films implements Video {
       // Another process has filled it while we waited.
       if (await isDone(folder)) return;
       await freshFolder(folder);
+      const createdAt = Date.now();
       try {
         await using place = await this.#open(request, signal);
         const { plan, source } = request;
         await encodeSet(place, plan, { folder, sourceBytes: source.size, report });
+        await finishSet(folder, { ...request.facts, createdAt });
       } catch (error) {
         await rm(folder, { recursive: true, force: true });
         throw error;
@@ -294,6 +308,10 @@ class Films implements Video {
 
   status(id: string): Promise<JobStatus | undefined> {
     return this.#jobs.status(id);
+  }
+
+  remove(match: (about: Provenance, createdAt: number) => boolean): Promise<number> {
+    return removeSets(this.#streams, match);
   }
 
   async close(): Promise<void> {

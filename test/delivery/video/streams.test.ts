@@ -1,10 +1,12 @@
 /** Streams: HLS and DASH from one set of segments, and what a browser makes of them. */
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { requestPurge } from "../../../src/delivery/cache/purge.ts";
 import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
 import { signUrl } from "../../../src/delivery/signature.ts";
 import { locate } from "../../../src/delivery/site.ts";
@@ -167,6 +169,42 @@ describe.skipIf(!here)("a film of ten seconds in 720p", () => {
     const master = await get("/root/small.mp4/ik-master.m3u8?tr=sr-240_720_1080");
     expect(urisOf(master)).toHaveLength(1);
     expect(master).toContain("RESOLUTION=320x180");
+  }, 60_000);
+});
+
+const sets = (site: Site): Promise<string[]> => readdir(join(site.folder, "cache", "video", "streams"));
+
+/** Puts a film and has a stream of it made to its end; gives the stream's id. */
+async function streamOf(site: Site, name: string): Promise<string> {
+  const film = await clip({ width: 160, height: 90, seconds: 1, sound: false });
+  await site.put(name, film);
+  const reply = await site.get(`/root/${name}/ik-master.m3u8?tr=sr-240`);
+  const [media = ""] = urisOf(reply.body.toString());
+  const lasting = async (): Promise<string | null> =>
+    (await site.get(`/root/${name}/${media}`)).headers.get("cache-control");
+  await expect.poll(lasting, { timeout: 30_000 }).toMatch(/^public/);
+  return media.split("/")[1]!;
+}
+
+describe.skipIf(!here)("streams of short films", () => {
+  test("go with a purge of their file, which leaves others", async () => {
+    await using site = await openSite();
+    const [purged, other] = [await streamOf(site, "a.mp4"), await streamOf(site, "b.mp4")];
+    expect((await sets(site)).toSorted()).toEqual([purged, other].toSorted());
+    const { id: ownerId } = (await site.store.accounts.byName("root"))!;
+    await requestPurge(site.store, { ownerId, origin: "photos", path: "a.mp4" });
+    await site.get("/root/a.mp4");
+    await expect.poll(() => sets(site)).toEqual([other]);
+    await requestPurge(site.store, { ownerId });
+    await site.get("/root/a.mp4");
+    await expect.poll(() => sets(site)).toEqual([]);
+  }, 60_000);
+
+  test("have no more room than the cache", async () => {
+    await using site = await openSite({ cacheBytes: 1 });
+    await streamOf(site, "a.mp4");
+    const last = await streamOf(site, "b.mp4");
+    await expect.poll(() => sets(site)).toEqual([last]);
   }, 60_000);
 });
 

@@ -40,7 +40,7 @@ const openCache = (name = "cache"): DerivedCache =>
     log: pino({ level: "silent" }),
   });
 async function openNode(cache = openCache()): Promise<Epochs> {
-  const epochs = new Epochs(store, cache);
+  const epochs = new Epochs(store, [cache]);
   await request(epochs);
   return epochs;
 }
