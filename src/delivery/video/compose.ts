@@ -49,6 +49,8 @@ interface Scene {
 }
 
 export interface Composition extends Size {
+  /** What is read of the film: itself, or a copy. */
+  readonly film: Clip;
   /** For ffmpeg: what it reads. */
   readonly reads: readonly string[];
   /** For ffmpeg: the graph, empty where there is no picture. */
@@ -66,8 +68,9 @@ export async function compose(
   { place, renderer, inputs }: Pick<Composing, "place" | "renderer" | "inputs">,
   last: (track: Track) => void,
 ): Promise<Composition> {
-  const { film, shop } = place;
-  const cut = cutOf(steps, film, shop.limits);
+  const { limits } = place.shop;
+  const cut = cutOf(steps, place.film, limits);
+  const film = await place.seekable(place.film, cut, limits.encodeSeconds);
   const graph: Graph = { filters: [], labels: 0 };
   const work: Composing = { place, renderer, inputs, graph, reads: [reading(film, cut)] };
   const track = trackOf(graph, 0, film, false);
@@ -76,12 +79,12 @@ export async function compose(
   const scene: Scene = { track, input: { ...film.facts }, parent: undefined, cut, more: [], hear };
   if (film.facts.video === undefined) {
     hearAll(steps, film, hear);
-    return { width: 0, height: 0, reads: work.reads.flat(), graph: [], label: undefined, cut, options };
+    return { width: 0, height: 0, film, reads: work.reads.flat(), graph: [], label: undefined, cut, options };
   }
   await applySteps(work, scene, steps);
   last(track);
   const { width, height, label } = track;
-  return { width, height, reads: work.reads.flat(), graph: graph.filters, label, cut, options };
+  return { width, height, film, reads: work.reads.flat(), graph: graph.filters, label, cut, options };
 }
 
 /** The picture of a clip that ffmpeg reads as its input of that number, with square pixels. */
@@ -242,8 +245,9 @@ async function layFilm(
   const left = Math.min(times.to ?? scene.cut.seconds, scene.cut.seconds) - times.from;
   if (left <= 0) return;
   const cut: Cut = { start: shown.start, seconds: Math.min(shown.seconds, left) };
-  reads.push(reading(clip, cut));
-  const track = trackOf(graph, reads.length - 1, clip, true);
+  const read = await place.seekable(clip, cut, place.shop.limits.encodeSeconds);
+  reads.push(reading(read, cut));
+  const track = trackOf(graph, reads.length - 1, read, true);
   const input = { width: track.width, height: track.height };
   const parent = { width: base.width, height: base.height };
   await applySteps(

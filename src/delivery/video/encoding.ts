@@ -45,10 +45,10 @@ export async function encodeFilm(
   place: Workplace,
   { plan, inputs, renderer, to, report }: Encoding,
 ): Promise<Encoded> {
-  const { film, shop } = place;
-  const { limits, abilities } = shop;
+  const { limits, abilities } = place.shop;
   const { defaults } = plan;
   const made = await compose(plan.steps, { place, inputs, renderer }, finish);
+  const { film } = made;
   const asked = {
     format: lastSaid(made.options, "format") ?? defaults.format,
     video: lastSaid(made.options, "videoCodec"),
@@ -89,10 +89,11 @@ const TAIL_SECONDS = 5;
 
 /** The frame at `so`, the first one by default, as a PNG file; gives its path. @throws DeliveryError */
 export async function extractFrame(place: Workplace, { steps }: Plan): Promise<string> {
-  const { film, folder, shop } = place;
+  const { folder, shop } = place;
+  const { start } = cutOf(steps, place.film, shop.limits);
+  const film = await place.seekable(place.film, { start, seconds: 0 }, shop.limits.frameSeconds);
   const { video, duration, width, height, regular } = film.facts;
   if (video === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
-  const { start } = cutOf(steps, film, shop.limits);
   const square = regular ? [] : ["-vf", `scale=${width}:${height},setsar=1`];
   const file = join(folder, "frame.png");
   const from = async (begin: number, which: readonly string[]): Promise<boolean> => {

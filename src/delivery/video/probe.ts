@@ -152,7 +152,7 @@ export async function probe(
   const { code, stdout } = await run(ffprobe, args, limited);
   if (code !== 0) throw damaged();
   const facts = factsOf(parsed(stdout), limits);
-  const told = facts.duration > 0 && !GUESSED.includes(demuxer);
+  const told = facts.duration > 0 && !BARE.includes(demuxer);
   const known = told
     ? facts
     : { ...facts, bitRate: undefined, duration: await measured(ffprobe, { file, demuxer, facts }, limited) };
@@ -165,8 +165,8 @@ export async function probe(
   return known;
 }
 
-/** Mere streams of which ffprobe guesses by the bit rate how long they are. */
-const GUESSED: readonly string[] = ["mpegvideo", "hevc"];
+/** Demuxers of pictures without times. ffprobe guesses by the bit rate how long they last. */
+export const BARE: readonly string[] = ["mpegvideo", "hevc"];
 
 /**
  * Seconds up to the end of the last packet, where the header doesn't tell: what browsers record, what was never written to

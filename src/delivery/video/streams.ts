@@ -113,9 +113,9 @@ export async function encodeSet(
   plan: Plan,
   { folder, sourceBytes, report }: { folder: string; sourceBytes: number; report: (part: number) => void },
 ): Promise<void> {
-  const { film, shop } = place;
-  const { limits } = shop;
-  const cut = cutOf(plan.steps, film, limits);
+  const { limits } = place.shop;
+  const cut = cutOf(plan.steps, place.film, limits);
+  const film = await place.seekable(place.film, cut, limits.encodeSeconds);
   const set = describe(plan, film.facts, sourceBytes, cut.seconds);
   await writeFile(join(folder, DESCRIPTION), JSON.stringify(set));
   const labels = set.renditions.map(({ name }) => `[s${name}]`).join("");

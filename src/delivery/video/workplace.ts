@@ -6,9 +6,10 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { DeliveryError } from "../errors.ts";
 import type { Input } from "../image/job.ts";
-import { ffmpeg, type Abilities, type Programs, type RunOptions, type Written } from "./ffmpeg.ts";
+import { ffmpeg, words, type Abilities, type Programs, type RunOptions, type Written } from "./ffmpeg.ts";
 import type { VideoLimits } from "./limits.ts";
-import { demuxerOf, HEAD_BYTES, opening, probe, type FilmFacts } from "./probe.ts";
+import type { Cut } from "./placement.ts";
+import { BARE, demuxerOf, HEAD_BYTES, opening, probe, type FilmFacts } from "./probe.ts";
 
 /** What all work of one server shares. */
 export interface Workshop {
@@ -35,12 +36,24 @@ export interface Workplace extends AsyncDisposable {
   add(input: Input): Promise<string>;
   /** A copy of a film, looked into. @throws DeliveryError as `probe` */
   addClip(input: Input): Promise<Clip>;
+  /**
+   * The clip, or a copy of it in which the beginning of the cut is found: without an index ffmpeg would begin at the next key
+   * frame. `seconds`: that the copy may take. @throws DeliveryError as `ffmpeg`
+   */
+  seekable(clip: Clip, cut: Cut, seconds: number): Promise<Clip>;
   /** @throws DeliveryError as `ffmpeg` */
   run(
     args: readonly string[],
     how: { readonly seconds: number; readonly progress?: Parameters<typeof ffmpeg>[3] },
   ): Promise<Written>;
 }
+
+/** Demuxers of films that have times and no index. */
+const UNINDEXED: readonly string[] = ["mpegts", "mpeg"];
+/** What is copied behind a cut: frames may come out of their order. */
+const MARGIN_SECONDS = 1;
+/** Times the bytes that a source may have: what a copy may. Stops what is small until it is decoded. */
+const COPY_FACTOR = 4;
 
 /** Names of folders say whose they are: a process that is killed leaves them behind. */
 const PREFIX = "film-";
@@ -70,6 +83,35 @@ export async function openWorkplace(shop: Workshop, source: Input, signal: Abort
     layerBytes += input.size;
     return copied(input, limits.sourceBytes - (layerBytes - input.size));
   };
+  const run: Workplace["run"] = (args, { seconds, progress }) => {
+    const { memoryBytes, threads } = limits;
+    return ffmpeg(programs, args, { ...options, seconds, memoryBytes, threads }, progress);
+  };
+  const seekable: Workplace["seekable"] = async (clip, { start, seconds: shown }, seconds) => {
+    const { demuxer, facts } = clip;
+    const bare = BARE.includes(demuxer);
+    if (start === 0 || !(bare || UNINDEXED.includes(demuxer))) return clip;
+    const streams = [facts.video, facts.audio].filter((one) => one !== undefined);
+    const file = `input-${files++}`;
+    const args = [
+      // Program streams tell the times of some frames only.
+      ...words("-fflags +genpts"),
+      ...reading(clip, { start: 0, seconds: start + shown + MARGIN_SECONDS }),
+      ...streams.flatMap((one) => ["-map", `0:${one}`]),
+      // Only what decoding gives times can be put into a file that has them.
+      ...(bare ? words("-c:v libx264 -preset ultrafast -crf 8") : words("-c copy")),
+      ...words(`-fs ${limits.sourceBytes * COPY_FACTOR} -f matroska`),
+      file,
+    ];
+    await run(args, { seconds });
+    const at = (stream: number | undefined): number | undefined =>
+      stream === undefined ? undefined : streams.indexOf(stream);
+    return {
+      file,
+      demuxer: "matroska",
+      facts: { ...facts, video: at(facts.video), audio: at(facts.audio) },
+    };
+  };
   try {
     return {
       shop,
@@ -77,10 +119,8 @@ export async function openWorkplace(shop: Workshop, source: Input, signal: Abort
       film: await clipOf(await copied(source, limits.sourceBytes)),
       add,
       addClip: async (input) => clipOf(await add(input)),
-      run: (args, { seconds, progress }) => {
-        const { memoryBytes, threads } = limits;
-        return ffmpeg(programs, args, { ...options, seconds, memoryBytes, threads }, progress);
-      },
+      seekable,
+      run,
       [Symbol.asyncDispose]: dispose,
     };
   } catch (error) {
@@ -124,10 +164,7 @@ async function headOf(file: string): Promise<Buffer> {
 }
 
 /** How ffmpeg is told to read a film, from `start` on for `seconds`. */
-export const reading = (
-  { file, demuxer }: Clip,
-  { start, seconds }: { readonly start: number; readonly seconds: number },
-): readonly string[] => [
+export const reading = ({ file, demuxer }: Clip, { start, seconds }: Cut): readonly string[] => [
   ...opening(demuxer),
   ...(start > 0 ? ["-ss", secondsText(start)] : []),
   "-t",

@@ -235,6 +235,27 @@ describe.skipIf(!here)("films", () => {
     }
   }, 60_000);
 
+  test.each([
+    ["long.ts", "-c:v libx264 -g 250 -bf 2"],
+    ["long.mpg", "-c:v mpeg2video -g 250"],
+    ["long.hevc", "-an -c:v libx265 -x265-params keyint=250:log-level=none"],
+  ])(
+    "%s, which has no index, is cut where the URL says",
+    async (name, codecs) => {
+      await site.put(name, await remade(film, codecs.split(" "), name.slice("long.".length)));
+      const frame = async (so: string): Promise<string> => {
+        const { body } = await site.get(`/root/${name}/ik-thumbnail.jpg?tr=so-${so}`);
+        return (await sizeOf(body)) + (await colourAt(body, 0.1, 0.5));
+      };
+      expect([await frame("1.5"), await frame("2.5")]).toEqual(["jpeg 320x180red", "jpeg 320x180green"]);
+      const part = await site.get(`/root/${name}?tr=w-160,so-1.5,du-1`);
+      expect(Math.abs((await probeFilm(part.body)).seconds - 1)).toBeLessThan(0.1);
+      expect(await colourAt(await frameAt(part.body, 0.2), 0.1, 0.5)).toBe("red");
+      expect(await colourAt(await frameAt(part.body, 0.8), 0.1, 0.5)).toBe("green");
+    },
+    60_000,
+  );
+
   test("pictures, blocks and text lie on films", async () => {
     const logo = await site.get("/root/tr:l-image,i-logo.png,lfo-top_left,l-end/film.mp4");
     expect(await colourAt(await frameAt(logo.body, 0.5), 0.05, 0.1)).toBe("white");
