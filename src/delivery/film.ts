@@ -151,7 +151,10 @@ async function streamAnswer(
   const name = stream?.name ?? film.what;
   const answer = {
     validators: {
-      etag: createHash("sha256").update(`${film.key}/${name}/${made.size}`).digest("hex").slice(0, 32),
+      etag: createHash("sha256")
+        .update(`${film.key}/${name}/${made.size}/${made.live}`)
+        .digest("hex")
+        .slice(0, 32),
     },
     type: made.type,
     size: made.size,

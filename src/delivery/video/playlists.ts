@@ -8,7 +8,7 @@ export interface Rendition {
   readonly name: string;
   readonly width: number;
   readonly height: number;
-  /** Bits per second at most. */
+  /** Bits per second of its worst pieces, or what they can't exceed. */
   readonly rate: number;
   /** H.264's, times ten. */
   readonly level: number;
@@ -16,7 +16,8 @@ export interface Rendition {
 
 export interface StreamSet {
   readonly renditions: readonly Rendition[];
-  readonly audio: boolean;
+  /** Bits per second of its worst pieces; undefined: there is no sound. */
+  readonly audio: number | undefined;
   /** A fraction: `30000/1001`. */
   readonly frameRate: string;
   /** As the source says; what is encoded may differ by some frames. */
@@ -51,7 +52,6 @@ export function typeOfSetFile(name: string): string {
 /** H.264 High in four bytes' worth of hexadecimal (RFC 6381). */
 const codecOf = ({ level }: Rendition): string => `avc1.6400${level.toString(16).padStart(2, "0")}`;
 const AUDIO_CODEC = "mp4a.40.2";
-const AUDIO_RATE = 128_000;
 
 const numberOf = (fraction: string): number => {
   const [above = "25", below = "1"] = fraction.split("/");
@@ -65,18 +65,18 @@ const uri = (name: string, { prefix, suffix }: Addressing): string =>
 /** RFC 8216, section 4.3.4. */
 export function masterPlaylist({ renditions, audio, frameRate }: StreamSet, how: Addressing): string {
   const lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"];
-  if (audio) {
+  if (audio !== undefined) {
     const media = 'TYPE=AUDIO,GROUP-ID="audio",NAME="audio",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2"';
     lines.push(`#EXT-X-MEDIA:${media},URI="${uri("a0.m3u8", how)}"`);
   }
   for (const rendition of renditions) {
     const { name, width, height, rate } = rendition;
     const attributes = [
-      `BANDWIDTH=${rate + (audio ? AUDIO_RATE : 0)}`,
+      `BANDWIDTH=${rate + (audio ?? 0)}`,
       `RESOLUTION=${width}x${height}`,
       `FRAME-RATE=${numberOf(frameRate).toFixed(3)}`,
-      `CODECS="${[codecOf(rendition), ...(audio ? [AUDIO_CODEC] : [])].join(",")}"`,
-      ...(audio ? ['AUDIO="audio"'] : []),
+      `CODECS="${[codecOf(rendition), ...(audio === undefined ? [] : [AUDIO_CODEC])].join(",")}"`,
+      ...(audio === undefined ? [] : ['AUDIO="audio"']),
     ];
     lines.push(`#EXT-X-STREAM-INF:${attributes.join(",")}`, uri(`${name}.m3u8`, how));
   }
@@ -91,6 +91,26 @@ export const segmentsOf = (playlist: string): number[] =>
     const seconds = INFO.exec(line)?.[1];
     return seconds === undefined ? [] : [Number(seconds)];
   });
+
+/**
+ * Bits per second of the worst pieces: of neighbours that together last about as long as a piece should.
+ * RFC 8216, section 4.1.
+ */
+export function peakRate(pieces: readonly { readonly seconds: number; readonly bytes: number }[]): number {
+  const target = Math.max(1, Math.round(Math.max(...pieces.map(({ seconds }) => seconds))));
+  let peak = 0;
+  for (const start of pieces.keys()) {
+    let [seconds, bytes] = [0, 0];
+    for (let n = start; n < pieces.length; n++) {
+      seconds += pieces[n]!.seconds;
+      bytes += pieces[n]!.bytes;
+      if (seconds > target * 1.5) break;
+      // A film that is shorter than that has no others.
+      if (seconds >= target / 2 || pieces.length === 1) peak = Math.max(peak, (bytes * 8) / seconds);
+    }
+  }
+  return Math.ceil(peak);
+}
 
 /** ffmpeg's media playlist with our names; one that is complete may be jumped around in. */
 export function mediaPlaylist(playlist: string, how: Addressing): string {
@@ -146,7 +166,7 @@ export function manifest(
   });
   const sound =
     `<AdaptationSet id="1" contentType="audio" mimeType="audio/mp4" segmentAlignment="true" startWithSAP="1">` +
-    `<Representation id="a0" bandwidth="${AUDIO_RATE}" codecs="${AUDIO_CODEC}" audioSamplingRate="48000">` +
+    `<Representation id="a0" bandwidth="${audio}" codecs="${AUDIO_CODEC}" audioSamplingRate="48000">` +
     `<AudioChannelConfiguration schemeIdUri="urn:mpeg:dash:23003:3:audio_channel_configuration:2011" value="2"/>` +
     `${template("a0")}</Representation></AdaptationSet>`;
   return [
@@ -158,7 +178,7 @@ export function manifest(
       `maxWidth="${sides.maxWidth}" maxHeight="${sides.maxHeight}">`,
     ...video,
     "</AdaptationSet>",
-    ...(audio ? [sound] : []),
+    ...(audio === undefined ? [] : [sound]),
     "</Period>",
     "</MPD>",
     "",

@@ -11,6 +11,7 @@ import {
   masterPlaylist,
   MASTERS,
   mediaPlaylist,
+  peakRate,
   segmentsOf,
   typeOfSetFile,
   type Addressing,
@@ -18,7 +19,7 @@ import {
 } from "./playlists.ts";
 
 /** File of a set that says what it will hold. */
-export const DESCRIPTION = "set.json";
+const DESCRIPTION = "set.json";
 const DONE = "done";
 /** How often a set that is read is marked as used, in milliseconds. */
 const TOUCH_MS = 60_000;
@@ -35,6 +36,29 @@ export interface SetFile {
 export async function isDone(folder: string): Promise<boolean> {
   return (await stat(join(folder, DONE)).catch(() => undefined)) !== undefined;
 }
+
+export const describeSet = (folder: string, set: StreamSet): Promise<void> =>
+  writeFile(join(folder, DESCRIPTION), JSON.stringify(set));
+
+/** What its pieces turned out to be takes the place of what was foreseen of them. */
+export async function measureSet(folder: string, set: StreamSet): Promise<void> {
+  const renditions = set.renditions.map(async (rendition) => ({
+    ...rendition,
+    rate: await rateOf(folder, rendition.name),
+  }));
+  const audio = set.audio === undefined ? undefined : await rateOf(folder, "a0");
+  await describeSet(folder, { ...set, audio, renditions: await Promise.all(renditions) });
+}
+
+async function rateOf(folder: string, name: string): Promise<number> {
+  const seconds = segmentsOf((await readPlaylist(folder, `${name}.m3u8`)) ?? "");
+  const pieces = seconds.map(async (one, n) => {
+    const { size } = await stat(join(folder, segmentName(name, n)));
+    return { seconds: one, bytes: size };
+  });
+  return peakRate(await Promise.all(pieces));
+}
+const segmentName = (name: string, n: number): string => `${name}.${String(n).padStart(5, "0")}.m4s`;
 
 /** Of what a set was made, and when its making began, in milliseconds since 1970. */
 export interface SetOrigin extends Provenance {
@@ -79,8 +103,8 @@ async function readMaster(
   const playlists = await Promise.all(names.map((one) => readPlaylist(folder, `${one}.m3u8`)));
   if (playlists[0] === undefined) return undefined;
   // A sound that begins late holds nothing up; at the end it is seen whether there was any.
-  const audio = described.audio && (!how.done || playlists.at(-1) !== undefined);
-  const set: StreamSet = { ...described, audio };
+  const silent = how.done && playlists.at(-1) === undefined;
+  const set: StreamSet = { ...described, audio: silent ? undefined : described.audio };
   if (name === MASTERS.hls) return textFile(name, masterPlaylist(set, how));
   const segments = new Map(names.map((one, n) => [one, segmentsOf(playlists[n] ?? "")]));
   return textFile(name, manifest(set, how.done ? segments : undefined, how));

@@ -1,5 +1,4 @@
 /** Renditions of a film, encoded at once into one set of CMAF segments, which HLS and DASH share. */
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DeliveryError } from "../errors.ts";
 import type { Size } from "../image/surface.ts";
@@ -11,7 +10,7 @@ import type { StepOptions } from "./filters.ts";
 import type { VideoLimits } from "./limits.ts";
 import { SEGMENT_SECONDS, type Rendition, type StreamSet } from "./playlists.ts";
 import type { FilmFacts } from "./probe.ts";
-import { DESCRIPTION } from "./sets.ts";
+import { describeSet, measureSet } from "./sets.ts";
 import { reading, type Workplace } from "./workplace.ts";
 
 interface Rung {
@@ -86,25 +85,44 @@ function sizeIn(film: Size, rung: Rung): Size {
 const RATE_FACTOR = 2;
 const RATE_STEP = 100_000;
 
-/** Bits per second at most of the rendition of that number. `own`: the film's. */
+/** Seconds for which a rendition may go beyond its rate, at the expense of what it didn't need before. */
+const BUFFER_SECONDS = 0.5;
+/** Bits per second that segments have besides pictures, and at most of sound. */
+const WRAPPING_RATE = 20_000;
+const AUDIO_RATE = 128_000;
+const AUDIO_RATE_MAX = 150_000;
+/** What no segment exceeds: what comes in while it lasts, and all that was saved before. */
+const peakOf = (rate: number): number =>
+  Math.round(rate * (1 + BUFFER_SECONDS / SEGMENT_SECONDS)) + WRAPPING_RATE;
+
+/** Bits per second at most, in the long run, of the rendition of that number. `own`: the film's. */
 function rateOf(film: Size, rung: Rung, n: number, own: number): number {
   const size = sizeIn(film, rung);
   const part = ((size.width * size.height) / (film.width * film.height)) ** 0.75;
   return Math.round(Math.min(rung.rate, Math.max(RATE_STEP * (n + 1), own * RATE_FACTOR * part)));
 }
 
+/** `limit`: bits per second at most, in the long run. */
+interface Encoded extends Rendition {
+  readonly limit: number;
+}
+
 /** What a set will be. @throws DeliveryError InvalidParameter, UnsupportedSource */
-function describe(plan: Plan, film: FilmFacts, bytes: number, seconds: number): StreamSet {
+function describe(
+  plan: Plan,
+  film: FilmFacts,
+  bytes: number,
+  seconds: number,
+): Omit<StreamSet, "renditions"> & { readonly renditions: readonly Encoded[] } {
   const heights = heightsOf(plan);
   if (film.video === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
   const own = film.duration > 0 ? (bytes * 8) / film.duration : Infinity;
-  const renditions = rungsFor(heights, film).map((rung, n): Rendition => ({
-    name: `v${n}`,
-    ...sizeIn(film, rung),
-    rate: rateOf(film, rung, n, own),
-    level: rung.level,
-  }));
-  return { renditions, audio: film.audio !== undefined, frameRate: film.frameRate, seconds };
+  const renditions = rungsFor(heights, film).map((rung, n): Encoded => {
+    const limit = rateOf(film, rung, n, own);
+    return { name: `v${n}`, ...sizeIn(film, rung), limit, rate: peakOf(limit), level: rung.level };
+  });
+  const audio = film.audio === undefined ? undefined : AUDIO_RATE_MAX;
+  return { renditions, audio, frameRate: film.frameRate, seconds };
 }
 
 /** Fills a folder; players may read along. @throws DeliveryError */
@@ -117,7 +135,7 @@ export async function encodeSet(
   const cut = cutOf(plan.steps, place.film, limits);
   const film = await place.seekable(place.film, cut, limits.encodeSeconds);
   const set = describe(plan, film.facts, sourceBytes, cut.seconds);
-  await writeFile(join(folder, DESCRIPTION), JSON.stringify(set));
+  await describeSet(folder, set);
   const labels = set.renditions.map(({ name }) => `[s${name}]`).join("");
   const graph = [
     `[0:${film.facts.video}]fps=${set.frameRate},split=${set.renditions.length}${labels}`,
@@ -130,23 +148,24 @@ export async function encodeSet(
     "-filter_complex",
     graph.join(";"),
     ...set.renditions.flatMap((rendition) => videoOutput(folder, rendition, limits)),
-    ...(set.audio ? audioOutput(folder, film.facts) : []),
+    ...(set.audio === undefined ? [] : audioOutput(folder, film.facts)),
   ];
   const progress = { seconds: cut.seconds, report };
   const { frames } = await place.run(args, { seconds: limits.streamSeconds, progress });
   if (frames === 0) throw damaged();
+  await measureSet(folder, set);
 }
 
 function videoOutput(
   folder: string,
-  { name, rate, level }: Rendition,
+  { name, limit, level }: Encoded,
   limits: VideoLimits,
 ): readonly string[] {
   return [
     ...words(`-map [${name}] -an`),
     ...words(`-c:v libx264 -preset superfast -threads ${limits.threads}`),
     ...words(`-profile:v high -level:v ${level / 10} -crf 23`),
-    ...words(`-maxrate ${rate} -bufsize ${rate * 2}`),
+    ...words(`-maxrate ${limit} -bufsize ${Math.round(limit * BUFFER_SECONDS)}`),
     // Players change between renditions at key frames, which lie at the same times in all. Without B-frames the first
     // picture is shown at 0, as the first sound is.
     ...words("-bf 0 -sc_threshold 0 -g 600"),
@@ -157,7 +176,7 @@ function videoOutput(
 }
 
 const audioOutput = (folder: string, { audio }: FilmFacts): readonly string[] => [
-  ...words(`-map 0:${audio} -vn -c:a aac -b:a 128k -ac 2 -ar 48000`),
+  ...words(`-map 0:${audio} -vn -c:a aac -b:a ${AUDIO_RATE} -ac 2 -ar 48000`),
   ...NO_METADATA,
   ...hls(folder, "a0"),
 ];

@@ -11,7 +11,7 @@ import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
 import { signUrl } from "../../../src/delivery/signature.ts";
 import { locate } from "../../../src/delivery/site.ts";
 import { openSite, type Reply, type Site } from "../site.ts";
-import { clip, hasFfmpeg } from "./clips.ts";
+import { clip, hasFfmpeg, remade } from "./clips.ts";
 
 const here = await hasFfmpeg();
 const CHROMIUM = "/usr/bin/chromium";
@@ -198,6 +198,38 @@ describe.skipIf(!here)("streams of short films", () => {
     await requestPurge(site.store, { ownerId });
     await site.get("/root/a.mp4");
     await expect.poll(() => sets(site)).toEqual([]);
+  }, 60_000);
+
+  test("tell rates that no piece of them exceeds, before and after they are made", async () => {
+    await using site = await openSite();
+    const calm = await clip({ width: 426, height: 240, seconds: 6 });
+    // Nothing to encode for a while, and then more than fits.
+    const stormy = await remade(calm, ["-vf", "noise=alls=60:allf=t:enable='gte(t,2)'", "-crf", "20"]);
+    await site.put("a.mp4", stormy);
+    const path = "/root/a.mp4/ik-master.m3u8?tr=sr-240";
+    const told = async (): Promise<number> =>
+      Number(/BANDWIDTH=(\d+)/.exec((await site.get(path)).body.toString())![1]);
+    const early = await told();
+    const cached = async (): Promise<string | null> => (await site.get(path)).headers.get("cache-control");
+    await expect.poll(cached, { timeout: 30_000 }).toMatch(/^public/);
+    const master = (await site.get(path)).body.toString();
+    const media = [...urisOf(master), /URI="([^"]+)"/.exec(master)![1]!];
+    const peaks = media.map(async (uri) => {
+      const playlist = (await site.get(`/root/a.mp4/${uri}`)).body.toString();
+      const seconds = [...playlist.matchAll(/#EXTINF:([\d.]+)/g)].map(([, text]) => Number(text));
+      const rates = urisOf(playlist).map(async (name, n) => {
+        const piece = await site.get(
+          new URL(name, `${site.url}/root/a.mp4/${uri}`).href.slice(site.url.length),
+        );
+        return seconds[n]! < 1 ? 0 : (piece.body.length * 8) / seconds[n]!;
+      });
+      return Math.max(...(await Promise.all(rates)));
+    });
+    const peak = (await Promise.all(peaks)).reduce((sum, one) => sum + one, 0);
+    expect(peak).toBeGreaterThan(200_000);
+    expect(early).toBeGreaterThanOrEqual(peak);
+    const late = await told();
+    expect([late >= peak, late <= early]).toEqual([true, true]);
   }, 60_000);
 
   test("have no more room than the cache", async () => {

@@ -6,6 +6,7 @@ import {
   manifest,
   masterPlaylist,
   mediaPlaylist,
+  peakRate,
   segmentsOf,
   type StreamSet,
 } from "../../../../src/delivery/video/playlists.ts";
@@ -15,7 +16,7 @@ const SET: StreamSet = {
     { name: "v0", width: 426, height: 240, rate: 200_000, level: 30 },
     { name: "v1", width: 1280, height: 720, rate: 3_300_000, level: 32 },
   ],
-  audio: true,
+  audio: 128_000,
   frameRate: "30000/1001",
   seconds: 9,
 };
@@ -72,7 +73,7 @@ test("the master playlist names every rendition with what a player must know", (
     "ik-stream/abc/v1.m3u8?tr=sr-240_720",
     "",
   ]);
-  const mute = masterPlaylist({ ...SET, audio: false }, HOW);
+  const mute = masterPlaylist({ ...SET, audio: undefined }, HOW);
   expect(mute).not.toMatch(/audio|mp4a/i);
 });
 
@@ -123,4 +124,35 @@ test("queries of strangers stay within their names", () => {
       expect([...xml.matchAll(/<SegmentTemplate /g)]).toHaveLength(3);
     }),
   );
+});
+
+test.each([
+  [[[2, 1000]], 4000],
+  [[[0.2, 100]], 4000],
+  [
+    [
+      [2, 1000],
+      [2, 3000],
+      [2, 500],
+    ],
+    12_000,
+  ],
+  // What is left over is no piece by itself, and may make its neighbour worse.
+  [
+    [
+      [2, 1000],
+      [0.04, 800],
+    ],
+    7059,
+  ],
+  [
+    [
+      [2, 1000],
+      [2, 1000],
+      [0.04, 5],
+    ],
+    4000,
+  ],
+] as [[number, number][], number][])("the worst of %j is %d bits a second", (pieces, rate) => {
+  expect(peakRate(pieces.map(([seconds, bytes]) => ({ seconds, bytes })))).toBe(rate);
 });
