@@ -3,6 +3,7 @@ import type { HttpFailure, HttpRequest, HttpResponse } from "../lib/http.ts";
 import { StoreError } from "../store/errors.ts";
 import { judge, rangeOf, type Validators } from "./conditional.ts";
 import { DeliveryError, ERRORS, type DeliveryErrorCode } from "./errors.ts";
+import type { Pending } from "./video/video.ts";
 
 /** How long clients and CDNs may keep what has no Cache-Control of its own. */
 export const MAX_AGE_SECONDS = 86_400;
@@ -143,7 +144,7 @@ export async function begun(answer: HttpResponse): Promise<HttpResponse> {
 
 /** Work that takes longer than the client waits. Not an error and not a picture: nothing that a cache may keep. */
 export function accepted(
-  { id, retryAfterSeconds, progress }: { id: string; retryAfterSeconds: number; progress: number },
+  { id, state, retryAfterSeconds, progress }: Pending,
   log: Readonly<Record<string, unknown>>,
 ): HttpResponse {
   const status = `/-/jobs/${id}`;
@@ -161,7 +162,7 @@ export function accepted(
       ...SAFETY,
       ...SHARING,
     ],
-    body: `${JSON.stringify({ status, state: "running", progress, retryAfterSeconds })}\n`,
+    body: `${JSON.stringify({ status, state, progress, retryAfterSeconds })}\n`,
     log: { ...log, pending: true },
   };
 }

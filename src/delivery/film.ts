@@ -88,7 +88,7 @@ function inputOf(source: Source): Input {
 
 /** Seconds that the client waits (RFC 7240), within limits. */
 function waitOf({ headers }: HttpRequest): number {
-  const asked = /(?:^|[,;\s])wait=(\d{1,6})/.exec(headers["prefer"] ?? "")?.[1];
+  const asked = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})/i.exec(headers["prefer"] ?? "")?.[1];
   return Math.min(asked === undefined ? WAIT_SECONDS : Number(asked), WAIT_SECONDS_MAX) * 1000;
 }
 

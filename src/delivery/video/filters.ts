@@ -109,7 +109,8 @@ export function checkOptions(options: StepOptions, more: readonly (keyof Options
   }
 }
 
-function nameOf(row: keyof Options): string {
+/** As URLs call it. */
+export function nameOf(row: keyof Options): string {
   const { imagekit, weekerp } = TRANSFORMATIONS[row];
   return (imagekit ?? weekerp)?.names[0] ?? row;
 }

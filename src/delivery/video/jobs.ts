@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../../lib/log.ts";
 import { isClaimed, tryClaim, type Claim } from "../claims.ts";
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
-import { Turnstile } from "./turnstile.ts";
+import { patientController, Turnstile } from "./turnstile.ts";
 
 export interface JobStatus {
   readonly state: "queued" | "running" | "done" | "failed";
@@ -72,7 +72,7 @@ export class Jobs {
   readonly #options: JobsOptions;
   readonly #jobs = new Map<string, Running>();
   readonly #turnstile: Turnstile;
-  readonly #closing = new AbortController();
+  readonly #closing = patientController();
 
   constructor(options: JobsOptions) {
     this.#options = options;

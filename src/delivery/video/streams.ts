@@ -6,7 +6,7 @@ import type { Options, Plan, Step } from "../plan/plan.ts";
 import { cutOf } from "./compose.ts";
 import { lastSaid, NO_METADATA } from "./encoding.ts";
 import { damaged, words } from "./ffmpeg.ts";
-import type { StepOptions } from "./filters.ts";
+import { nameOf, type StepOptions } from "./filters.ts";
 import type { VideoLimits } from "./limits.ts";
 import { SEGMENT_SECONDS, type Rendition, type StreamSet } from "./playlists.ts";
 import type { FilmFacts } from "./probe.ts";
@@ -49,7 +49,7 @@ function heightsOf({ steps, defaults }: Plan): readonly number[] {
   if (other !== undefined || layered || defaults.format === "mp4" || defaults.format === "webm") {
     throw new DeliveryError(
       "InvalidParameter",
-      `sr stands alone, or with so, eo and du, not with ${other ?? (layered ? "layers" : "f")}.`,
+      `sr stands alone, or with so, eo and du, not with ${other === undefined ? (layered ? "layers" : "f") : nameOf(other)}.`,
     );
   }
   return heights;

@@ -1,4 +1,12 @@
 /** Lets so many through at once; the others wait in line. */
+import { setMaxListeners } from "node:events";
+
+/** Of whose signal Node takes no number of listeners for a leak: a whole line waits for it. */
+export function patientController(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
+}
 
 export class Turnstile {
   readonly #places: number;

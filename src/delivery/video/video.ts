@@ -28,7 +28,7 @@ import {
 } from "./sets.ts";
 import type { StillRenderer } from "./stills.ts";
 import { encodeSet } from "./streams.ts";
-import { Turnstile } from "./turnstile.ts";
+import { patientController, Turnstile } from "./turnstile.ts";
 import { openWorkplace, type Workplace, type Workshop } from "./workplace.ts";
 
 export interface VideoOptions {
@@ -64,6 +64,7 @@ interface StreamAsking {
 export interface Pending {
   readonly id: string;
   readonly retryAfterSeconds: number;
+  readonly state: JobStatus["state"];
   /** 0 to 1. */
   readonly progress: number;
 }
@@ -122,7 +123,7 @@ class Films implements Video {
   readonly #jobs: Jobs;
   readonly #thumbnails: Turnstile;
   readonly #frames = new SingleFlight<Buffer>();
-  readonly #closing = new AbortController();
+  readonly #closing = patientController();
   #abilities: Looked | undefined;
 
   constructor(options: VideoOptions) {
@@ -181,7 +182,7 @@ class Films implements Video {
     const job = this.#jobs.run(request.key, async (tools) => {
       made.entry = (await cache.produce(request.key, () => this.#encode(request, tools))).entry;
     });
-    if (!(await within(job.done, waitMs))) return { pending: pendingOf(job) };
+    if (!(await within(job.done, waitMs))) return { pending: await this.#pending(job) };
     const entry = made.entry ?? (await cache.get(request.key));
     if (entry === undefined) throw goneAgain();
     return { entry, hit: false };
@@ -233,7 +234,7 @@ class Films implements Video {
       if (job?.status.state === "done") throw goneAgain();
       job ??= this.#fill(request, id);
       if (Date.now() >= until) {
-        if ("master" in file) return { pending: pendingOf(job) };
+        if ("master" in file) return { pending: await this.#pending(job) };
         // Players try a piece again that is not there yet, but would take any other answer for it.
         throw new DeliveryError("ServiceUnavailable", "This piece of the stream is still being made.", [
           "Retry-After",
@@ -306,6 +307,11 @@ class Films implements Video {
     });
   }
 
+  async #pending({ id, status }: Job): Promise<Pending> {
+    const { state, progress } = (await this.#jobs.status(id)) ?? status;
+    return { id, state, progress, retryAfterSeconds: RETRY_SECONDS };
+  }
+
   status(id: string): Promise<JobStatus | undefined> {
     return this.#jobs.status(id);
   }
@@ -335,11 +341,6 @@ class Films implements Video {
   }
 }
 
-const pendingOf = ({ id, status: { progress } }: Job): Pending => ({
-  id,
-  progress,
-  retryAfterSeconds: RETRY_SECONDS,
-});
 const noPiece = (): DeliveryError => new DeliveryError("NotFound", "The stream has no such piece.");
 const goneAgain = (): DeliveryError =>
   new DeliveryError("ServiceUnavailable", "The film was made and is gone again.", ["Retry-After", "1"]);
