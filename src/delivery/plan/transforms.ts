@@ -100,7 +100,7 @@ export const FORMS: readonly { syntax: string; doc: string; examples: Readonly<R
   },
   {
     syntax: "`path/ik-thumbnail.jpg`, `path/ik-video.mp4`, `path/ik-gif-video.mp4`",
-    doc: "Behind a path: a frame of a film or a page of a document; a film whose name doesn't say so; an animation as a film.",
+    doc: "Behind a path: a frame of a film or a page of a document, as JPEG unless `f-` says otherwise; a film of which neither type nor name tells; an animation as a film.",
     examples: {},
   },
   {
@@ -120,7 +120,7 @@ export const FORMS: readonly { syntax: string; doc: string; examples: Readonly<R
   },
   {
     syntax: "`?ik-attachment=true`",
-    doc: "To be saved and not shown.",
+    doc: "To be saved and not shown, under the file's name; what was made, with the extension of what it became.",
     examples: {},
   },
   {
