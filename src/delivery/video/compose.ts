@@ -13,6 +13,7 @@ import {
   filmValues,
   newLabel,
   shape,
+  sizeAfter,
   type Corners,
   type Graph,
   type StepOptions,
@@ -103,21 +104,36 @@ function hearAll(steps: readonly Step[], film: Clip, hear: Scene["hear"]): void 
   }
 }
 
-/** Conditions are judged by the film as it is before all steps. */
-function optionsOf(steps: readonly Step[], film: Clip): StepOptions[] {
-  const values = filmValues(film.facts, film.facts, { parent: undefined, seconds: film.facts.duration });
-  return steps.flatMap((step): StepOptions[] =>
-    "when" in step ? optionsOf(holds(step.when, values) ? step.then : step.otherwise, film) : [step.options],
-  );
+/** Options of the steps that will be done: conditions are judged by what the steps before leave of the film. */
+function optionsOf(steps: readonly Step[], { facts }: Clip, parent?: Size): StepOptions[] {
+  const options: StepOptions[] = [];
+  let now: Size = facts;
+  const follow = (some: readonly Step[]): void => {
+    for (const step of some) {
+      const values = filmValues(facts, now, { parent, seconds: facts.duration });
+      if ("when" in step) follow(holds(step.when, values) ? step.then : step.otherwise);
+      else {
+        options.push(step.options);
+        if (facts.video !== undefined) now = sizeAfter(now, step.options, values);
+      }
+    }
+  };
+  follow(steps);
+  return options;
 }
 
 /**
- * What `so`, `eo` and `du` leave of a film; `eo` wins over `du`, later steps over earlier ones.
+ * What `so`, `eo` and `du` leave of a film; `eo` wins over `du`, later steps over earlier ones. `parent`: of a layer.
  * @throws DeliveryError InvalidParameter
  */
-export function cutOf(steps: readonly Step[], film: Clip, { duration: longest }: VideoLimits): Cut {
+export function cutOf(
+  steps: readonly Step[],
+  film: Clip,
+  { duration: longest }: VideoLimits,
+  parent?: Size,
+): Cut {
   const { duration } = film.facts;
-  const options = optionsOf(steps, film);
+  const options = optionsOf(steps, film, parent);
   const last = (name: "startOffset" | "endOffset" | "duration"): number | undefined => {
     const said: Expression | undefined = options.map((one) => one[name]).findLast((one) => one !== undefined);
     return said === undefined ? undefined : evaluate(said, { idu: duration, bdu: duration });
@@ -240,7 +256,8 @@ async function layFilm(
     throw new DeliveryError("InvalidParameter", `l-video: ${layer.path} has sound, and no picture.`);
   }
   const times = timesIn(scene, layer);
-  const shown = cutOf(layer.steps, clip, place.shop.limits);
+  const parent = { width: base.width, height: base.height };
+  const shown = cutOf(layer.steps, clip, place.shop.limits, parent);
   // A layer that went on longer than its film would make the film longer.
   const left = Math.min(times.to ?? scene.cut.seconds, scene.cut.seconds) - times.from;
   if (left <= 0) return;
@@ -249,7 +266,6 @@ async function layFilm(
   reads.push(reading(read, cut));
   const track = trackOf(graph, reads.length - 1, read, true);
   const input = { width: track.width, height: track.height };
-  const parent = { width: base.width, height: base.height };
   await applySteps(
     work,
     { track, input, parent, cut, more: ["opacity"], hear: () => undefined },

@@ -3,7 +3,7 @@
  * strangers wrote never gets here.
  */
 import { DeliveryError } from "../errors.ts";
-import { around, geometryOf, named, type Point, type Rectangle } from "../image/geometry.ts";
+import { around, geometryOf, named, resultOf, type Point, type Rectangle } from "../image/geometry.ts";
 import { pixelsOf, valuesOf, type Values, type Wanted } from "../image/resolve.ts";
 import type { Size } from "../image/surface.ts";
 import { evaluate } from "../plan/expression.ts";
@@ -138,6 +138,19 @@ export async function shape(
   if (typeof options.rotate === "number") turn(track, options.rotate);
 }
 
+/** The size that `shape` will leave. @throws DeliveryError InvalidParameter */
+export function sizeAfter(from: Size, options: StepOptions, values: Values): Size {
+  const inner = resultOf(from, geometryOf(from, wantedOf(options, from, values), options));
+  const border = borderWidth(options, values);
+  const width = inner.width + 2 * border;
+  const height = inner.height + 2 * border;
+  const lies = typeof options.rotate === "number" && Math.abs(options.rotate) % 180 === 90;
+  return lies ? { width: height, height: width } : { width, height };
+}
+
+const borderWidth = ({ border }: StepOptions, values: Values): number =>
+  border === undefined ? 0 : Math.round(evaluate(border.width, values));
+
 /** @throws DeliveryError LimitExceeded */
 function spend(size: Size, { pixels }: VideoLimits): Size {
   if (size.width * size.height <= pixels && Math.max(size.width, size.height) <= SIDE_MAX) return size;
@@ -264,13 +277,14 @@ function colourOf(background: Background | undefined): Colour {
 /** Rounded corners and a border, which is round where they are. */
 async function outline(
   track: Track,
-  { radius, border, background }: StepOptions,
+  options: StepOptions,
   values: Values,
   { limits, cutCorners }: Parameters<typeof shape>[3],
 ): Promise<void> {
+  const { radius, border, background } = options;
   const outside = track.clear && background === undefined ? undefined : colourOf(background);
   const corners = radius === undefined ? undefined : cornersOf(radius, values);
-  const width = border === undefined ? 0 : Math.round(evaluate(border.width, values));
+  const width = borderWidth(options, values);
   if (border === undefined || width < 1) {
     if (corners !== undefined) await cutCorners(track, corners, outside);
     return;
