@@ -190,15 +190,14 @@ async function dispatch(
 ): Promise<HttpResponse> {
   const { asked, plan } = reading;
   const type = typeOf(source.info.contentType, source.path);
-  const film = await isAskedAsFilm(reading, source);
   switch (asked.what) {
     case "file":
       return originalAnswer(request, reading, source);
     case "metadata":
-      if (film) return filmAnswer(context, request, reading, source);
+      if (await isAskedAsFilm(reading, source)) return filmAnswer(context, request, reading, source);
       return pictureAnswer(context, request, { kind: "facts", reading, source, plan: FACTS });
     case "thumbnail":
-      if (film) return thumbnailAnswer(context, request, reading, source);
+      if (await isAskedAsFilm(reading, source)) return thumbnailAnswer(context, request, reading, source);
       return pictureAnswer(context, request, { kind: "picture", reading, source, plan: plan ?? NOTHING });
     case "hls":
     case "dash":
@@ -209,6 +208,7 @@ async function dispatch(
     case "video":
       break;
   }
+  const film = await isAskedAsFilm(reading, source);
   if (isOriginal(plan) || (film && plan === undefined)) {
     return originalAnswer(request, reading, asked.what === "video" ? typedAsFilm(source) : source);
   }

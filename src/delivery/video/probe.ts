@@ -201,7 +201,7 @@ async function measured(
       },
     },
   );
-  return end;
+  return Number(end.toFixed(6));
 }
 
 function parsed(text: string): Probed {

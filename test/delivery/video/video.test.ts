@@ -15,6 +15,8 @@ const here = await hasFfmpeg();
 const POLLING = { timeout: 10_000 };
 /** Where the module lies that starts children. */
 const SOURCE = new URL("../../../src/delivery/video/ffmpeg.ts", import.meta.url).href;
+/** How much its pieces take is foreseen first, and measured when they are there. */
+const unmeasured = (master: string): string => master.replace(/BANDWIDTH=\d+/, "");
 const failure = (work: Promise<unknown>): Promise<string> =>
   work.then(
     () => "nothing failed",
@@ -205,7 +207,7 @@ describe.skipIf(!here)("films", () => {
       { waitMs: 30_000, query: "", right },
     );
     await expect.poll(() => readdir(join(studio.folder, "video", "streams")), POLLING).not.toContain(id);
-    expect(await read()).toBe(master);
+    expect(unmeasured(await read())).toBe(unmeasured(master));
     expect(await read("v0.00000.m4s")).not.toBe("");
   }, 60_000);
 
