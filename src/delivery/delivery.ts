@@ -217,7 +217,10 @@ async function dispatch(
   return pictureAnswer(context, request, { kind: "picture", reading, source, plan });
 }
 
-/** By its type and its name; where these say nothing, by how it begins. Films without extensions are called such in the URL. */
+/**
+ * By its type and its name; where these say nothing, by how it begins. Films without extensions are called such in the
+ * URL.
+ */
 async function isAskedAsFilm(
   { asked: { what }, place: { grammar } }: Reading,
   source: Source,

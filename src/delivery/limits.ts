@@ -16,7 +16,10 @@ export interface DeliveryLimits {
   readonly frames: number;
   /** Bytes of an encoded result. Stops noise as PNG from filling memory, cache and network. */
   readonly resultBytes: number;
-  /** Seconds for a source to come once it is its turn, and as many again to render it; then the renderer is killed. Stops slow codecs. */
+  /**
+   * Seconds for a source to come once it is its turn, and as many again to render it; then the renderer is killed. Stops
+   * slow codecs.
+   */
   readonly renderSeconds: number;
   /** Renders that may wait in one process; more are answered 429. Stops a flood of new URLs from piling up memory. */
   readonly queueLength: number;

@@ -82,8 +82,8 @@ export interface Video {
   ): Promise<{ entry: Entry; hit: boolean } | { pending: Pending }>;
   /**
    * A playlist or a segment. `query`: goes behind the names in playlists, so that whoever asks for them can be told what
-   * they are pieces of. `right`: what the ids in them begin with. `live`: the file will change. @throws DeliveryError as `render`; NotFound for what is no piece of
-   * this stream, ServiceUnavailable for one that isn't there in time
+   * they are pieces of. `right`: what the ids in them begin with. `live`: the file will change. @throws DeliveryError as
+   * `render`; NotFound for what is no piece of this stream, ServiceUnavailable for one that isn't there in time
    */
   stream(
     request: VideoRequest,

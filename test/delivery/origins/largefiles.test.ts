@@ -1,4 +1,4 @@
-/** Files of other people that are too large to be kept: they are read through each time, long after they were looked up. */
+/** Other people's files that are too large to be kept: read through each time, long after they were looked up. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
