@@ -7,11 +7,11 @@ import { randomBytes } from "node:crypto";
 import { constants, existsSync, statSync } from "node:fs";
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { setImmediate } from "node:timers/promises";
 import { BlobMissing } from "../../blob/blob.ts";
 import { ReadBuffers } from "../../blob/buffers.ts";
 import { errorCode, localDisk } from "../../blob/disk.ts";
 import { readFile } from "../../blob/filereader.ts";
+import { breaths } from "../../lib/breaths.ts";
 import type { Logger } from "../../lib/log.ts";
 import { Lru } from "../../lib/lru.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
@@ -409,16 +409,14 @@ interface Listed {
 /** In this thread, as files are looked for: the system knows most of them. In short pieces, so that requests go on. */
 async function listEntries(folder: string): Promise<Listed[]> {
   const entries: Listed[] = [];
-  let since = performance.now();
+  const breath = breaths(SCAN_MS);
   for (const group of await readdir(folder).catch(() => [])) {
     if (!/^[0-9a-f]{2}$/.test(group)) continue;
     for (const name of await readdir(join(folder, group))) {
       const path = join(folder, group, name);
       const found = statSync(path, { throwIfNoEntry: false });
       if (found !== undefined) entries.push({ path, size: found.size, usedAt: found.mtimeMs });
-      if (performance.now() - since < SCAN_MS) continue;
-      await setImmediate();
-      since = performance.now();
+      await breath();
     }
   }
   return entries;

@@ -100,21 +100,16 @@ export async function bundledFace(name: string, bold: boolean, italic: boolean):
   const cut = isItalic ? `${weight}_Italic` : weight;
   const packageName = `@expo-google-fonts/${found.packaged ?? family.toLowerCase().replaceAll(" ", "-")}`;
   const fileName = `${family.replaceAll(" ", "")}_${cut}.ttf`;
-  const file = createRequire(import.meta.url).resolve(
-    `${packageName}/${flat === true ? "" : `${cut}/`}${fileName}`,
-  );
-  const face = faces.get(file) ?? {
-    family,
-    file,
-    bold: isBold,
-    italic: isItalic,
-    covers: coverageOf(await readFile(file)),
-    custom: false,
-  };
-  faces.set(file, face);
+  const place = `${packageName}/${flat === true ? "" : `${cut}/`}${fileName}`;
+  const known = faces.get(place);
+  if (known !== undefined) return known;
+  const file = createRequire(import.meta.url).resolve(place);
+  const covers = coverageOf(await readFile(file));
+  const face: Face = { family, file, bold: isBold, italic: isItalic, covers, custom: false };
+  faces.set(place, face);
   return face;
 }
-/** Those that were asked for. They hold what they cover, not their files. */
+/** Those that were asked for, by where packages have them. They hold what they cover, not their files. */
 const faces = new Map<string, Face>();
 
 /**
@@ -161,17 +156,9 @@ export const INVISIBLE = /[\n\p{Default_Ignorable_Code_Point}\p{Zs}]/u;
 export const hasSigns = ({ covers }: Face, segment: string): boolean =>
   Array.from(segment).every((sign) => INVISIBLE.test(sign) || covers(sign.codePointAt(0)!));
 
-/** The bundled face that has what another lacks, if there is one. */
-export async function standInFor(
-  segment: string,
-  { bold, italic }: Pick<Face, "bold" | "italic">,
-): Promise<Face | undefined> {
-  for (const family of [...WIDE_FAMILIES, EMOJI_FAMILY]) {
-    const face = await bundledFace(family, bold, italic);
-    if (hasSigns(face, segment)) return face;
-  }
-  return undefined;
-}
+/** The bundled faces that may have what another lacks, in the order of asking. */
+export const standIns = ({ bold, italic }: Pick<Face, "bold" | "italic">): Promise<Face[]> =>
+  Promise.all([...WIDE_FAMILIES, EMOJI_FAMILY].map((family) => bundledFace(family, bold, italic)));
 
 /** Folders for fonts are called after the process that they belong to. */
 const FOLDER = "windlass-font-";

@@ -1,6 +1,6 @@
 /** Text as Pango's markup: every sign in a font that has it, and nothing of the text taken for markup. */
 import sharp from "sharp";
-import { bundledFace, EMOJI_FAMILY, hasSigns, INVISIBLE, standInFor, type Face } from "./fonts.ts";
+import { bundledFace, EMOJI_FAMILY, hasSigns, INVISIBLE, standIns, type Face } from "./fonts.ts";
 import { FontError } from "./fontsfile.ts";
 
 /** Without what is no text: control characters and halves of surrogate pairs. Lines end with \n. */
@@ -62,7 +62,7 @@ export async function markupOf(text: string, face: Face): Promise<string> {
 
 /** What Pango is to try, in this order. A system's emoji have colours, ours don't; of letters ours come first. */
 async function familiesFor(segment: string, face: Face): Promise<string> {
-  const standIn = await standInFor(segment, face);
+  const standIn = (await standIns(face)).find((one) => hasSigns(one, segment));
   if (standIn !== undefined) await makeKnown(standIn);
   const bundled = standIn?.family === EMOJI_FAMILY ? undefined : standIn?.family;
   return `${bundled ?? systemFamilies(segment)}, ${face.family}`;

@@ -52,6 +52,8 @@ export const STREAMS_MAX = 64;
 /** Bytes of a file of subtitles, and entries of it. Stops libraries in the guise of subtitles. */
 export const SUBTITLES_BYTES_MAX = 2 * MIB;
 export const CUES_MAX = 20_000;
+/** Different signs of subtitles: newspapers in Chinese have some 3500. Stops tables of all of Unicode. */
+export const SIGNS_MAX = 5000;
 /** Letters of subtitles that are seen at once: each frame lays them out anew. Stops a novel on every frame. */
 export const LETTERS_AT_ONCE_MAX = 5000;
 /** Bytes of a font, as for pictures: all of Chinese has some 16 MiB. */

@@ -4,18 +4,22 @@
  */
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { breaths } from "../../lib/breaths.ts";
 import { DeliveryError } from "../errors.ts";
-import { bundledFace, standInFor, type Face } from "../image/fonts.ts";
+import { bundledFace, standIns, type Face } from "../image/fonts.ts";
 import { coverageOf, FontError, renamed } from "../image/fontsfile.ts";
 import type { Input } from "../image/job.ts";
 import type { Size } from "../image/surface.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Colour, Layer, TextStyle } from "../plan/plan.ts";
 import { filmValues } from "./filters.ts";
-import { CUES_MAX, FONT_BYTES_MAX, LETTERS_AT_ONCE_MAX, SUBTITLES_BYTES_MAX } from "./limits.ts";
+import { CUES_MAX, FONT_BYTES_MAX, LETTERS_AT_ONCE_MAX, SIGNS_MAX, SUBTITLES_BYTES_MAX } from "./limits.ts";
 import type { Cut, Times } from "./placement.ts";
 import { inputOf } from "./stills.ts";
 import type { Workplace } from "./workplace.ts";
+
+/** How long a file may hold this thread at a time, in milliseconds: large ones take a second. */
+const PIECE_MS = 5;
 
 type Subtitles = Extract<Layer, { kind: "subtitles" }>;
 
@@ -41,7 +45,7 @@ export async function layOutSubtitles(
     throw new DeliveryError("NotAvailable", "This server's ffmpeg draws no subtitles: it lacks libass.");
   }
   const bytes = await readAll(inputOf(inputs, path), SUBTITLES_BYTES_MAX, "Subtitles");
-  const cues = parseCues(decoded(bytes));
+  const cues = await parseCues(decoded(bytes));
   if (cues.length === 0) {
     throw new DeliveryError(
       "InvalidParameter",
@@ -124,25 +128,42 @@ const TIMES = new RegExp(String.raw`^\s*${TIME}\s*-->\s*${TIME}(?:\s|$)`);
  * The cues of SubRip and WebVTT, which differ in what may be left out. What is none is passed over.
  * @throws DeliveryError LimitExceeded
  */
-export function parseCues(text: string): Cue[] {
+export async function parseCues(text: string): Promise<Cue[]> {
   const cues: Cue[] = [];
-  const lines = text.split(/\r\n|\r|\n/);
-  for (let n = 0; n < lines.length; n++) {
-    const times = TIMES.exec(lines[n]!);
-    if (times === null) continue;
-    const said: string[] = [];
-    while (n + 1 < lines.length && lines[n + 1]!.trim() !== "" && !TIMES.test(lines[n + 1]!)) {
-      said.push(lines[++n]!);
+  let open: { readonly from: number; readonly to: number; readonly said: string[] } | undefined;
+  const close = (): void => {
+    if (open !== undefined && open.to > open.from && open.said.length > 0) {
+      cues.push({ from: open.from, to: open.to, text: open.said.join("\n") });
     }
-    // The number of the next cue stands in front of its times, where the line between is missing.
-    if (TIMES.test(lines[n + 1] ?? "") && /^\d+$/.test(said.at(-1) ?? "")) said.pop();
-    const [from, to] = [secondsOf(times.slice(1, 5)), secondsOf(times.slice(5, 9))];
-    if (to > from && said.length > 0) cues.push({ from, to, text: said.join("\n") });
-    if (cues.length > CUES_MAX) {
-      throw new DeliveryError("LimitExceeded", `Subtitles have at most ${CUES_MAX} entries.`);
-    }
+    open = undefined;
+    if (cues.length <= CUES_MAX) return;
+    throw new DeliveryError("LimitExceeded", `Subtitles have at most ${CUES_MAX} entries.`);
+  };
+  const breath = breaths(PIECE_MS);
+  for (const line of linesOf(text)) {
+    const pause = breath();
+    if (pause !== undefined) await pause;
+    const times = TIMES.exec(line);
+    if (times !== null) {
+      // The number of the next cue stands in front of its times, where the line between is missing.
+      if (/^\d+$/.test(open?.said.at(-1) ?? "")) open?.said.pop();
+      close();
+      open = { from: secondsOf(times.slice(1, 5)), to: secondsOf(times.slice(5, 9)), said: [] };
+    } else if (line.trim() === "") close();
+    else open?.said.push(line);
   }
+  close();
   return cues;
+}
+
+/** One by one: to split a file of empty lines takes long. */
+function* linesOf(text: string): Generator<string> {
+  let from = 0;
+  for (const { 0: end, index } of text.matchAll(/\r\n|\r|\n/g)) {
+    yield text.slice(from, index);
+    from = index + end.length;
+  }
+  yield text.slice(from);
 }
 
 function secondsOf([hours = "0", minutes = "0", seconds = "0", part = "0"]: readonly (
@@ -178,7 +199,7 @@ export function assText(text: string, families: Families): string {
 const parts = (text: string): string[] =>
   text
     // Instructions to libass that SubRip files carry: places and the like.
-    .replaceAll(/\{\\[^}\n]*\}/g, "")
+    .replaceAll(/\{\\[^{}\n]*\}/g, "")
     .split(/(<\/?[a-z\d][^<>\n]{0,200}>)/i)
     .map((part, n) => (n % 2 === 1 ? part : shownText(part)));
 
@@ -245,12 +266,12 @@ const BLACK: Colour = { r: 0, g: 0, b: 0, a: 1 };
 const SIZE_USUAL = 0.075;
 const MARGIN = 0.05;
 
-/** The script that libass draws. Sizes in it are pixels of the film. */
-export function assOf(
+/** The script that libass draws, in pieces of any length. Sizes in it are pixels of the film. */
+export async function* assOf(
   cues: readonly Cue[],
   style: TextStyle,
   { size, families, seconds }: { readonly size: Size; readonly families: Families; readonly seconds: number },
-): string {
+): AsyncGenerator<string> {
   const { width, height } = size;
   const asked =
     style.fontSize === undefined
@@ -284,11 +305,7 @@ export function assOf(
     ...[width, width, height].map((side) => Math.round(side * MARGIN)),
     1,
   ];
-  const events = cues.map(
-    ({ from, to, text }) =>
-      `Dialogue: 0,${assTime(from)},${assTime(to)},Default,,0,0,0,,${assText(text, families)}`,
-  );
-  return [
+  let script = [
     "[Script Info]",
     "ScriptType: v4.00+",
     `PlayResX: ${width}`,
@@ -301,9 +318,18 @@ export function assOf(
     `Style: ${fields.join(",")}`,
     "[Events]",
     "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text",
-    ...events,
     "",
   ].join("\n");
+  const breath = breaths(PIECE_MS);
+  for (const { from, to, text } of cues) {
+    script += `Dialogue: 0,${assTime(from)},${assTime(to)},Default,,0,0,0,,${assText(text, families)}\n`;
+    const pause = breath();
+    if (pause === undefined) continue;
+    await pause;
+    yield script;
+    script = "";
+  }
+  yield script;
 }
 
 /** Folder of fonts in a workplace. */
@@ -319,25 +345,41 @@ export interface Families {
   readonly others: ReadonlyMap<string, string>;
 }
 
-/** Puts what draws the signs that a face lacks beside it. What nobody has is left to libass. */
+/**
+ * Puts what draws the signs that a face lacks beside it. What nobody has is left to libass.
+ * @throws DeliveryError LimitExceeded
+ */
 async function layOutStandIns(
   { folder }: Workplace,
   cues: readonly Cue[],
   face: Lettering,
 ): Promise<Families> {
-  const signs = new Set<string>();
-  for (const { text } of cues) {
-    for (const [n, part] of parts(text).entries()) if (n % 2 === 0) for (const sign of part) signs.add(sign);
-  }
+  const known = await standIns(face);
+  const used = new Set<Face>();
   const others = new Map<string, string>();
-  for (const sign of signs) {
+  for (const sign of await signsOf(cues)) {
     if (STAYING.test(sign) || face.covers(sign.codePointAt(0)!)) continue;
-    const standIn = await standInFor(sign, face);
+    const standIn = known.find(({ covers }) => covers(sign.codePointAt(0)!));
     if (standIn === undefined) continue;
     others.set(sign, standIn.family);
-    await lay(folder, standIn.file);
+    used.add(standIn);
   }
+  for (const { file } of used) await lay(folder, file);
   return { family: face.family, others };
+}
+
+/** @throws DeliveryError LimitExceeded */
+async function signsOf(cues: readonly Cue[]): Promise<Set<string>> {
+  const signs = new Set<string>();
+  const breath = breaths(PIECE_MS);
+  for (const { text } of cues) {
+    for (const [n, part] of parts(text).entries()) if (n % 2 === 0) for (const sign of part) signs.add(sign);
+    if (signs.size > SIGNS_MAX) {
+      throw new DeliveryError("LimitExceeded", `Subtitles have at most ${SIGNS_MAX} different signs.`);
+    }
+    await breath();
+  }
+  return signs;
 }
 
 async function lay(folder: string, file: string): Promise<void> {

@@ -213,6 +213,15 @@ const OVERLAYS: Hostile[] = [
       "font.ass": latin(
         "[Script Info]\nPlayResX: 99999999\n[Fonts]\nfontname: ../../x.ttf\n!!!!\n[Events]\nDialogue: 0,0:00:00.00,9:59:59.99,Default,,0,0,0,,x",
       ),
+      "signs.srt": () =>
+        Buffer.concat(
+          Array.from({ length: 190 }, (_, n) => {
+            const signs = Array.from({ length: 2400 }, (__, m) => 0x10000 + n * 2400 + m);
+            const [from, to] = [n, n + 1].map((time) => `00:00.${String(time * 5).padStart(3, "0")}`);
+            return Buffer.from(`${from} --> ${to}\n${String.fromCodePoint(...signs)}\n\n`);
+          }),
+        ),
+      "open.srt": captions("{\\".repeat(2400)),
       "noise.srt": junk(100_000),
       "none.srt": Buffer.alloc(0),
       "page.vtt": latin(
@@ -226,6 +235,8 @@ const OVERLAYS: Hostile[] = [
       "crowd.srt",
       "tags.srt",
       "ass.srt",
+      "signs.srt",
+      "open.srt",
       "font.ass",
       "noise.srt",
       "none.srt",

@@ -278,6 +278,7 @@ describe.skipIf(!here)("layers of films", () => {
     ["l-image,i-missing.png,l-end", "NotFound"],
     ["l-video,i-missing.mp4,l-end", "NotFound"],
     ["l-subtitles,i-missing.srt,l-end", "NotFound"],
+    ["l-subtitles,i-signs.srt,l-end", "LimitExceeded"],
     ["l-text,i-x,ff-Nonesuch,l-end", "InvalidParameter"],
     ["l-image,i-white.png,lm-multiply,l-end", "InvalidParameter"],
     ["l-video,i-film.mp4,e-shadow,l-end", "InvalidParameter"],
@@ -295,7 +296,15 @@ describe.skipIf(!here)("layers of films", () => {
   ])(
     "%s is %s",
     async (chain, code) => {
-      const layers = { "white.png": white, "film.mp4": film };
+      const signs = [0x10000, 0x10900, 0x11200].map((first, n) => {
+        const text = Array.from({ length: 2000 }, (_, sign) => String.fromCodePoint(first + sign)).join("");
+        return `00:00.${n}00 --> 00:00.${n + 1}00\n${text}\n`;
+      });
+      const layers = {
+        "white.png": white,
+        "film.mp4": film,
+        "signs.srt": Buffer.from(signs.join("\n")),
+      };
       expect(await failure(studio.make(film, chain, { layers }))).toBe(code);
     },
     60_000,
