@@ -45,7 +45,7 @@ export async function askModel(
   const answer = await ask(service, prompt);
   let said: unknown;
   try {
-    said = JSON.parse(answer.replace(/^```(?:json)?\s*|\s*```$/g, ""));
+    said = JSON.parse(answer.trim().replace(/^```(?:json)?|```$/g, ""));
   } catch {
     return undefined;
   }

@@ -169,7 +169,7 @@ export const SIZE_ROWS: Rows<
     imagekit: {
       names: ["z"],
       allowed: "a number above 0",
-      parse: (text) => (/^0*\.?0*$/.test(text) ? undefined : parseNumber(text, 0.01, 100)),
+      parse: (text) => (/^0*(?:\.0*)?$/.test(text) ? undefined : parseNumber(text, 0.01, 100)),
     },
     stage: "crop",
     fallback: "1",
