@@ -33,7 +33,10 @@ export const URL_OPERATIONS: readonly Operation[] = [
         .optional()
         .meta({ description: "Seconds that it is good for; for ever when left out." }),
       key: ID.optional(),
-      scheme: z.enum(["imagekit", "windlass"]).default("imagekit"),
+      scheme: z
+        .enum(["imagekit", "windlass"])
+        .optional()
+        .meta({ description: "imagekit for URL-endpoints, windlass for aliases when left out." }),
     }),
     run: async (context, { url, expires, key: keyId, scheme }) => {
       const located = await locateUrl(context.store, url);
@@ -93,7 +96,7 @@ export const URL_OPERATIONS: readonly Operation[] = [
 ];
 
 /** What a private key is tried on. */
-const PROBE = { scope: "", rawPath: "probe", rawQuery: "" };
+const PROBE = { grammar: "imagekit", scope: "", rawPath: "probe", rawQuery: "" } as const;
 
 /** Whose private key it is: ImageKit's credentials are that key, here the secret of a URL key, and any password. */
 export async function imagekitAccount(store: ObjectStore, privateKey: string): Promise<Account | undefined> {
@@ -110,7 +113,7 @@ export async function imagekitAccount(store: ObjectStore, privateKey: string): P
 /** Whether one of an account's keys made that signature of the probe. */
 async function signs(store: ObjectStore, { id: ownerId }: Account, rawQuery: string): Promise<boolean> {
   try {
-    return (await checkSignature(store, { ...PROBE, ownerId, rawQuery, now: Date.now() })) === "valid";
+    return (await checkSignature(store, { ...PROBE, ownerId, rawQuery, now: Date.now() })) !== undefined;
   } catch (error) {
     if (error instanceof DeliveryError && error.code === "InvalidSignature") return false;
     throw error;

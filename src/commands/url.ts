@@ -9,7 +9,7 @@ import { dataCommand, group, print, printJson, withStore, type DataFlags } from 
 interface SignFlags extends DataFlags {
   expires?: number;
   key?: string;
-  scheme: Scheme;
+  scheme?: Scheme;
   json?: true;
 }
 
@@ -68,9 +68,10 @@ export function urlCommands(): Command {
     .option("--expires <SECONDS>", "how long it is good for; without it, for ever", secondsOf)
     .option("--key <ID>", "key to sign with; the account's key named default, else its first, when not given")
     .addOption(
-      new Option("--scheme <SCHEME>", "ImageKit's ik-s and ik-t, or wl-sig: SHA-256, with the key's id")
-        .choices(["imagekit", "windlass"])
-        .default("imagekit"),
+      new Option(
+        "--scheme <SCHEME>",
+        "ImageKit's ik-s and ik-t, the usual one of endpoints; or wl-sig, SHA-256 with the key's id, that of aliases",
+      ).choices(["imagekit", "windlass"]),
     )
     .option("--json", "print JSON");
   const keys = group("key", "keys that sign URLs: create, list, delete", [

@@ -30,10 +30,9 @@ export interface ReadingContext {
 /** @throws DeliveryError of the grammars; InvalidSignature, ExpiredUrl, SignatureRequired, UnnamedTransformation */
 export async function readRequest(context: ReadingContext, place: Place): Promise<Reading> {
   const { store } = context;
-  const { owner, scope, rawPath, rawQuery, rules } = place;
+  const { owner, rules } = place;
   const signed =
-    (await checkSignature(store, { ownerId: owner.id, scope, rawPath, rawQuery, now: Date.now() })) ===
-    "valid";
+    (await checkSignature(store, { ...place, ownerId: owner.id, now: Date.now() })) !== undefined;
   const asked = await parse(store, place);
   const piece = isGivenPiece(store, place, asked);
   if (rules.signedOnly === true && !signed && !piece) {

@@ -2,6 +2,7 @@
  * Signed URLs. Two schemes, side by side:
  *   ik-s, ik-t             ImageKit's: HMAC-SHA1 in hexadecimal over the path behind the endpoint, the query and the end
  *   wl-key, wl-expires, wl-sig   ours: HMAC-SHA256 in base64url, with the key's id, bound to the place and not to its address
+ * Aliases take ours alone: the same path and query are a picture there in one family and its original in another.
  * Pieces of streams have none: their ids begin with the stream's right (`streamRight`).
  * Keys are settings documents: urlkey {account id}/{id}, sealed.
  */
@@ -19,6 +20,7 @@ export type Scheme = "imagekit" | "windlass";
 export interface SignedParts {
   readonly ownerId: string;
   /** As in Place. */
+  readonly grammar: Place["grammar"];
   readonly scope: string;
   /** Behind the endpoint, without a slash in front. */
   readonly rawPath: string;
@@ -139,7 +141,10 @@ export function imagekitSignature(
 }
 
 /** Ours. `rawQuery` ends with what says the key and the end. */
-function windlassSignature(secret: string, { ownerId, scope, rawPath, rawQuery }: SignedParts): string {
+function windlassSignature(
+  secret: string,
+  { ownerId, scope, rawPath, rawQuery }: Omit<SignedParts, "grammar">,
+): string {
   const text = [VERSION, ownerId, scope, rawPath, rawQuery].join("\n");
   return createHmac("sha256", secret).update(text).digest("base64url");
 }
@@ -161,47 +166,54 @@ function split(rawQuery: string, names: readonly string[]): { rest: string; valu
 }
 
 /**
- * `none` for URLs without a signature.
+ * Until when the URL is good: milliseconds since 1970, Infinity where it has no end. Undefined for URLs without a signature.
  * @throws DeliveryError InvalidSignature, ExpiredUrl
  */
 export async function checkSignature(
   store: ObjectStore,
   parts: SignedParts & { readonly now: number },
-): Promise<"valid" | "none"> {
+): Promise<number | undefined> {
   const { rawQuery } = parts;
-  if (!/(^|&)(ik-s|ik-t|wl-sig|wl-key|wl-expires)=/.test(rawQuery)) return "none";
+  if (!/(^|&)(ik-s|ik-t|wl-sig|wl-key|wl-expires)=/.test(rawQuery)) return undefined;
   const keys = await keysOf(store, parts.ownerId);
-  if (/(^|&)wl-/.test(rawQuery)) checkWindlass(keys, parts);
-  else checkImageKit(keys, parts);
-  return "valid";
+  return /(^|&)wl-/.test(rawQuery) ? checkWindlass(keys, parts) : checkImageKit(keys, parts);
 }
 
-function checkImageKit(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): void {
+function checkImageKit(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): number {
+  if (schemeOf(parts) !== "imagekit") {
+    throw new DeliveryError(
+      "InvalidSignature",
+      "ik-s signs URLs of endpoints; those of /image, /video and /file have wl-sig, as `windlass url sign` gives it.",
+    );
+  }
   const { rest, values } = split(parts.rawQuery, ["ik-s", "ik-t"]);
   const [given = "", end] = values;
   const expected = keys.map(({ secret }) => imagekitSignature(secret, { ...parts, rawQuery: rest }, end));
   // All keys are tried, so that time tells nothing of which one it was.
   if (expected.filter((signature) => same(given.toLowerCase(), signature)).length === 0) throw invalid();
-  if (end !== undefined) checkEnd(end, parts.now);
+  return endOf(end, parts.now);
 }
 
-function checkWindlass(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): void {
+function checkWindlass(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): number {
   const { rest, values } = split(parts.rawQuery, ["wl-sig"]);
   const [id, end] = split(parts.rawQuery, ["wl-key", "wl-expires"]).values;
   const key = keys.find((one) => one.id === id);
   const expected = windlassSignature(key?.secret ?? "", { ...parts, rawQuery: rest });
   if (!same(values[0] ?? "", expected) || key === undefined) throw invalid();
-  if (end !== undefined) checkEnd(end, parts.now);
+  return endOf(end, parts.now);
 }
 
 const invalid = (): DeliveryError =>
   new DeliveryError("InvalidSignature", "The signature is not one of this URL.");
 
-function checkEnd(end: string, now: number): void {
+function endOf(end: string | undefined, now: number): number {
+  if (end === undefined) return Infinity;
   // ImageKit's text runs into the end without a mark. Of other lengths, `?v=1` that ended in 2023 would be `?v=` that
   // ends in 2340, with the same signature.
   if (!/^\d{10}$/.test(end)) throw invalid();
-  if (Number(end) * 1000 <= now) throw new DeliveryError("ExpiredUrl", "The URL has expired.");
+  const until = Number(end) * 1000;
+  if (until <= now) throw new DeliveryError("ExpiredUrl", "The URL has expired.");
+  return until;
 }
 
 /** Characters of a right. */
@@ -230,12 +242,17 @@ export function isGivenPiece(store: ObjectStore, place: Place, asked: Asked): bo
   );
 }
 
+/** The scheme that a place's URLs are signed by, unless another is wished for. */
+const schemeOf = ({ grammar }: Pick<Place, "grammar">): Scheme =>
+  grammar === "imagekit" ? "imagekit" : "windlass";
+
 /** What `windlass url sign` gives: the same URL with its signature. */
 export interface Signing {
   /** Of the file: where it leads is told by `place`. */
   readonly url: string;
   readonly place: Place;
-  readonly scheme: Scheme;
+  /** ImageKit's for endpoints, ours for aliases, when not given. */
+  readonly scheme?: Scheme | undefined;
   /** Id of the key; the account's only or first one when not given. */
   readonly keyId?: string | undefined;
   /** Seconds from `now`, milliseconds since 1970. */
@@ -245,7 +262,11 @@ export interface Signing {
 
 /** @throws StoreError InvalidArgument */
 export async function signUrl(store: ObjectStore, signing: Signing): Promise<string> {
-  const { url, place, scheme, expires, now } = signing;
+  const { url, place, expires, now } = signing;
+  const scheme = signing.scheme ?? schemeOf(place);
+  if (scheme === "imagekit" && schemeOf(place) !== "imagekit") {
+    throw wrong("URLs of /image, /video and /file are signed by the scheme windlass.");
+  }
   const key = await keyFor(store, place, signing.keyId);
   const parts = { ...place, ownerId: place.owner.id };
   if (/(^|&)(ik-[st]|wl-(sig|key|expires))=/.test(place.rawQuery)) throw wrong("The URL is signed already.");

@@ -25,7 +25,7 @@ export interface Place {
   readonly owner: Account;
   /** ImageKit's URLs, or those of one of Weekerp's families. */
   readonly grammar: "imagekit" | AliasFamily;
-  /** What a signature is good for, however the place is addressed: `endpoint/{name}` or `alias/{alias}`. */
+  /** What a signature is good for, however the place is addressed: `endpoint/{name}` or `alias/{family}/{alias}`. */
   readonly scope: string;
   readonly rules: Rules;
   /** Names of the owner's origins, in order of preference. */
@@ -107,7 +107,7 @@ async function aliasPlace(
   return {
     owner,
     grammar: family,
-    scope: `alias/${name}`,
+    scope: `alias/${family}/${name}`,
     rules: endpoint ?? {},
     origins: [alias.origin],
     rawPath: rest.join("/"),

@@ -76,7 +76,7 @@ export const EXPIRES_MAX = 10 * 365 * 24 * 3600;
 export async function signLocated(
   store: ObjectStore,
   located: LocatedUrl,
-  how: { scheme: Scheme; keyId?: string | undefined; expires?: number | undefined },
+  how: { scheme?: Scheme | undefined; keyId?: string | undefined; expires?: number | undefined },
 ): Promise<string> {
   return signUrl(store, { ...located, ...how, now: Date.now() });
 }

@@ -120,7 +120,6 @@ describe("signed URLs", () => {
     expect(await errorOf(signed.replace("w-100", "w-101"))).toBe("401 InvalidSignature");
     expect(await errorOf(signed.replace(/ik-t=\d+/, "ik-t=9999999998"))).toBe("401 InvalidSignature");
     expect(await errorOf(signed.replace(/ik-t=\d+&/, ""))).toBe("401 InvalidSignature");
-    // Aliases have no signatures of their own rules: those of the default endpoint hold.
     expect(await errorOf("/root/photo.jpg?ik-s=00")).toBe("401 InvalidSignature");
   });
 
@@ -152,6 +151,39 @@ describe("signed URLs", () => {
       now: Date.now() - 120_000,
     });
     expect(await errorOf(past.slice(site.url.length))).toBe("401 ExpiredUrl");
+  });
+});
+
+/** By path alone. */
+const sign = async (path: string, scheme?: "imagekit" | "windlass"): Promise<string> => {
+  const [pathname = "", rawQuery = ""] = path.split("?");
+  const place = await locate(site.store, { host: undefined, path: pathname, rawQuery });
+  return signUrl(site.store, { url: path, place, scheme, now: Date.now() });
+};
+
+describe("a signed preview of a private file", () => {
+  test("is no key to the original, nor to any other family of its alias", async () => {
+    const preview = await sign("/image/photos/secret.jpg?w=50&blur=20");
+    expect(await sizeOf((await site.get(preview)).body)).toBe("jpeg 50x33");
+    for (const family of ["file", "video"]) {
+      expect(await errorOf(preview.replace("/image/", `/${family}/`))).toBe("401 InvalidSignature");
+    }
+  });
+
+  test("of an endpoint is worth nothing where its query means nothing", async () => {
+    for (const scheme of ["imagekit", "windlass"] as const) {
+      const preview = await sign("/root/secret.jpg?tr=w-50,bl-20", scheme);
+      expect(await sizeOf((await site.get(preview)).body)).toBe("jpeg 50x33");
+      for (const place of ["/file/photos/", "/image/photos/"]) {
+        expect(await errorOf(preview.replace("/root/", place))).toBe("401 InvalidSignature");
+      }
+    }
+  });
+
+  test("of an alias has no signature of ImageKit's", async () => {
+    await expect(sign("/file/photos/secret.jpg", "imagekit")).rejects.toThrow(/scheme windlass/);
+    expect(await sign("/file/photos/secret.jpg")).toMatch(/\?wl-key=ik&wl-sig=/);
+    expect(await errorOf(await sign("/file/photos/secret.jpg"))).toBe("200 -");
   });
 });
 
