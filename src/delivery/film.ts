@@ -103,7 +103,7 @@ async function encodedAnswer(
   const log = { operation: "GetVideo", origin: source.origin, plan: film.facts.variant };
   const common = {
     validators: { etag: film.key.slice(0, 32) },
-    cacheControl: cacheControlOf(source, reading.place.rules.cacheSeconds),
+    cacheControl: cacheControlOf(source, reading),
     headers: [...sourceHeaders(source), ...reading.debugHeaders],
     log,
   };
@@ -158,7 +158,7 @@ async function streamAnswer(
     },
     type: made.type,
     size: made.size,
-    cacheControl: made.live ? LIVE : cacheControlOf(source, reading.place.rules.cacheSeconds),
+    cacheControl: made.live ? LIVE : cacheControlOf(source, reading),
     headers: sourceHeaders(source),
     bodyHeaders: [],
     log,

@@ -13,10 +13,11 @@ import { openSource, type Source, type SourceContext } from "./source.ts";
 /** A source as it is stored. `headers`: flat, beside those of all originals. */
 export function originalAnswer(
   request: HttpRequest,
-  { asked, debugHeaders, place: { rules } }: Reading,
+  reading: Reading,
   source: Source,
   headers: readonly string[] = [],
 ): HttpResponse {
+  const { asked, debugHeaders } = reading;
   const { info, path } = source;
   const { contentEncoding, contentLanguage } = info;
   const bodyHeaders = [
@@ -28,7 +29,7 @@ export function originalAnswer(
     validators: { etag: info.etag ?? hash([source.identity]).slice(0, 32), lastModified: info.lastModified },
     type: typeOf(info.contentType, path),
     size: info.size,
-    cacheControl: cacheControlOf(source, rules.cacheSeconds),
+    cacheControl: cacheControlOf(source, reading),
     headers: [...sourceHeaders(source), ...headers, ...debugHeaders],
     bodyHeaders,
     log: { operation: "GetFile", origin: source.origin },
@@ -55,7 +56,7 @@ export async function pictureAnswer(
   const log = { operation: kind === "facts" ? "GetMetadata" : "GetImage", origin: source.origin, plan: text };
   const common = {
     validators: { etag: etagOf(key) },
-    cacheControl: cacheControlOf(source, rules.cacheSeconds),
+    cacheControl: cacheControlOf(source, reading),
     headers: [...sourceHeaders(source), ...variation.headers, ...reading.debugHeaders],
     log,
   };
@@ -216,11 +217,25 @@ export function sourceHeaders({ link, checkedAt, stale, standsIn }: Source): str
 /** How long a picture may be kept that stands in for another, which may come at any moment. */
 const STAND_IN_SECONDS = 5;
 
-export function cacheControlOf({ info, standsIn }: Source, seconds: number | undefined): string {
-  if (standsIn !== undefined)
-    return `public, max-age=${Math.min(seconds ?? STAND_IN_SECONDS, STAND_IN_SECONDS)}`;
+/** What the file or the endpoint says; but nobody keeps what a URL gives for longer than the URL is good. */
+export function cacheControlOf({ info, standsIn }: Source, { place: { rules }, until }: Reading): string {
+  const said = lastingOf(info.cacheControl, rules.cacheSeconds, standsIn !== undefined);
+  return until === Infinity ? said : ending(said, Math.floor((until - Date.now()) / 1000));
+}
+
+function lastingOf(own: string | undefined, seconds: number | undefined, standsIn: boolean): string {
+  if (standsIn) return `public, max-age=${Math.min(seconds ?? STAND_IN_SECONDS, STAND_IN_SECONDS)}`;
   if (seconds !== undefined) return `public, max-age=${seconds}`;
-  return info.cacheControl ?? `public, max-age=${MAX_AGE_SECONDS}`;
+  return own ?? `public, max-age=${MAX_AGE_SECONDS}`;
+}
+
+/** Cache-Control (RFC 9111, section 5.2; RFC 5861) with no more than these seconds. */
+function ending(said: string, seconds: number): string {
+  const rest = said
+    .split(",")
+    .filter((one) => !/^\s*(s-maxage|max-age|immutable|stale-[a-z-]+)\b/i.test(one));
+  const ages = Array.from(said.matchAll(/max-?age\s*=\s*"?(\d{1,9})/gi), ([, age]) => Number(age));
+  return [...rest.map((one) => one.trim()), `max-age=${Math.max(0, Math.min(seconds, ...ages))}`].join(", ");
 }
 
 /** Headers that come with what was made of a source, or kept. `started`: by `performance.now()`. */

@@ -16,6 +16,8 @@ export interface Reading {
   readonly asked: Asked;
   /** May have private files: the URL is signed, a playlist told it, or its transformations are named ones. */
   readonly permitted: boolean;
+  /** When the URL ends, in milliseconds since 1970; Infinity: never. */
+  readonly until: number;
   /** The plan of the URL and of its prompt; undefined: nothing is to be done. */
   readonly plan: Plan | undefined;
   /** For `debug=true`. Flat: name, value. */
@@ -31,8 +33,8 @@ export interface ReadingContext {
 export async function readRequest(context: ReadingContext, place: Place): Promise<Reading> {
   const { store } = context;
   const { owner, rules } = place;
-  const signed =
-    (await checkSignature(store, { ...place, ownerId: owner.id, now: Date.now() })) !== undefined;
+  const until = await checkSignature(store, { ...place, ownerId: owner.id, now: Date.now() });
+  const signed = until !== undefined;
   const asked = await parse(store, place);
   const piece = isGivenPiece(store, place, asked);
   if (rules.signedOnly === true && !signed && !piece) {
@@ -53,7 +55,7 @@ export async function readRequest(context: ReadingContext, place: Place): Promis
   const { plan: said, headers } = await withPrompt(context, place, asked, signed);
   const plan = said === undefined ? undefined : canonical(said);
   const debugHeaders = asked.debug ? [...headers, ...planHeader(plan)] : [];
-  return { place, asked, permitted, plan, debugHeaders };
+  return { place, asked, permitted, until: until ?? Infinity, plan, debugHeaders };
 }
 
 async function parse(

@@ -155,10 +155,13 @@ describe("signed URLs", () => {
 });
 
 /** By path alone. */
-const sign = async (path: string, scheme?: "imagekit" | "windlass"): Promise<string> => {
+const sign = async (
+  path: string,
+  how: { scheme?: "imagekit" | "windlass"; expires?: number } = {},
+): Promise<string> => {
   const [pathname = "", rawQuery = ""] = path.split("?");
   const place = await locate(site.store, { host: undefined, path: pathname, rawQuery });
-  return signUrl(site.store, { url: path, place, scheme, now: Date.now() });
+  return signUrl(site.store, { url: path, place, ...how, now: Date.now() });
 };
 
 describe("a signed preview of a private file", () => {
@@ -172,7 +175,7 @@ describe("a signed preview of a private file", () => {
 
   test("of an endpoint is worth nothing where its query means nothing", async () => {
     for (const scheme of ["imagekit", "windlass"] as const) {
-      const preview = await sign("/root/secret.jpg?tr=w-50,bl-20", scheme);
+      const preview = await sign("/root/secret.jpg?tr=w-50,bl-20", { scheme });
       expect(await sizeOf((await site.get(preview)).body)).toBe("jpeg 50x33");
       for (const place of ["/file/photos/", "/image/photos/"]) {
         expect(await errorOf(preview.replace("/root/", place))).toBe("401 InvalidSignature");
@@ -181,7 +184,7 @@ describe("a signed preview of a private file", () => {
   });
 
   test("of an alias has no signature of ImageKit's", async () => {
-    await expect(sign("/file/photos/secret.jpg", "imagekit")).rejects.toThrow(/scheme windlass/);
+    await expect(sign("/file/photos/secret.jpg", { scheme: "imagekit" })).rejects.toThrow(/scheme windlass/);
     expect(await sign("/file/photos/secret.jpg")).toMatch(/\?wl-key=ik&wl-sig=/);
     expect(await errorOf(await sign("/file/photos/secret.jpg"))).toBe("200 -");
   });
@@ -261,6 +264,43 @@ test("an endpoint says how long its answers may be kept", async () => {
   for (const path of ["/root/long/photo.jpg", "/root/long/tr:w-9/photo.jpg"]) {
     expect((await site.get(path)).headers.get("cache-control")).toBe("public, max-age=31536000");
   }
+});
+
+test("no cache may keep what a signed URL gives for longer than the URL is good", async () => {
+  await site.put("kept.jpg", photo, {
+    meta: {
+      contentType: "image/jpeg",
+      cacheControl:
+        "public, max-age=31536000, s-maxage=999, immutable, stale-while-revalidate=60, no-transform",
+    },
+  });
+  await site.put("brief.jpg", photo, { meta: { contentType: "image/jpeg", cacheControl: "max-age=5" } });
+  await site.put("never.jpg", photo, { meta: { contentType: "image/jpeg", cacheControl: "no-store" } });
+  // Some of the hundred seconds have passed.
+  for (const [path, cacheControl] of [
+    ["/root/photo.jpg", /^public, max-age=(9\d|100)$/],
+    ["/root/tr:w-9/photo.jpg", /^public, max-age=(9\d|100)$/],
+    ["/root/long/tr:w-9/photo.jpg", /^public, max-age=(9\d|100)$/],
+    ["/file/photos/photo.jpg", /^public, max-age=(9\d|100)$/],
+    ["/root/kept.jpg", /^public, no-transform, max-age=(9\d|100)$/],
+    ["/root/brief.jpg", /^max-age=5$/],
+    ["/root/never.jpg", /^no-store, max-age=(9\d|100)$/],
+  ] as const) {
+    const signed = await sign(path, { expires: 100 });
+    const reply = await site.get(signed);
+    expect([path, reply.status, reply.headers.get("cache-control")]).toEqual([
+      path,
+      200,
+      expect.stringMatching(cacheControl),
+    ]);
+    const again = await site.get(signed, { headers: { "if-none-match": reply.headers.get("etag")! } });
+    expect([again.status, again.headers.get("cache-control")]).toEqual([
+      304,
+      expect.stringMatching(cacheControl),
+    ]);
+  }
+  const endless = await site.get(await sign("/root/tr:w-9/photo.jpg"));
+  expect(endless.headers.get("cache-control")).toBe("public, max-age=86400");
 });
 
 test("an endpoint's formats are all that may be asked of it; who reads none of them gets a JPEG", async () => {
