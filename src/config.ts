@@ -151,7 +151,7 @@ const OPTIONS = {
   deliveryCacheBytes: option(
     bytes(0, 2 ** 50),
     1024 * MIB,
-    "Disk space for delivered pictures and films, all workers together. Streams (HLS, DASH) may take as much again.",
+    "Disk space for delivered pictures and films, all workers together; each takes 4 KiB at least. Streams (HLS, DASH) may take as much again.",
   ),
   deliveryMemoryBytes: option(
     bytes(0, 2 ** 36),

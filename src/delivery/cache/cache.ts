@@ -66,6 +66,11 @@ const UNKNOWN_PACE = 16;
 const SCAN_MS = 1;
 /** A sweep goes down to this share of the budget, so that the next one is some time away. */
 const SWEEP_SHARE = 0.9;
+/**
+ * What file systems give a file at least, and in steps of. A budget of bytes alone would let millions of entries of a few
+ * hundred bytes fill the disk and its table of files.
+ */
+const BLOCK_BYTES = 4096;
 /** How often an entry that is served from memory is marked as used on disk, in milliseconds. */
 const TOUCH_MS = 10 * 60_000;
 /** Age at which a half-written file is one that a dead process left, in milliseconds. */
@@ -84,7 +89,7 @@ export class DerivedCache {
   readonly #options: CacheOptions;
   readonly #memory: Lru<string, Hot>;
   readonly #flights = new SingleFlight<{ entry: Entry; hit: boolean }>();
-  /** Bytes in the folder as last counted and since written; undefined before the first count. */
+  /** Space that the folder takes as last counted and since written; undefined before the first count. */
   #total: number | undefined;
   #writtenSinceScan = 0;
   /** Bytes that this process may write before it counts again. */
@@ -260,8 +265,9 @@ export class DerivedCache {
 
   #written(bytes: number): void {
     const { maxBytes } = this.#options;
-    this.#writtenSinceScan += bytes;
-    if (this.#total !== undefined) this.#total += bytes;
+    const space = spaceOf(bytes);
+    this.#writtenSinceScan += space;
+    if (this.#total !== undefined) this.#total += space;
     const due =
       this.#total === undefined || this.#total > maxBytes || this.#writtenSinceScan > this.#allowance;
     if (due) this.#sweeping ??= this.#sweep().finally(() => (this.#sweeping = undefined));
@@ -303,17 +309,17 @@ export class DerivedCache {
       const [written, known] = [this.#writtenSinceScan, this.#total];
       this.#writtenSinceScan = 0;
       const entries = await listEntries(folder);
-      let total = entries.reduce((sum, { size }) => sum + size, 0);
+      let total = entries.reduce((sum, { space }) => sum + space, 0);
       const before = known === undefined ? undefined : known - written;
       const pace = before === undefined ? UNKNOWN_PACE : Math.max(1, (total - before) / Math.max(1, written));
       if (total > maxBytes) {
         entries.sort((a, b) => a.usedAt - b.usedAt);
-        for (const { path, size, usedAt } of entries) {
+        for (const { path, space, usedAt } of entries) {
           if (total <= maxBytes * SWEEP_SHARE) break;
           // Somebody found it since it was listed, and may be about to read it.
           if ((statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) > usedAt) continue;
           await rm(path, { force: true });
-          total -= size;
+          total -= space;
         }
       }
       this.#total = total + this.#writtenSinceScan;
@@ -400,9 +406,11 @@ async function touch(path: string): Promise<void> {
   await utimes(path, now, now).catch(() => undefined);
 }
 
+const spaceOf = (bytes: number): number => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+
 interface Listed {
   readonly path: string;
-  readonly size: number;
+  readonly space: number;
   readonly usedAt: number;
 }
 
@@ -415,7 +423,7 @@ async function listEntries(folder: string): Promise<Listed[]> {
     for (const name of await readdir(join(folder, group))) {
       const path = join(folder, group, name);
       const found = statSync(path, { throwIfNoEntry: false });
-      if (found !== undefined) entries.push({ path, size: found.size, usedAt: found.mtimeMs });
+      if (found !== undefined) entries.push({ path, space: spaceOf(found.size), usedAt: found.mtimeMs });
       await breath();
     }
   }

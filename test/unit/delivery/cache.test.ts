@@ -42,11 +42,13 @@ const get = async (cache: DerivedCache, n: number): Promise<Buffer | undefined> 
 const keyOf = (n: number): string => n.toString(16).padStart(2, "0").repeat(32);
 const pathOf = (n: number): string => join(folder, keyOf(n).slice(0, 2), keyOf(n).slice(2));
 
-/** Bytes of all entries. */
-async function bytes(): Promise<number> {
+/** Of most file systems: a file takes whole ones. */
+const BLOCK = 4096;
+/** Space that all entries take. */
+async function space(): Promise<number> {
   const names = await readdir(folder, { recursive: true });
   const stats = await Promise.all(names.map((name) => stat(join(folder, name))));
-  return stats.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0);
+  return stats.reduce((sum, entry) => sum + (entry.isFile() ? Math.ceil(entry.size / BLOCK) * BLOCK : 0), 0);
 }
 
 test("what was put is there, for other processes and after a restart too", async () => {
@@ -56,7 +58,7 @@ test("what was put is there, for other processes and after a restart too", async
 });
 
 test("the folder stays within its budget, and the least recently used entries go", async () => {
-  const cache = open(20_000);
+  const cache = open(16 * BLOCK);
   for (let n = 1; n <= 15; n++) {
     await put(cache, n, picture(n));
     await cache.settled();
@@ -69,11 +71,22 @@ test("the folder stays within its budget, and the least recently used entries go
     await put(cache, n, picture(n));
     await cache.settled();
   }
-  expect(await bytes()).toBeLessThanOrEqual(20_000);
+  expect(await space()).toBeLessThanOrEqual(16 * BLOCK);
   expect(await get(cache, 2)).toBeUndefined();
   expect(await get(cache, 3)).toBeUndefined();
   expect(await get(cache, 1)).toEqual(picture(1));
   expect(await get(cache, 24)).toEqual(picture(24));
+});
+
+test("entries of a few bytes count as much as they take on disk", async () => {
+  const cache = open(16 * BLOCK);
+  for (let n = 1; n <= 100; n++) {
+    await put(cache, n, picture(n, 1));
+    await cache.settled();
+  }
+  const kept = Array.from({ length: 100 }, (_, n) => pathOf(n + 1)).filter((path) => existsSync(path));
+  expect(kept.length).toBeLessThanOrEqual(16);
+  expect(kept).not.toEqual([]);
 });
 
 test("what is found while others make room stays", async () => {
@@ -82,7 +95,7 @@ test("what is found while others make room stays", async () => {
     await put(large, n, picture(n));
     await utimes(pathOf(n), 1000 + n, 1000 + n);
   }
-  const cache = open(20_000);
+  const cache = open(16 * BLOCK);
   await put(cache, 201, picture(201));
   while (existsSync(pathOf(1))) await setImmediate();
   // All are listed and the first has gone; this one's turn comes late.
@@ -93,18 +106,18 @@ test("what is found while others make room stays", async () => {
 });
 
 test("what others wrote counts too", async () => {
-  const [one, two] = [open(20_000), open(20_000)];
+  const [one, two] = [open(16 * BLOCK), open(16 * BLOCK)];
   for (let n = 1; n <= 60; n++) {
     const cache = n % 2 === 0 ? one : two;
     await put(cache, n, picture(n));
     await cache.settled();
   }
   // Each may write a sixteenth of the budget before it counts again, and sees the entry that makes it too much.
-  expect(await bytes()).toBeLessThanOrEqual(20_000 * (1 + 2 / 16) + 2 * 1200);
+  expect(await space()).toBeLessThanOrEqual(16 * BLOCK * (1 + 2 / 16) + 2 * BLOCK);
 });
 
 test("while there is much room the folder is counted seldom, and later in time", async () => {
-  const cache = open(1_000_000);
+  const cache = open(212 * BLOCK);
   const dead = join(folder, "tmp", "dead");
   let counts = 0;
   for (let n = 1; n <= 255; n++) {
@@ -112,13 +125,13 @@ test("while there is much room the folder is counted seldom, and later in time",
     // A count removes it.
     await writeFile(dead, "x");
     await utimes(dead, 1, 1);
-    await put(cache, n, picture(n, 4500));
+    await put(cache, n, picture(n, 3500));
     await cache.settled();
     if (!(await readdir(join(folder, "tmp"))).includes("dead")) counts++;
     if (n === 150) expect(counts).toBeLessThan(5);
   }
   expect(counts).toBeGreaterThan(5);
-  expect(await bytes()).toBeLessThanOrEqual(1_000_000 + 5000);
+  expect(await space()).toBeLessThanOrEqual(213 * BLOCK);
 });
 
 test("what is larger than the budget is not kept on disk", async () => {
@@ -286,12 +299,12 @@ test("what a maker kept itself is the entry, in memory or, when it is long, on d
 });
 
 test("what makers keep counts", async () => {
-  const cache = open(20_000);
+  const cache = open(16 * BLOCK);
   for (let n = 1; n <= 40; n++) {
     await cache.produce(keyOf(n), async (draft) => keep(draft, picture(n)));
     await cache.settled();
   }
-  expect(await bytes()).toBeLessThanOrEqual(20_000 * (1 + 1 / 16) + 1200);
+  expect(await space()).toBeLessThanOrEqual(16 * BLOCK * (1 + 1 / 16) + BLOCK);
 });
 
 test("a maker that dies after it kept something takes nothing from whoever works on it now", async () => {
