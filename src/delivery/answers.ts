@@ -221,7 +221,7 @@ const IMAGEKIT_CODES: Readonly<Partial<Record<DeliveryErrorCode, string>>> = {
 
 /** No Cache-Control: an error must not outlive its cause. */
 export function failure(
-  { code, message, headers }: DeliveryError,
+  { code, message, headers, detail }: DeliveryError,
   requestId: string,
   status: number = ERRORS[code],
 ): HttpResponse {
@@ -244,6 +244,6 @@ export function failure(
       ...SHARING,
     ],
     body: `${JSON.stringify({ code, message, requestId })}\n`,
-    log: { operation: "DeliveryError", code },
+    log: { operation: "DeliveryError", code, ...(detail === undefined ? {} : { detail }) },
   };
 }

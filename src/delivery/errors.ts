@@ -44,9 +44,12 @@ export class DeliveryError extends Error {
   override readonly name: string = "DeliveryError";
   readonly code: DeliveryErrorCode;
   readonly headers: readonly string[];
-  constructor(code: DeliveryErrorCode, message: string, headers: readonly string[] = []) {
+  /** What of it is the operator's to know: for the log and for tests of origins. */
+  readonly detail: string | undefined;
+  constructor(code: DeliveryErrorCode, message: string, headers: readonly string[] = [], detail?: string) {
     super(message);
     this.code = code;
     this.headers = headers;
+    this.detail = detail;
   }
 }

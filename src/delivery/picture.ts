@@ -95,7 +95,7 @@ export const openLayers = (
         return source;
       } catch (error) {
         if (!(error instanceof DeliveryError)) throw error;
-        throw new DeliveryError(error.code, `Layer ${path}: ${error.message}`, error.headers);
+        throw new DeliveryError(error.code, `Layer ${path}: ${error.message}`, error.headers, error.detail);
       }
     }),
   );

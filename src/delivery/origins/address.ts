@@ -119,6 +119,8 @@ export async function judgeHost(
   if (refused !== undefined && !allowed) {
     throw new DeliveryError(
       "OriginRefused",
+      "The origin's address is not one that may be asked; a test of the origin says which it is.",
+      [],
       `${host} has the address ${refused.address}, which is not on the open internet: allow it with --allow-host ${host}.`,
     );
   }

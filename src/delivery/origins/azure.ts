@@ -10,7 +10,7 @@ import { DeliveryError } from "../errors.ts";
 import { judge, type AddressPolicy } from "./address.ts";
 import { failureOf, LastingFailure } from "./attempts.ts";
 import type { Fetched, FetchOptions, FileInfo, OriginClient, OriginTest } from "./client.ts";
-import { asOriginError, bodyOf, guardedAgents, wordOf } from "./http.ts";
+import { asOriginError, bodyOf, findingOf, guardedAgents, wordOf } from "./http.ts";
 
 export interface AzureOriginOptions {
   readonly account: string;
@@ -64,7 +64,7 @@ export function openAzureOrigin(options: AzureOriginOptions): OriginClient {
         await judge(base, policy);
         return await testContainer(await open(), options, base);
       } catch (error) {
-        return { ok: false, findings: [asOriginError(error, base).message] };
+        return { ok: false, findings: [findingOf(error, base)] };
       }
     },
     close() {
@@ -223,7 +223,7 @@ async function testContainer(
         findings: [...findings, `${code}${why === undefined ? ` (${status})` : `: ${why}`}.`],
       };
     }
-    return { ok: false, findings: [...findings, asOriginError(said, base).message] };
+    return { ok: false, findings: [...findings, findingOf(said, base)] };
   }
 }
 

@@ -7,7 +7,7 @@ import { DeliveryError } from "../errors.ts";
 import type { AddressPolicy } from "./address.ts";
 import { LastingFailure } from "./attempts.ts";
 import type { Fetched, OriginClient, OriginTest } from "./client.ts";
-import { asOriginError, bodyOf, bytesOf, openWeb } from "./http.ts";
+import { bodyOf, bytesOf, findingOf, openWeb } from "./http.ts";
 import { openWebOrigin } from "./web.ts";
 
 export interface GcsOriginOptions {
@@ -73,7 +73,7 @@ async function testBucket(
     const text = (await bytesOf(bodyOf(body, url, headMs), ERROR_BYTES_MAX)).toString("latin1");
     return verdictOf(status, /<Code>(\w+)<\/Code>/.exec(text)?.[1] ?? "", bucket, url.host);
   } catch (error) {
-    return { ok: false, findings: [asOriginError(error, url).message] };
+    return { ok: false, findings: [findingOf(error, url)] };
   } finally {
     web.close();
   }

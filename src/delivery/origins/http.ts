@@ -280,6 +280,12 @@ const TLS_WORDS: Readonly<Record<string, string>> = {
 };
 const TIMEOUTS: readonly string[] = ["ETIMEDOUT", "TimeoutError", "ABORT_ERR"];
 
+/** The same for the operator alone, who may know more. */
+export function findingOf(error: unknown, place: { readonly host: string }): string {
+  const { message, detail } = asOriginError(error, place);
+  return detail ?? message;
+}
+
 /** Whatever a socket, TLS or an HTTP parser says, in words for the operator and a status for the client. */
 export function asOriginError(error: unknown, place: { readonly host: string }): DeliveryError {
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {

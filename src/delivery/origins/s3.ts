@@ -5,7 +5,7 @@ import { DeliveryError } from "../errors.ts";
 import { judge, type AddressPolicy } from "./address.ts";
 import { failureOf, LastingFailure } from "./attempts.ts";
 import type { Fetched, FetchOptions, FileInfo, OriginClient, OriginTest } from "./client.ts";
-import { asOriginError, bodyOf, discard, guardedAgents, rangeOf, wordOf } from "./http.ts";
+import { asOriginError, bodyOf, discard, findingOf, guardedAgents, rangeOf, wordOf } from "./http.ts";
 
 export interface S3OriginOptions {
   readonly bucket: string;
@@ -333,5 +333,5 @@ function verdictOf(
   const denied = CREDENTIALS[code];
   if (denied !== undefined) return { ok: false, findings: [...findings, `${code}: ${denied}.`] };
   if (status > 0) return { ok: false, findings: [...findings, `${where.host} answers ${status} ${code}.`] };
-  return { ok: false, findings: [...findings, asOriginError(said, where).message] };
+  return { ok: false, findings: [...findings, findingOf(said, where)] };
 }

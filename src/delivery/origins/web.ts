@@ -11,10 +11,10 @@ import {
   type OriginTest,
 } from "./client.ts";
 import {
-  asOriginError,
   bodyOf,
   bytesOf,
   discard,
+  findingOf,
   openWeb,
   rangeOf,
   wordOf,
@@ -164,6 +164,6 @@ async function testWeb(web: Web, baseUrl: string | undefined): Promise<OriginTes
     if (status === 403) findings.push("It may forbid no more than its index: ask for a file.");
     return { ok: status < 500 && status !== 401, findings };
   } catch (error) {
-    return { ok: false, findings: [asOriginError(error, url).message] };
+    return { ok: false, findings: [findingOf(error, url)] };
   }
 }

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
 import { createOrigin, testOrigin, type OriginInput } from "../../../src/delivery/origins/origins.ts";
+import type { HttpRequest } from "../../../src/lib/http.ts";
 import { startServer, type TestServer } from "../../server.ts";
 import { noise, openSite, sizeOf, type Reply, type Site } from "../site.ts";
 import {
@@ -237,8 +238,26 @@ test("what is wrong with an origin is said to the client by status, and by its t
   expect(await words("nobucket")).toMatch(/^false There is no bucket nothing-here at 127\.0\.0\.1/);
   expect(await errorOf("/root/azurewrong/photo.jpg")).toBe("403 OriginDenied");
   expect(await words("azurewrong")).toMatch(/^false The SAS token ends on .* Auth\w+: /);
-  expect(await errorOf("/root/refused/photo.jpg")).toBe("403 OriginRefused");
+  const refused = await site.get("/root/refused/photo.jpg");
+  expect(error(refused)).toBe("403 OriginRefused");
+  // Where our own network has what is not for clients to know.
+  expect(refused.body.toString() + JSON.stringify([...refused.headers])).not.toMatch(
+    /127\.0\.0\.1|allow-host/,
+  );
   expect(await words("refused")).toContain("allow it with --allow-host 127.0.0.1");
+});
+
+test("what clients aren't told of an origin's address is logged, for layers too", async () => {
+  await createEndpoint(site.store, { name: "both", origins: ["s3", "refused"] });
+  for (const path of ["/root/both/none.jpg", "/root/both/tr:l-image,i-none.png,l-end/photo.jpg"]) {
+    const request = { id: "", method: "GET", path, rawQuery: "", headers: {} } as unknown as HttpRequest;
+    const { status, body, log } = await site.delivery.handle(request);
+    expect([status, body, log]).toEqual([
+      403,
+      expect.not.stringContaining("127.0.0.1"),
+      expect.objectContaining({ detail: expect.stringContaining("--allow-host 127.0.0.1") as string }),
+    ]);
+  }
 });
 
 test("folders, aliases, canonical links and encoded keys", async () => {

@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { DeliveryError } from "../../../src/delivery/errors.ts";
 import {
   guardedLookup,
   isPublic,
@@ -29,7 +30,8 @@ const verdict = async (url: string, policy: Partial<AddressPolicy> = {}): Promis
     });
     return addresses.map(({ address }) => address).join();
   } catch (error) {
-    return `${(error as { code: string }).code}: ${(error as Error).message}`;
+    if (!(error instanceof DeliveryError)) throw error;
+    return `${error.code}: ${error.detail ?? error.message}`;
   }
 };
 
@@ -258,6 +260,9 @@ describe("DNS rebinding", () => {
       });
     expect(await once()).toEqual([null, all ? [{ address: "8.8.8.8", family: 4 }] : "8.8.8.8"]);
     const [error, address] = await once();
-    expect([error?.message, address]).toEqual([expect.stringContaining("has the address 10.0.0.1"), []]);
+    expect([error, address]).toEqual([
+      expect.objectContaining({ detail: expect.stringContaining("has the address 10.0.0.1") }),
+      [],
+    ]);
   });
 });
