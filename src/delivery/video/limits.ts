@@ -49,6 +49,11 @@ export const DEFAULT_VIDEO_LIMITS: VideoLimits = {
 export const FRAME_RATE_MAX = 60;
 /** Streams within one file. Stops files of ten thousand subtitle tracks. */
 export const STREAMS_MAX = 64;
+/**
+ * Pixels of all frames of a GIF together: a thousand of the size of a screen. Stops files of a few megabytes that say a
+ * hundred thousand times that nothing changes.
+ */
+export const GIF_PIXELS_MAX = 2_000_000_000;
 /** Bytes of a file of subtitles, and entries of it. Stops libraries in the guise of subtitles. */
 export const SUBTITLES_BYTES_MAX = 2 * MIB;
 export const CUES_MAX = 20_000;

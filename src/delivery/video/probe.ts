@@ -1,7 +1,7 @@
 /** What a file is, before anything is made of it. */
 import { DeliveryError } from "../errors.ts";
 import { damaged, FILES_ONLY, run, words, type Programs, type RunOptions } from "./ffmpeg.ts";
-import { FRAME_RATE_MAX, STREAMS_MAX, type VideoLimits } from "./limits.ts";
+import { FRAME_RATE_MAX, GIF_PIXELS_MAX, STREAMS_MAX, type VideoLimits } from "./limits.ts";
 
 /** Bytes of a file that tell what it is. */
 export const HEAD_BYTES = 512;
@@ -121,6 +121,7 @@ interface Stream {
   readonly height?: number;
   readonly duration?: string;
   readonly avg_frame_rate?: string;
+  readonly nb_frames?: string;
   readonly sample_aspect_ratio?: string;
   readonly disposition?: { readonly attached_pic?: number };
   readonly side_data_list?: readonly { readonly rotation?: number }[];
@@ -132,7 +133,7 @@ interface Probed {
 }
 
 const ENTRIES = [
-  "stream=index,codec_type,codec_name,width,height,duration,avg_frame_rate,sample_aspect_ratio",
+  "stream=index,codec_type,codec_name,width,height,duration,avg_frame_rate,nb_frames,sample_aspect_ratio",
   "stream_disposition=attached_pic",
   "stream_side_data=rotation",
   "stream_tags=rotate",
@@ -253,6 +254,12 @@ function sizeOf(video: Stream | undefined, { pixels }: VideoLimits): { width: nu
     throw new DeliveryError(
       "LimitExceeded",
       `The film has ${width} by ${height} pixels; the limit is ${pixels} in all.`,
+    );
+  }
+  if (video?.codec_name === "gif" && width * height * Number(video.nb_frames ?? 1) > GIF_PIXELS_MAX) {
+    throw new DeliveryError(
+      "LimitExceeded",
+      `The GIF has ${video.nb_frames} frames of ${width} by ${height} pixels; the limit is ${GIF_PIXELS_MAX} pixels in all.`,
     );
   }
   const rotation =

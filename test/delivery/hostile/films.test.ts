@@ -186,9 +186,15 @@ const SOURCES: Hostile[] = [
     files: {
       "canvas.gif": gifOf(65_535, 65_535, 3, 0, 65_535),
       "frames.gif": gifOf(4000, 4000, 3000),
+      "still.gif": gifOf(1000, 1000, 100_000),
       "none.gif": gifOf(9, 9, 0),
     },
-    urls: ["canvas.gif/ik-gif-video.mp4", "none.gif/ik-gif-video.mp4"],
+    urls: [
+      "canvas.gif/ik-gif-video.mp4",
+      "frames.gif/ik-gif-video.mp4",
+      "still.gif/ik-gif-video.mp4",
+      "none.gif/ik-gif-video.mp4",
+    ],
     ends: NO_FILM,
   },
 ];
