@@ -26,6 +26,8 @@ export interface JobTools {
 
 export interface Job {
   readonly id: string;
+  /** Whose work it is. */
+  readonly account: string;
   /** Fails as the work does. */
   readonly done: Promise<void>;
   readonly status: JobStatus;
@@ -81,15 +83,16 @@ export class Jobs {
 
   /**
    * The running job of this id, one that just failed for good, or a new one. When another process did the work first,
-   * `work` is called all the same and should find what there is.
+   * `work` is called all the same and should find what there is. Accounts take turns, and each may have a job in line,
+   * however many others have.
    * @throws DeliveryError TooManyRenders
    */
-  run(id: string, work: (tools: JobTools) => Promise<void>): Job {
+  run({ id, account }: Pick<Job, "id" | "account">, work: (tools: JobTools) => Promise<void>): Job {
     const known = this.#jobs.get(id);
     if (known !== undefined && (isOpen(known) || isFinal(known))) return known;
     const { atOnce, queueLength } = this.#options;
-    const open = [...this.#jobs.values()].filter(isOpen).length;
-    if (open >= atOnce + queueLength) {
+    const open = [...this.#jobs.values()].filter(isOpen);
+    if (open.length >= atOnce + queueLength && open.some((job) => job.account === account)) {
       throw new DeliveryError("TooManyRenders", "Too many films wait to be made.", [
         "Retry-After",
         String(RETRY_SECONDS),
@@ -97,6 +100,7 @@ export class Jobs {
     }
     const job: Running = {
       id,
+      account,
       status: { state: "queued", progress: 0 },
       ours: false,
       error: undefined,
@@ -161,10 +165,11 @@ export class Jobs {
       const report = (progress: number): void => {
         job.status = { state: "running", progress };
       };
-      await this.#turnstile.pass(signal, () => {
+      const take = (): Promise<void> => {
         report(0);
         return work({ signal, report });
-      });
+      };
+      await this.#turnstile.pass(signal, take, job.account);
     } finally {
       clearInterval(timer);
     }

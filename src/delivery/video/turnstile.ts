@@ -1,4 +1,4 @@
-/** Lets so many through at once; the others wait in line. */
+/** Lets so many through at once; the others wait in line, or in one line each that take turns. */
 import { setMaxListeners } from "node:events";
 
 /** Of whose signal Node takes no number of listeners for a leak: a whole line waits for it. */
@@ -8,9 +8,17 @@ export function patientController(): AbortController {
   return controller;
 }
 
+interface Waiting {
+  readonly who: string;
+  readonly enter: () => void;
+}
+
 export class Turnstile {
   readonly #places: number;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: Waiting[] = [];
+  /** When who last came through, counted in turns. */
+  readonly #turns = new Map<string, number>();
+  #turn = 0;
   #inside = 0;
 
   constructor(places: number) {
@@ -21,32 +29,46 @@ export class Turnstile {
     return this.#waiting.length;
   }
 
-  /** Does something when it is its turn. @throws what the signal was aborted with */
-  async pass<T>(signal: AbortSignal, use: () => Promise<T>): Promise<T> {
+  /**
+   * Does something when it is its turn. However many wait for one, the next place goes to who has had none for the longest
+   * time. @throws what the signal was aborted with
+   */
+  async pass<T>(signal: AbortSignal, use: () => Promise<T>, who = ""): Promise<T> {
     signal.throwIfAborted();
     if (this.#inside < this.#places) this.#inside++;
-    else await this.#wait(signal);
+    else await this.#wait(signal, who);
+    this.#turns.set(who, ++this.#turn);
     try {
       return await use();
     } finally {
       // The place is handed on, so that nobody slips in between.
-      const next = this.#waiting.shift();
+      const next = this.#next();
       if (next === undefined) this.#inside--;
-      else next();
+      else next.enter();
     }
   }
 
-  #wait(signal: AbortSignal): Promise<void> {
+  /** Out of the line: of who had a place longest ago, the first that came. */
+  #next(): Waiting | undefined {
+    const turnOf = ({ who }: Waiting): number => this.#turns.get(who) ?? 0;
+    const [next] = this.#waiting.toSorted((one, other) => turnOf(one) - turnOf(other));
+    if (next === undefined) this.#turns.clear();
+    else this.#waiting.splice(this.#waiting.indexOf(next), 1);
+    return next;
+  }
+
+  #wait(signal: AbortSignal, who: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const enter = (): void => {
         signal.removeEventListener("abort", abort);
         resolve();
       };
+      const waiting: Waiting = { who, enter };
       const abort = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(enter), 1);
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
         reject(signal.reason as Error);
       };
-      this.#waiting.push(enter);
+      this.#waiting.push(waiting);
       signal.addEventListener("abort", abort, { once: true });
     });
   }

@@ -179,7 +179,7 @@ class Films implements Video {
     const found = await cache.find(request.key);
     if (found !== undefined) return { entry: found, hit: true };
     const made: { entry?: Entry } = {};
-    const job = this.#jobs.run(request.key, async (tools) => {
+    const job = this.#jobs.run({ id: request.key, account: accountOf(request) }, async (tools) => {
       made.entry = (await cache.produce(request.key, () => this.#encode(request, tools))).entry;
     });
     if (!(await within(job.done, waitMs))) return { pending: await this.#pending(job) };
@@ -248,7 +248,7 @@ class Films implements Video {
 
   /** One process encodes; the others read what grows. */
   #fill(request: VideoRequest, id: string): Job {
-    return this.#jobs.run(id, async ({ signal, report }) => {
+    return this.#jobs.run({ id, account: accountOf(request) }, async ({ signal, report }) => {
       const folder = join(this.#streams, id);
       // Another process has filled it while we waited.
       if (await isDone(folder)) return;
@@ -341,6 +341,8 @@ class Films implements Video {
   }
 }
 
+/** Origins are named by whose they are and what they are called. */
+const accountOf = ({ facts }: VideoRequest): string => facts.origin.split("/", 1)[0]!;
 const noPiece = (): DeliveryError => new DeliveryError("NotFound", "The stream has no such piece.");
 const goneAgain = (): DeliveryError =>
   new DeliveryError("ServiceUnavailable", "The film was made and is gone again.", ["Retry-After", "1"]);

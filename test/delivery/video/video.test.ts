@@ -122,6 +122,17 @@ describe.skipIf(!here)("films", () => {
     expect(await readdir(join(studio.folder, "video", "work"))).toEqual([]);
   }, 60_000);
 
+  test("of one account don't keep those of others out of the line, and take turns with them", async () => {
+    await using small = await openStudio({ limits: { queueLength: 1 } });
+    const long = await clip({ width: 640, height: 360, seconds: 6 });
+    const mine = ["w-300", "w-310"].map((chain) => small.request(long, chain));
+    for (const request of mine) expect(await small.video.render(request, 0)).toHaveProperty("pending");
+    const other = small.request(film, "w-60");
+    const facts = { ...other.facts, origin: "another/photos" };
+    expect(await small.video.render({ ...other, facts }, 30_000)).toMatchObject({ hit: false });
+    expect((await small.video.status(mine[1]!.key))?.state).not.toBe("done");
+  }, 60_000);
+
   test("wait in line up to a length", async () => {
     await using small = await openStudio({ limits: { queueLength: 1 } });
     const long = await clip({ width: 640, height: 360, seconds: 6 });
