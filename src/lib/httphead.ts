@@ -41,18 +41,42 @@ export interface Head {
   readonly failure: HttpFailure | undefined;
 }
 
-/** Path and query of an origin-form or absolute-form target; undefined for others (`*`, authority). */
-function splitTarget(url: string): { path: string; rawQuery: string } | undefined {
+interface Target {
+  /** Of the absolute form; undefined in the origin form. */
+  readonly host: string | undefined;
+  readonly path: string;
+  readonly rawQuery: string;
+}
+
+/** Of an origin-form or absolute-form target; undefined for others (`*`, authority). */
+function splitTarget(url: string): Target | undefined {
   let target = url;
+  let host: string | undefined;
   if (target.charCodeAt(0) !== 0x2f) {
-    const authority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(target);
-    if (authority === null) return undefined;
-    target = target.slice(authority[0].length);
+    const absolute = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#@]+)(?=[/?]|$)/i.exec(target);
+    if (absolute === null) return undefined;
+    host = absolute[1];
+    target = target.slice(absolute[0].length);
     if (target.charCodeAt(0) !== 0x2f) target = `/${target}`;
   }
   const query = target.indexOf("?");
-  if (query < 0) return { path: target, rawQuery: "" };
-  return { path: target.slice(0, query), rawQuery: target.slice(query + 1) };
+  if (query < 0) return { host, path: target, rawQuery: "" };
+  return { host, path: target.slice(0, query), rawQuery: target.slice(query + 1) };
+}
+
+/** Without the ports that go without saying. */
+const plainHost = (host: string): string => host.toLowerCase().replace(/:(80|443)$/, "");
+
+/**
+ * The host of an absolute-form target stands for Host, whatever that says (RFC 9112, section 3.2.2). One that names the same
+ * stays as it was sent: clients sign it so.
+ */
+function withHost(
+  headers: Readonly<Record<string, string>>,
+  host: string | undefined,
+): Readonly<Record<string, string>> {
+  if (host === undefined || plainHost(host) === plainHost(headers["host"] ?? "")) return headers;
+  return Object.assign(Object.create(null) as Record<string, string>, headers, { host });
 }
 
 function headerBytes(raw: readonly string[]): number {
@@ -95,7 +119,7 @@ export function readHead(message: IncomingMessage, limits: HttpLimits): Head {
   return {
     path: failure === "TargetTooLong" || target === undefined ? "/" : target.path,
     rawQuery: failure === "TargetTooLong" || target === undefined ? "" : target.rawQuery,
-    headers,
+    headers: withHost(headers, target?.host),
     contentLength,
     hasBody: contentLength === undefined ? headers["transfer-encoding"] !== undefined : contentLength > 0,
     expectsContinue: expect !== undefined && isContinue(expect),

@@ -53,7 +53,7 @@ const errorOf = async (path: string): Promise<string> => error(await site.get(pa
 /** As a client that was told another host name. */
 const byHost = (host: string, path: string): Promise<{ status: number; length: number }> =>
   new Promise((resolve, reject) => {
-    httpGet(site.url + path, { headers: { host } }, (response) => {
+    httpGet(site.url, { path, headers: { host } }, (response) => {
       let length = 0;
       response.on("data", (chunk: Buffer) => (length += chunk.length));
       response.on("end", () => resolve({ status: response.statusCode!, length }));
@@ -67,6 +67,9 @@ describe("a domain of its own", () => {
     for (const path of ["/root/photo.jpg", "/image/photos/photo.jpg"])
       expect((await byHost("images.example.com", path)).status).toBe(404);
     expect((await byHost("other.example.com", "/photo.jpg")).status).toBe(404);
+    // As proxies are asked.
+    expect((await byHost("other.example.com", "http://images.example.com/photo.jpg")).status).toBe(200);
+    expect((await byHost("images.example.com", "http://other.example.com/photo.jpg")).status).toBe(404);
   });
 });
 

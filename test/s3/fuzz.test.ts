@@ -279,6 +279,17 @@ test("10,001 parts are refused", async () => {
   ).toMatch(/^HTTP\/1\.1 400[^]*<Code>InvalidArgument<\/Code>/);
 });
 
+test("a target with a host is signed for that host alone", async () => {
+  const headers = sign({ method: "GET", target: "/fuzz/canary" }, server.rootKey, host());
+  for (const [named, status] of [
+    [host(), "200"],
+    ["other.s3.localhost", "403"],
+  ] as const) {
+    const bytes = toBytes({ method: "GET", target: `http://${named}/fuzz/canary` }, headers);
+    expect([named, (await exchange(bytes)).slice(9, 12)]).toEqual([named, status]);
+  }
+});
+
 test("a body that ends early stores nothing", async () => {
   const request: RawRequest = { method: "PUT", target: "/fuzz/short", body: "x".repeat(100_000) };
   const bytes = toBytes(request, sign(request, server.rootKey, host()));

@@ -48,14 +48,24 @@ describe("what a handler sees", () => {
       { path: "/b/a/../c//d%2F", rawQuery: "x=1&y" },
     ],
     [
-      "the absolute form stripped",
-      `GET http://other:80/b/k?q HTTP/1.1\r\n${HEAD}\r\n`,
-      { path: "/b/k", rawQuery: "q" },
+      "the absolute form stripped, its host in place of Host",
+      `GET http://other:81/b/k?q HTTP/1.1\r\n${HEAD}\r\n`,
+      { path: "/b/k", rawQuery: "q", headers: { host: "other:81" } },
+    ],
+    [
+      "the absolute form without the name of its user",
+      `GET http://me:secret@other/b HTTP/1.1\r\n${HEAD}\r\n`,
+      { path: "/b", headers: { host: "other" } },
+    ],
+    [
+      "Host as it was sent where the absolute form says the same",
+      `GET http://H:80/b HTTP/1.1\r\n${HEAD}\r\n`,
+      { path: "/b", headers: { host: "h" } },
     ],
     [
       "the absolute form without path",
       `GET http://other?q HTTP/1.1\r\n${HEAD}\r\n`,
-      { path: "/", rawQuery: "q" },
+      { path: "/", rawQuery: "q", headers: { host: "other" } },
     ],
     [
       "a second question mark in the query",
@@ -136,6 +146,9 @@ describe("what is refused", () => {
     ["a head of 1 MB", `GET /?${"a".repeat(1 << 20)} HTTP/1.1\r\n${HEAD}\r\n`, "HeadersTooLarge"],
     ["another expectation", `GET / HTTP/1.1\r\n${HEAD}Expect: 200-ok\r\n\r\n`, "ExpectationFailed"],
     ["no HTTP at all", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".repeat(20), "BadRequest"],
+    ["an absolute form without host", `GET http:///b HTTP/1.1\r\n${HEAD}\r\n`, "BadRequest"],
+    ["an absolute form and no Host", "GET http://other/b HTTP/1.1\r\n\r\n", "BadRequest"],
+    ["an absolute form of two hosts", `GET http://a@b@c/ HTTP/1.1\r\n${HEAD}\r\n`, "BadRequest"],
     ["an asterisk", `OPTIONS * HTTP/1.1\r\n${HEAD}\r\n`, "BadRequest"],
     ["CONNECT", `CONNECT example.com:80 HTTP/1.1\r\n${HEAD}\r\n`, "BadRequest"],
     ["a control byte in a header", `GET / HTTP/1.1\r\n${HEAD}X: a\0b\r\n\r\n`, "BadRequest"],
