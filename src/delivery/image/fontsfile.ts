@@ -10,8 +10,8 @@ export class FontError extends Error {
 
 /** Tables of one file. Stops loops over what says to have 65,535. */
 const TABLES_MAX = 64;
-/** Entries of one map of characters. The largest fonts have some ten thousand. */
-const SEGMENTS_MAX = 100_000;
+/** Entries of one map of characters: what its older form has room for. The largest fonts have some ten thousand. */
+const SEGMENTS_MAX = 32_768;
 const VERSIONS: readonly string[] = ["00010000", "4f54544f", "74727565"]; // 1.0, OTTO, true
 
 interface Table {

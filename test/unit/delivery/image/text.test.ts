@@ -13,6 +13,7 @@ import { pixelsOf, surfaceOf, type Surface } from "../../../../src/delivery/imag
 import { renderText } from "../../../../src/delivery/image/text.ts";
 import { plainText } from "../../../../src/delivery/image/textmarkup.ts";
 import type { TextStyle } from "../../../../src/delivery/plan/plan.ts";
+import { replaced } from "../../../delivery/hostile/fonts.ts";
 import { colourAt, environment, refusal, sizeOf } from "./layerssetup.ts";
 
 const PARENT = { width: 600, height: 400 };
@@ -24,6 +25,25 @@ const draw = (
   style: TextStyle = {},
   fonts: Readonly<Record<string, Buffer>> = {},
 ): Promise<Surface> => renderText(text, style, environment(PARENT, fonts));
+
+/** A font with a sign for every second character. */
+const mapped = (entries: number): Buffer => {
+  const map = Buffer.alloc(28 + entries * 12);
+  for (const [at, value] of [
+    [2, 1],
+    [4, 3],
+    [6, 10],
+    [12, 12],
+  ] as const)
+    map.writeUInt16BE(value, at);
+  map.writeUInt32BE(12, 8);
+  map.writeUInt32BE(entries, 24);
+  for (let n = 0; n < entries; n++) {
+    map.writeUInt32BE(n * 2, 28 + n * 12);
+    map.writeUInt32BE(n * 2, 32 + n * 12);
+  }
+  return replaced({ cmap: map });
+};
 
 /** Left, top, right and bottom of what isn't transparent, or differs from white. */
 async function inkOf(surface: Surface): Promise<[number, number, number, number]> {
@@ -378,6 +398,11 @@ describe("harm", () => {
   test("a font too large to be one", async () => {
     const font = Buffer.concat([MONOTON, Buffer.alloc(21 * 1024 ** 2)]);
     expect(await refusal("LimitExceeded", draw("a", CUSTOM, { "fonts/own.ttf": font }))).toContain("bytes");
+  });
+
+  test("maps of characters have as many entries as those of real fonts at most", () => {
+    expect([64, 65].map(coverageOf(mapped(30_000)))).toEqual([true, false]);
+    expect(() => coverageOf(mapped(40_000))).toThrow("damaged");
   });
 
   test("maps of characters that lie are read within their bounds", () => {
