@@ -11,7 +11,6 @@ import { cacheControlOf, madeHeaders, openLayers, pictureAnswer, sourceHeaders }
 import type { Plan } from "./plan/plan.ts";
 import { pathsOf, planText, USUAL, videoPathsOf } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
-import { streamRight } from "./signature.ts";
 import type { Source } from "./source.ts";
 import type { Video, VideoRequest } from "./video/video.ts";
 
@@ -145,14 +144,14 @@ async function streamAnswer(
     .split("&")
     .filter((pair) => pair !== "" && !SIGNING.test(pair))
     .join("&");
-  const right = streamRight(context.store, reading.place, reading.asked);
+  const right = reading.right();
   const made = await context.video.stream(film, file, { waitMs: waitOf(request), query, right });
   if ("pending" in made) return accepted(made.pending, log);
   const name = stream?.name ?? film.what;
   const answer = {
     validators: {
       etag: createHash("sha256")
-        .update(`${film.key}/${name}/${made.size}/${made.live}`)
+        .update(`${film.key}/${name}/${made.size}/${made.live}/${right}`)
         .digest("hex")
         .slice(0, 32),
     },

@@ -8,7 +8,7 @@ import { appliedOptions, joined } from "./plan/prompt.ts";
 import type { Prompts } from "./plan/promptstore.ts";
 import { planText } from "./plan/text.ts";
 import { namesIn, parseImageKit, parseWeekerp, type Asked } from "./plan/url.ts";
-import { checkSignature, isGivenPiece } from "./signature.ts";
+import { checkSignature, givenRight, streamRight } from "./signature.ts";
 import type { Place } from "./site.ts";
 
 export interface Reading {
@@ -18,6 +18,8 @@ export interface Reading {
   readonly permitted: boolean;
   /** When the URL ends, in milliseconds since 1970; Infinity: never. */
   readonly until: number;
+  /** What the pieces of the stream that the URL asks for, or of which it is one, are opened by. */
+  readonly right: () => string;
   /** The plan of the URL and of its prompt; undefined: nothing is to be done. */
   readonly plan: Plan | undefined;
   /** For `debug=true`. Flat: name, value. */
@@ -33,10 +35,12 @@ export interface ReadingContext {
 export async function readRequest(context: ReadingContext, place: Place): Promise<Reading> {
   const { store } = context;
   const { owner, rules } = place;
-  const until = await checkSignature(store, { ...place, ownerId: owner.id, now: Date.now() });
-  const signed = until !== undefined;
+  const now = Date.now();
+  const signature = await checkSignature(store, { ...place, ownerId: owner.id, now });
+  const signed = signature !== undefined;
   const asked = await parse(store, place);
-  const piece = isGivenPiece(store, place, asked);
+  const given = await givenRight(store, place, asked, now);
+  const piece = given !== undefined;
   if (rules.signedOnly === true && !signed && !piece) {
     throw new DeliveryError("SignatureRequired", "This endpoint serves signed URLs only.");
   }
@@ -55,7 +59,15 @@ export async function readRequest(context: ReadingContext, place: Place): Promis
   const { plan: said, headers } = await withPrompt(context, place, asked, signed);
   const plan = said === undefined ? undefined : canonical(said);
   const debugHeaders = asked.debug ? [...headers, ...planHeader(plan)] : [];
-  return { place, asked, permitted, until: until ?? Infinity, plan, debugHeaders };
+  return {
+    place,
+    asked,
+    permitted,
+    until: signature?.until ?? given?.until ?? Infinity,
+    right: () => given?.right ?? streamRight(store, place, asked, signature),
+    plan,
+    debugHeaders,
+  };
 }
 
 async function parse(

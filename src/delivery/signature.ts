@@ -6,7 +6,7 @@
  * Pieces of streams have none: their ids begin with the stream's right (`streamRight`).
  * Keys are settings documents: urlkey {account id}/{id}, sealed.
  */
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { ObjectStore } from "../store/store.ts";
 import { DeliveryError } from "./errors.ts";
 import { accountOf, all, key as nameOf, ownerName, taken, wrong } from "./origins/documents.ts";
@@ -165,21 +165,25 @@ function split(rawQuery: string, names: readonly string[]): { rest: string; valu
   return { rest: rest.join("&"), values };
 }
 
-/**
- * Until when the URL is good: milliseconds since 1970, Infinity where it has no end. Undefined for URLs without a signature.
- * @throws DeliveryError InvalidSignature, ExpiredUrl
- */
+/** What a good signature says. */
+export interface Signed {
+  /** Milliseconds since 1970; Infinity where the URL has no end. */
+  readonly until: number;
+  readonly keyId: string;
+}
+
+/** Undefined for URLs without a signature. @throws DeliveryError InvalidSignature, ExpiredUrl */
 export async function checkSignature(
   store: ObjectStore,
   parts: SignedParts & { readonly now: number },
-): Promise<number | undefined> {
+): Promise<Signed | undefined> {
   const { rawQuery } = parts;
   if (!/(^|&)(ik-s|ik-t|wl-sig|wl-key|wl-expires)=/.test(rawQuery)) return undefined;
   const keys = await keysOf(store, parts.ownerId);
   return /(^|&)wl-/.test(rawQuery) ? checkWindlass(keys, parts) : checkImageKit(keys, parts);
 }
 
-function checkImageKit(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): number {
+function checkImageKit(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): Signed {
   if (schemeOf(parts) !== "imagekit") {
     throw new DeliveryError(
       "InvalidSignature",
@@ -188,19 +192,21 @@ function checkImageKit(keys: readonly UrlKey[], parts: SignedParts & { readonly 
   }
   const { rest, values } = split(parts.rawQuery, ["ik-s", "ik-t"]);
   const [given = "", end] = values;
-  const expected = keys.map(({ secret }) => imagekitSignature(secret, { ...parts, rawQuery: rest }, end));
   // All keys are tried, so that time tells nothing of which one it was.
-  if (expected.filter((signature) => same(given.toLowerCase(), signature)).length === 0) throw invalid();
-  return endOf(end, parts.now);
+  const [key] = keys.filter(({ secret }) =>
+    same(given.toLowerCase(), imagekitSignature(secret, { ...parts, rawQuery: rest }, end)),
+  );
+  if (key === undefined) throw invalid();
+  return { until: endOf(end, parts.now), keyId: key.id };
 }
 
-function checkWindlass(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): number {
+function checkWindlass(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): Signed {
   const { rest, values } = split(parts.rawQuery, ["wl-sig"]);
   const [id, end] = split(parts.rawQuery, ["wl-key", "wl-expires"]).values;
   const key = keys.find((one) => one.id === id);
   const expected = windlassSignature(key?.secret ?? "", { ...parts, rawQuery: rest });
   if (!same(values[0] ?? "", expected) || key === undefined) throw invalid();
-  return endOf(end, parts.now);
+  return { until: endOf(end, parts.now), keyId: key.id };
 }
 
 const invalid = (): DeliveryError =>
@@ -212,34 +218,70 @@ function endOf(end: string | undefined, now: number): number {
   // ends in 2340, with the same signature.
   if (!/^\d{10}$/.test(end)) throw invalid();
   const until = Number(end) * 1000;
-  if (until <= now) throw new DeliveryError("ExpiredUrl", "The URL has expired.");
+  if (until <= now) throw expired();
   return until;
 }
+const expired = (): DeliveryError => new DeliveryError("ExpiredUrl", "The URL has expired.");
 
-/** Characters of a right. */
-const RIGHT_LENGTH = 32;
+/** How long a stream may go on behind the end of the URL that began it: longer than the longest film. */
+const PLAYING_SECONDS = 6 * 3600;
 
 /**
- * What the ids of a stream's pieces begin with. Only its playlist tells it, so whoever knows it was let in there. All
- * processes agree on it, and no origin need be asked to check it.
+ * What the ids of a stream's pieces begin with: `[{end}.{key}.]{code}`, end and key those of the signature that let its
+ * client in. Only its playlist tells it, so whoever knows it was let in there. All processes agree on it, and no origin
+ * need be asked to check it.
  */
-export function streamRight(store: ObjectStore, { owner, scope }: Place, asked: Asked): string {
+export function streamRight(
+  store: ObjectStore,
+  place: Place,
+  asked: Asked,
+  signed: Signed | undefined,
+): string {
+  const terms = signed === undefined ? "" : `${endOfPieces(signed.until)}.${shortOf(signed.keyId)}.`;
+  return terms + codeOf(store, place, asked, terms);
+}
+
+/** Seconds since 1970, the same for many URLs, so that their pieces are the same to caches; 0: none. */
+const endOfPieces = (until: number): number =>
+  until === Infinity ? 0 : Math.ceil(until / 1000 / PLAYING_SECONDS + 1) * PLAYING_SECONDS;
+
+const shortOf = (keyId: string): string => createHash("sha256").update(keyId).digest("hex").slice(0, 8);
+
+function codeOf(store: ObjectStore, { owner, scope }: Place, asked: Asked, terms: string): string {
   const { path, plan, prompt } = asked;
   // Players may percent-encode what a playlist names.
   const query = new URLSearchParams(asked.query).toString();
-  const text = JSON.stringify([owner.id, scope, path, query, plan && planText(plan), prompt]);
-  return createHmac("sha256", store.settings.derive("stream"))
-    .update(text)
-    .digest("hex")
-    .slice(0, RIGHT_LENGTH);
+  const text = JSON.stringify([terms, owner.id, scope, path, query, plan && planText(plan), prompt]);
+  return createHmac("sha256", store.settings.derive("stream")).update(text).digest("hex").slice(0, 32);
 }
 
-/** Whether the URL is that of a piece of a stream, and was told by a playlist. */
-export function isGivenPiece(store: ObjectStore, place: Place, asked: Asked): boolean {
-  return (
-    asked.stream !== undefined &&
-    same(asked.stream.id.slice(0, RIGHT_LENGTH), streamRight(store, place, asked))
-  );
+export interface Given {
+  /** As `streamRight` gave it. */
+  readonly right: string;
+  /** Milliseconds since 1970. */
+  readonly until: number;
+}
+
+/**
+ * The right by which a URL asks for a piece of a stream. Undefined: it asks for none, or by none that a playlist told.
+ * @throws DeliveryError ExpiredUrl, and InvalidSignature where the key is gone by which its client was let in
+ */
+export async function givenRight(
+  store: ObjectStore,
+  place: Place,
+  asked: Asked,
+  now: number,
+): Promise<Given | undefined> {
+  const match = /^((?:(\d{1,10})\.([0-9a-f]{8})\.)?)([0-9a-f]{32})/.exec(asked.stream?.id ?? "");
+  if (match === null) return undefined;
+  const [right, terms = "", end, key, code = ""] = match;
+  if (!same(code, codeOf(store, place, asked, terms))) return undefined;
+  const until = end === undefined || end === "0" ? Infinity : Number(end) * 1000;
+  if (until <= now) throw expired();
+  if (key === undefined) return { right, until };
+  const keys = await keysOf(store, place.owner.id);
+  if (!keys.some(({ id }) => shortOf(id) === key)) throw invalid();
+  return { right, until };
 }
 
 /** The scheme that a place's URLs are signed by, unless another is wished for. */

@@ -101,7 +101,7 @@ describe("a signed URL", () => {
     const { rawPath, rawQuery } = placeOf(url);
     try {
       await store.refresh();
-      const until = await checkSignature(store, {
+      const signed = await checkSignature(store, {
         ownerId,
         grammar: "imagekit",
         scope,
@@ -109,7 +109,7 @@ describe("a signed URL", () => {
         rawQuery,
         now,
       });
-      return until === undefined ? "none" : "valid";
+      return signed === undefined ? "none" : "valid";
     } catch (error) {
       if (error instanceof DeliveryError) return error.code;
       throw error;
