@@ -57,7 +57,6 @@ export interface ForeignFile {
 }
 
 interface Note {
-  readonly v: 1;
   /** Undefined: the file is gone. */
   readonly info: FileInfo | undefined;
   /** Names the content as well as the origin lets us. */
@@ -114,7 +113,7 @@ export class ForeignFiles {
    * @throws DeliveryError of the client, where nothing is known of the file
    */
   async open(address: Address): Promise<ForeignFile | undefined> {
-    const key = keyOf("note", address, []);
+    const key = keyOf(NOTE, address, []);
     if (Date.now() - (this.#missing.get(key) ?? 0) < MISSING_MS) return undefined;
     const known = this.#notes.get(key) ?? (await this.#stored(key));
     const fresh = known !== undefined && Date.now() < Math.max(endOf(address, known), known.retryAt ?? 0);
@@ -184,16 +183,15 @@ export class ForeignFiles {
       if (!unconfirmed || info === undefined || now > known.checkedAt + staleOf(address, info)) throw error;
       return { ...known, retryAt: now + RETRY_MS };
     }
-    if (fetched.kind === "missing")
-      return { v: 1, info: undefined, version: "", kept: false, checkedAt: now };
+    if (fetched.kind === "missing") return { info: undefined, version: "", kept: false, checkedAt: now };
     if (fetched.kind === "unchanged") {
       const { cacheControl = info?.cacheControl } = fetched.said;
-      return { v: 1, info: info && { ...info, cacheControl }, version, kept, checkedAt: now };
+      return { info: info && { ...info, cacheControl }, version, kept, checkedAt: now };
     }
-    if (versionOf(fetched.info) === version) {
+    if (fetched.info.etag !== undefined && fetched.info.etag === version) {
       await close(fetched.body);
       const { size = info?.size } = fetched.info;
-      return { v: 1, info: { ...fetched.info, size }, version, kept, checkedAt: now };
+      return { info: { ...fetched.info, size }, version, kept, checkedAt: now };
     }
     return this.#received(address, fetched);
   }
@@ -201,34 +199,32 @@ export class ForeignFiles {
   /** Keeps the body where it is not too large, and says what is known of it then. */
   async #received(address: Address, { info, body }: Fetched & { kind: "found" }): Promise<Note> {
     const checkedAt = Date.now();
-    const named = versionOf(info);
     const large = (info.size ?? 0) > KEPT_BYTES_MAX;
     if (large) await close(body);
-    const kept = large ? "too large" : await this.#keep(address, info, body, named);
+    const kept = large ? "too large" : await this.#keep(address, info, body);
     if (typeof kept === "string") {
-      const later = kept === "no room" && named !== undefined;
-      return { v: 1, info, version: named ?? String(checkedAt), kept: later, checkedAt };
+      const later = kept === "no room" && info.etag !== undefined;
+      return { info, version: versionOf(info) ?? String(checkedAt), kept: later, checkedAt };
     }
     const { version, entry } = kept;
-    return { v: 1, info: { ...info, size: entry.size }, version, kept: true, checkedAt };
+    return { info: { ...info, size: entry.size }, version, kept: true, checkedAt };
   }
 
   /**
-   * Without a validator the content itself is the version. A disk of ours that takes no file is no reason to refuse it.
+   * Without a strong ETag the content itself is the version. A disk of ours that takes no file is no reason to refuse it.
    * @throws DeliveryError of the origin
    */
   async #keep(
     address: Address,
     info: FileInfo,
     body: AsyncIterable<Buffer>,
-    named: string | undefined,
   ): Promise<{ entry: Entry; version: string } | "too large" | "no room"> {
     const name = `source-${process.pid}-${randomBytes(8).toString("hex")}`;
     let file: string | undefined;
     try {
       file = join(await this.#cache.draftFolder(), name);
       const sha256 = await download(body, file, info.size);
-      const version = named ?? sha256;
+      const version = info.etag ?? sha256;
       const facts = { ...factsOf(address, "source"), type: info.contentType ?? "application/octet-stream" };
       const made = { facts, file };
       const { entry } = await this.#cache.produce(bodyKeyOf(address, version), async () => made);
@@ -287,7 +283,7 @@ export class ForeignFiles {
       const fetched = await client.fetch(path, optionsOf(address));
       if (fetched.kind !== "found" || !isSame(note, fetched.info))
         return this.#changed(address, note, fetched);
-      const kept = await this.#keep(address, fetched.info, fetched.body, versionOf(fetched.info));
+      const kept = await this.#keep(address, fetched.info, fetched.body);
       if (kept === "no room") return undefined;
       const same = kept !== "too large" && kept.version === note.version;
       return same ? kept.entry : this.#changed(address, note, undefined);
@@ -297,7 +293,7 @@ export class ForeignFiles {
   /** The next request asks the origin. @throws DeliveryError OriginFailed */
   async #changed(address: Address, note: Note, fetched: Fetched | undefined): Promise<never> {
     if (fetched?.kind === "found") await close(fetched.body);
-    const key = keyOf("note", address, []);
+    const key = keyOf(NOTE, address, []);
     const doubted: Note = { ...note, doubtful: true };
     this.#notes.set(key, doubted);
     await this.#write(key, address, doubted);
@@ -308,6 +304,9 @@ export class ForeignFiles {
 /** Not for clients: says within this file that there is nothing to keep. */
 class Missing extends Error {}
 class TooLarge extends Error {}
+
+/** Raised when notes come to mean something else. */
+const NOTE = "note 2";
 
 function keyOf(kind: string, { origin, path, query, host, epoch }: Address, more: readonly string[]): string {
   return createHash("sha256")
@@ -329,7 +328,7 @@ const factsOf = ({ originId, path }: Address, variant: string): Facts => ({
   variant,
 });
 
-/** Undefined for origins that name no version. */
+/** Of a file that isn't kept. Undefined for origins that name no version. */
 const versionOf = ({ etag, lastModified, size }: FileInfo): string | undefined =>
   etag ?? (lastModified === undefined ? undefined : `${lastModified}/${size}`);
 

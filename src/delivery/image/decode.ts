@@ -145,7 +145,7 @@ async function openStill(bytes: Buffer, job: Job): Promise<Opened> {
  * they are taken at once. Of such sources alone: a colour space of its own keeps a pipeline from shrinking while it
  * decodes.
  */
-const eightBits = (image: Sharp, { space }: Metadata): Sharp =>
+export const eightBits = (image: Sharp, { space }: Metadata): Sharp =>
   space === "rgb16" ? image.pipelineColourspace("srgb") : image;
 
 function still(metadata: Metadata): Metadata {

@@ -5,6 +5,7 @@
 import sharp from "sharp";
 import { DeliveryError } from "../errors.ts";
 import type { ModelTask } from "../plan/plan.ts";
+import { eightBits } from "./decode.ts";
 import { call } from "./service.ts";
 import { settle, type Environment, type Surface } from "./surface.ts";
 
@@ -35,10 +36,18 @@ export async function applyModel(surface: Surface, task: ModelTask, env: Environ
   });
   if (answer.length === 0) return noPicture();
   const image = sharp(answer, { limitInputPixels: limits.sourcePixels, failOn: "error" });
-  const { width, height, hasAlpha, format } = await image.metadata().catch(noPicture);
+  const metadata = await image.metadata().catch(noPicture);
+  const { width, height, hasAlpha, format } = metadata;
   if (!FORMATS.includes(format)) return noPicture();
   env.spend({ width, height });
-  return settle({ image, width, height, alpha: hasAlpha, pages: 1, fresh: true }).catch(noPicture);
+  return settle({
+    image: eightBits(image, metadata),
+    width,
+    height,
+    alpha: hasAlpha,
+    pages: 1,
+    fresh: true,
+  }).catch(noPicture);
 }
 
 /** Pixels only: an answer in SVG would be a program to run. `heif`: AVIF. */

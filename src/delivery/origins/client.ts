@@ -5,6 +5,8 @@ import { DeliveryError } from "../errors.ts";
 export interface FileInfo {
   /** Opaque and without quotes; names the content. Undefined when the origin gives none that is strong. */
   readonly etag: string | undefined;
+  /** One that is weak, as it was sent: to ask again with. */
+  readonly weakEtag?: string | undefined;
   /** Milliseconds since 1970. */
   readonly lastModified: number | undefined;
   /** Bytes of the whole file. Undefined where the origin doesn't say (chunked answers of web servers). */
@@ -24,7 +26,7 @@ export interface FetchOptions {
   /** Bytes `start` (inclusive) to `end` (exclusive); the origin may ignore it and send all. */
   readonly range?: { readonly start: number; readonly end: number };
   /** Asks only for what is newer. */
-  readonly known?: Pick<FileInfo, "etag" | "lastModified">;
+  readonly known?: Pick<FileInfo, "etag" | "weakEtag" | "lastModified">;
   /** Of the client's URL without our parameters; web origins pass it on. "" when none. */
   readonly query?: string;
   /** That the client named, for web origins that want to know; undefined when it named none. */

@@ -82,11 +82,18 @@ function headersOf({ range, known }: FetchOptions, host: string | undefined): Re
     "x-req-from": "windlass",
     ...(host === undefined ? {} : { host, "x-forwarded-host": host }),
     ...(range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` }),
-    ...(known?.etag === undefined ? {} : { "if-none-match": `"${known.etag}"` }),
-    ...(known?.etag !== undefined || known?.lastModified === undefined
-      ? {}
-      : { "if-modified-since": new Date(known.lastModified).toUTCString() }),
+    ...(known === undefined ? {} : conditionOf(known)),
   };
+}
+
+function conditionOf({
+  etag,
+  weakEtag,
+  lastModified,
+}: NonNullable<FetchOptions["known"]>): Record<string, string> {
+  const tag = etag === undefined ? weakEtag : `"${etag}"`;
+  if (tag !== undefined) return { "if-none-match": tag };
+  return lastModified === undefined ? {} : { "if-modified-since": new Date(lastModified).toUTCString() };
 }
 
 interface Question extends Required<Pick<WebOriginOptions, "headMs" | "sort">> {
@@ -132,10 +139,12 @@ const ERROR_BYTES_MAX = 4096;
 
 function infoOf(headers: Answered["headers"], range: { size: number | undefined } | undefined): FileInfo {
   const length = headers["content-length"];
-  const strong = /^"([^"]*)"$/.exec(headers["etag"] ?? "")?.[1];
+  const etag = /^"([^"]*)"$/.exec(headers["etag"] ?? "")?.[1];
+  const weakEtag = /^W\/"[^"]*"$/.exec(headers["etag"] ?? "")?.[0];
   const modified = Date.parse(headers["last-modified"] ?? "");
   return {
-    etag: strong,
+    etag,
+    weakEtag,
     lastModified: Number.isNaN(modified) ? undefined : modified,
     size: range === undefined ? (length === undefined ? undefined : Number(length)) : range.size,
     contentType: headers["content-type"],

@@ -35,6 +35,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
     return;
   }
   if (
+    request.headers["if-none-match"] === undefined &&
     headers["last-modified"] !== undefined &&
     request.headers["if-modified-since"] === headers["last-modified"]
   ) {
@@ -176,6 +177,21 @@ describe("a file with an ETag", () => {
 
 /** For a file that nobody asked for yet. */
 const ask = async (): Promise<string> => said(await site.get(`/root/web/${put()}`));
+
+test("a weak ETag that changes alone is a change, though size and time are the same", async () => {
+  const headers = { "last-modified": new Date(START).toUTCString(), "cache-control": "max-age=1" };
+  const [one, other] = [Buffer.from("one"), Buffer.from("two")];
+  const path = put({ body: one, headers: { ...headers, etag: 'W/"1"' } });
+  const text = async (): Promise<string> => (await site.get(`/root/web/${path}`)).body.toString();
+  expect(await text()).toBe("one");
+  pass(2);
+  expect(await asked(async () => expect(await text()).toBe("one"))).toBe(1);
+  expect(web.headers.at(-1)!["if-none-match"]).toBe('W/"1"');
+  files.set(path, { body: other, headers: { ...headers, etag: 'W/"2"' } });
+  pass(2);
+  expect(await text()).toBe("two");
+  expect(await text()).toBe("two");
+});
 
 describe("while the origin is down", () => {
   test("files are served with a warning for a day, and the origin is left alone between", async () => {
