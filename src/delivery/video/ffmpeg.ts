@@ -191,9 +191,13 @@ const COMPLAINTS: readonly (readonly [RegExp, () => DeliveryError])[] = [
     () => new DeliveryError("InvalidParameter", "The codec can't encode a film of that size or rate."),
   ],
   [
-    // The filters are ours, and whatever is wrong with them is not the film's fault.
+    // Of sizes and shapes that no filter takes: the film is not damaged for that.
     /Failed to configure|Error reinitializing filters|Error initializing (complex )?filter/i,
-    () => new DeliveryError("RendererFailed", "The encoder can't do these steps with this film."),
+    () =>
+      new DeliveryError(
+        "LimitExceeded",
+        "The film has, or would get, a size or shape that can't be worked on.",
+      ),
   ],
 ];
 

@@ -301,7 +301,7 @@ describe.skipIf(!here)("children", () => {
   test("that can't do what we told them are no damaged films", async () => {
     const args = "-f lavfi -i color=red:s=10x10:d=1 -vf pad=5:5 -f null -".split(" ");
     const programs = { ffmpeg: "ffmpeg", ffprobe: "ffprobe" };
-    expect(await failure(ffmpeg(programs, args, options))).toBe("RendererFailed");
+    expect(await failure(ffmpeg(programs, args, options))).toBe("LimitExceeded");
   });
 
   test("don't outlive a process that is killed", async () => {
