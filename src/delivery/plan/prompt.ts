@@ -46,6 +46,7 @@ export const normalisePrompt = (text: string): string => squeeze(text.normalize(
 function wishesOf(text: string): string[] {
   let plain = normalisePrompt(text)
     .toLowerCase()
+    .replace(VERSION, "")
     .replaceAll(/[“”"‘’`?]/g, "'");
   for (const [from, to] of COMPOUNDS) plain = plain.replaceAll(from, to);
   return plain
@@ -54,6 +55,9 @@ function wishesOf(text: string): string[] {
     .filter((wish) => wish !== "")
     .map((wish, n) => squeeze(wish.replace(n === 0 ? FIRST : LAST, "")));
 }
+
+/** Weekerp's way to have a prompt understood anew: it says nothing of the picture. */
+const VERSION = /\s*-v\d{1,4}$/;
 
 /** Said where they stand anyway; elsewhere they turn the order of the sentence round. */
 const FIRST = /^first\b|\bfirst$/;

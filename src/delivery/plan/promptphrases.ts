@@ -53,7 +53,9 @@ const SHRINK =
   "(?: ?(?:줄여|축소)(?: ?(?:줘|주세요|해줘|해 줘|해주세요|해 주세요|해|하고|한|서))?| ?줄이(?:고|기)| ?줄인)";
 const ENLARGE =
   "(?: ?(?:키워|확대|늘려)(?: ?(?:줘|주세요|해줘|해 줘|해주세요|해 주세요|해|하고|한|서))?| ?(?:키우|늘리)(?:고|기)| ?(?:키운|늘린))";
-const SIZE = "(?:(?:전체 )?(?:크기|사이즈)(?:를|을)? ?)";
+/** The object, or what is spoken of. */
+const OBJECT = "(?:을|를|은|는)?";
+const SIZE = `(?:(?:전체 )?(?:크기|사이즈)${OBJECT} ?)`;
 /** "to that size": shrunk or enlarged alike. */
 const SIZED = `(?: ?크기)?(?:으로|로)?(?: ?(?:리사이즈|크기 ?조정|조절))?(?:${SHRINK}|${ENLARGE}|${DO})`;
 /** Cut off, of crops that have a shape. */
@@ -102,7 +104,7 @@ const SIZES: readonly Phrase[] = [
     `(?:resize|scale|make|set)?(?: to| be| to be)? ?(\\d{1,5})${PX} (?:high|tall|in height|height)`,
     ([h]) => sized("height", h),
   ),
-  says(`(?:크기를? ?)?(\\d{1,5})${PX} ?(?:x|×|곱하기) ?(\\d{1,5})${PX}${SIZED}`, ([w, h]) => box(w, h)),
+  says(`(?:크기${OBJECT} ?)?(\\d{1,5})${PX} ?(?:x|×|곱하기) ?(\\d{1,5})${PX}${SIZED}`, ([w, h]) => box(w, h)),
   fixed(
     "(?:(?:reduce|shrink|decrease|scale down|scale|resize|make)?(?: ?size)?|cut size)(?: ?(?:by|to|in))? ?half(?: size| as large| as big| of size| of original size| original size)?|halve(?: size)?",
     { width: 0.5 },
@@ -183,7 +185,9 @@ const CROPS: readonly Phrase[] = [
     `(?:crop |change |set |make |use |with |resize )?(?:to |in |at )?(?:be )?(?:aspect ratio|ratio)?(?: ?(?:of|to|is))? ?(\\d{1,3}):(\\d{1,3})(?: aspect ratio| ratio| format| crop)?`,
     ([w, h]) => ratio(w, h),
   ),
-  says(`(?:비율을? ?)?(\\d{1,3}):(\\d{1,3})(?: ?비율)?(?:으로|로)?${CUT}${DO}`, ([w, h]) => ratio(w, h)),
+  says(`(?:비율${OBJECT} ?)?(\\d{1,3}):(\\d{1,3})(?: ?비율)?(?:으로|로)?${CUT}${DO}`, ([w, h]) =>
+    ratio(w, h),
+  ),
   says(
     "(?:crop to|keep|keep only|show|show only|only|crop to only) (left|right|top|bottom|upper|lower) half",
     ([at]) => half({ upper: "top", lower: "bottom" }[at ?? ""] ?? at),
@@ -247,7 +251,7 @@ const LOOKS: readonly Phrase[] = [
     { grayscale: true },
   ),
   fixed(
-    `(?:흑백|회색조|그레이스케일)(?: 필터| 톤)?(?:으로|로|을|를)?(?: ?(?:처리|변환))?${DO}|색(?:상)?(?:을)? ?(?:없애|제거)(?:줘|해줘|하고)?`,
+    `(?:흑백|회색조|그레이스케일)(?: 필터| 톤)?(?:으로|로|을|를)?(?: ?(?:처리|변환))?${DO}|색(?:상)?${OBJECT} ?(?:없애|제거)(?:줘|해줘|하고)?`,
     {
       grayscale: true,
     },
@@ -279,13 +283,21 @@ const LOOKS: readonly Phrase[] = [
     sharpenSigma: 3,
   }),
   fixed(
-    `sharpen|${MAKE}(?:sharper|sharp|crisper|crisp)|(?:increase|more) sharpness|(?:더 )?(?:선명하게|또렷하게|샤픈|샤프닝)(?: ?(?:효과|처리)(?:를)?)?${DO}|선명도를? ?(?:${UP})`,
+    `sharpen|${MAKE}(?:sharper|sharp|crisper|crisp)|(?:increase|more) sharpness|(?:더 )?(?:선명하게|또렷하게|샤픈|샤프닝)(?: ?(?:효과|처리)(?:를)?)?${DO}|선명도${OBJECT} ?(?:${UP})`,
     { sharpenSigma: 1 },
   ),
-  says(`밝기를? ?(\\d{1,3}) ?(?:%|퍼센트|프로)(?:만큼)? ?(?:${UP})`, ([p]) => brightness(1 + percent(p))),
-  says(`밝기를? ?(\\d{1,3}) ?(?:%|퍼센트|프로)(?:만큼)? ?(?:${DOWN})`, ([p]) => brightness(1 - percent(p))),
-  says(`채도를? ?(\\d{1,3}) ?(?:%|퍼센트|프로)(?:만큼)? ?(?:${UP})`, ([p]) => saturation(1 + percent(p))),
-  says(`채도를? ?(\\d{1,3}) ?(?:%|퍼센트|프로)(?:만큼)? ?(?:${DOWN})`, ([p]) => saturation(1 - percent(p))),
+  says(`밝기${OBJECT} ?(\\d{1,3}) ?(?:%|퍼센트|프로)(?:만큼)? ?(?:${UP})`, ([p]) =>
+    brightness(1 + percent(p)),
+  ),
+  says(`밝기${OBJECT} ?(\\d{1,3}) ?(?:%|퍼센트|프로)(?:만큼)? ?(?:${DOWN})`, ([p]) =>
+    brightness(1 - percent(p)),
+  ),
+  says(`채도${OBJECT} ?(\\d{1,3}) ?(?:%|퍼센트|프로)(?:만큼)? ?(?:${UP})`, ([p]) =>
+    saturation(1 + percent(p)),
+  ),
+  says(`채도${OBJECT} ?(\\d{1,3}) ?(?:%|퍼센트|프로)(?:만큼)? ?(?:${DOWN})`, ([p]) =>
+    saturation(1 - percent(p)),
+  ),
   says("(?:(?:increase|raise) brightness|brighten|lighten) by (\\d{1,3}) ?(?:%|percent)", ([p]) =>
     brightness(1 + percent(p)),
   ),
@@ -305,7 +317,7 @@ const LOOKS: readonly Phrase[] = [
     },
   ),
   fixed(
-    `brighten(?: up)?|lighten(?: up)?|${MAKE}(?:brighter|lighter)|(?:increase|more|raise) brightness|(?:더 )?밝게${DO}|밝기를? ?(?:${UP})`,
+    `brighten(?: up)?|lighten(?: up)?|${MAKE}(?:brighter|lighter)|(?:increase|more|raise) brightness|(?:더 )?밝게${DO}|밝기${OBJECT} ?(?:${UP})`,
     { brightness: 1.2 },
   ),
   fixed(`darken ${LITTLE}|${LITTLE} darken|${MAKE}${LITTLE} darker|(?:조금|살짝|약간) (?:더 )?어둡게${DO}`, {
@@ -315,7 +327,7 @@ const LOOKS: readonly Phrase[] = [
     brightness: 0.6,
   }),
   fixed(
-    `darken|dim|${MAKE}(?:darker|dimmer)|(?:decrease|less|reduce|lower) brightness|(?:더 )?어둡게${DO}|밝기를? ?(?:${DOWN})`,
+    `darken|dim|${MAKE}(?:darker|dimmer)|(?:decrease|less|reduce|lower) brightness|(?:더 )?어둡게${DO}|밝기${OBJECT} ?(?:${DOWN})`,
     { brightness: 0.8 },
   ),
   says("(?:increase|raise|boost) saturation by (\\d{1,3}) ?(?:%|percent)", ([p]) =>
@@ -325,15 +337,15 @@ const LOOKS: readonly Phrase[] = [
     saturation(1 - percent(p)),
   ),
   fixed(
-    `${MAKE}(?:more )(?:colou?rful|saturated|vivid|vibrant)|(?:increase|more|boost|raise) saturation|saturate|(?:boost|more|enhance) colou?rs?|make colou?rs (?:more vivid|more vibrant|stronger|richer)|(?:채도를?|색감을?) ?(?:${UP})|(?:더 )?(?:화사하게|선명한 색으로|생생하게)${DO}`,
+    `${MAKE}(?:more )(?:colou?rful|saturated|vivid|vibrant)|(?:increase|more|boost|raise) saturation|saturate|(?:boost|more|enhance) colou?rs?|make colou?rs (?:more vivid|more vibrant|stronger|richer)|(?:채도${OBJECT}|색감${OBJECT}) ?(?:${UP})|(?:더 )?(?:화사하게|선명한 색으로|생생하게)${DO}`,
     { saturation: 1.3 },
   ),
   fixed(
-    `${MAKE}(?:less (?:colou?rful|saturated|vivid|vibrant)|more muted|muted)|(?:decrease|less|reduce|lower) saturation|mute colou?rs|less colou?rs?|(?:채도를?|색감을?) ?(?:${DOWN})`,
+    `${MAKE}(?:less (?:colou?rful|saturated|vivid|vibrant)|more muted|muted)|(?:decrease|less|reduce|lower) saturation|mute colou?rs|less colou?rs?|(?:채도${OBJECT}|색감${OBJECT}) ?(?:${DOWN})`,
     { saturation: 0.7 },
   ),
   fixed(
-    `(?:increase|more|enhance|boost|improve|raise|add)(?: more)? contrast|${MAKE}(?:more contrast|more contrasty|high contrast|higher contrast)|대비를? ?(?:더 )?(?:${UP})`,
+    `(?:increase|more|enhance|boost|improve|raise|add)(?: more)? contrast|${MAKE}(?:more contrast|more contrasty|high contrast|higher contrast)|대비${OBJECT} ?(?:더 )?(?:${UP})`,
     { contrast: true },
   ),
   says("(?:set )?gamma(?: to| of)? (\\d(?:\\.\\d{1,3})?)", ([g]) => number("gamma", g, 1, 3)),
@@ -348,7 +360,7 @@ const RESULTS: readonly Phrase[] = [
     ([f]) => format(f),
   ),
   says(
-    `(?:포맷을? |형식을? )?(webp|웹피|png|피엔지|jpe?g|제이피지|avif|gif|tiff)(?: ?(?:형식|포맷|파일))?(?:으로|로)?${DO}`,
+    `(?:포맷${OBJECT} |형식${OBJECT} )?(webp|웹피|png|피엔지|jpe?g|제이피지|avif|gif|tiff)(?: ?(?:형식|포맷|파일))?(?:으로|로)?${DO}`,
     ([f]) => format(f),
   ),
   says(
@@ -356,9 +368,9 @@ const RESULTS: readonly Phrase[] = [
     ([q]) => quality(q),
   ),
   says("(?:with |at |in |use )?(\\d{1,3}) ?(?:%|percent) quality", ([q]) => quality(q)),
-  says(`(?:품질|화질)(?:을|를)? ?(\\d{1,3}) ?(?:%|퍼센트)?(?:으로|로)?${DO}`, ([q]) => quality(q)),
+  says(`(?:품질|화질)${OBJECT} ?(\\d{1,3}) ?(?:%|퍼센트)?(?:으로|로)?${DO}`, ([q]) => quality(q)),
   fixed(
-    `(?:with |at |in |use )?low(?:er)? quality|(?:reduce|lower|decrease) quality|(?:낮은 (?:품질|화질)(?:로)?|저화질(?:로)?)${DO}|(?:품질|화질)을? ?(?:${DOWN})`,
+    `(?:with |at |in |use )?low(?:er)? quality|(?:reduce|lower|decrease) quality|(?:낮은 (?:품질|화질)(?:로)?|저화질(?:로)?)${DO}|(?:품질|화질)${OBJECT} ?(?:${DOWN})`,
     { quality: 30 },
   ),
   fixed("(?:with |at |in |use )?medium quality|compress", { quality: 60 }),
@@ -376,10 +388,10 @@ const RESULTS: readonly Phrase[] = [
     rounded(r),
   ),
   says(`(?:add |with |make |give )?(\\d{1,4})${PX} round(?:ed)? corners?`, ([r]) => rounded(r)),
-  says(`모서리(?:를)? ?(\\d{1,4})${PX}(?:로|만큼)? ?(?:둥글게|라운드)${DO}`, ([r]) => rounded(r)),
+  says(`모서리${OBJECT} ?(\\d{1,4})${PX}(?:로|만큼)? ?(?:둥글게|라운드)${DO}`, ([r]) => rounded(r)),
   fixed(`둥근 모서리(?:로|를)?${DO}`, { radius: [20, 20, 20, 20] }),
   fixed(
-    `(?:add |with |make |give )?round(?:ed)? corners?|corners? rounded|모서리(?:를)? ?(?:둥글게|라운드)${DO}`,
+    `(?:add |with |make |give )?round(?:ed)? corners?|corners? rounded|모서리${OBJECT} ?(?:둥글게|라운드)${DO}`,
     { radius: [20, 20, 20, 20] },
   ),
   fixed(

@@ -22,17 +22,18 @@ interface PromptDocument {
   createdAt: number;
 }
 
-type Resolver = "rules" | "model";
+/** The model's word for signed URLs, and for those that nobody signed. */
+type Resolver = "rules" | "model" | "model, unsigned";
 
 const stepsOf = ({ steps, options = {} }: PromptDocument): readonly PromptStep[] => steps ?? [options];
 
 const KIND = "prompt";
 /**
- * Prompts kept for one account, of either kind. Beyond it those of the rules are resolved each time, which gives the same,
+ * Prompts kept for one account, by resolver. Beyond it those of the rules are resolved each time, which gives the same,
  * and the model is asked no more. Stops strangers from filling the settings with wishes.
  */
 const PROMPTS_MAX = 2000;
-/** Questions to the model for URLs that nobody signed, an account and process: so many at once, and one more in so long. */
+/** Questions to the model for URLs that nobody signed, of an account and process: at once, and one more in so long. */
 const QUESTIONS_MAX = 30;
 const QUESTION_MS = 2000;
 /** What the model doesn't understand strangers can't ask it again for so long. */
@@ -76,10 +77,12 @@ export class Prompts {
   async #resolve(wish: PromptWish, name: string): Promise<readonly PromptStep[]> {
     const { ownerId, prompt } = wish;
     const resolution = resolvePrompt(prompt);
-    const by = "steps" in resolution ? "rules" : "model";
-    if (by === "model" && !this.#mayAsk(wish, name)) throw notUnderstood(resolution);
+    const byModel = wish.model === "free" ? "model" : "model, unsigned";
+    const by = "steps" in resolution ? "rules" : byModel;
+    if (by !== "rules" && !this.#mayAsk(wish, name)) throw notUnderstood(resolution);
     const room = await this.#hasRoom(ownerId, by);
-    const steps = "steps" in resolution ? resolution.steps : room ? await this.#ask(wish, name) : undefined;
+    if (by !== "rules" && !room) throw tooMany();
+    const steps = "steps" in resolution ? resolution.steps : await this.#ask(wish, name);
     if (steps === undefined) throw notUnderstood(resolution);
     if (!room) return steps;
     const value: PromptDocument = { prompt, steps, by, rules: RULES_VERSION, createdAt: Date.now() };
@@ -131,6 +134,12 @@ export class Prompts {
     return kept < PROMPTS_MAX;
   }
 }
+
+const tooMany = (): DeliveryError =>
+  new DeliveryError(
+    "TooManyPrompts",
+    `The model has answered ${PROMPTS_MAX} prompts of the account, all that are kept.`,
+  );
 
 function notUnderstood(resolution: Resolution): DeliveryError {
   const { understood } = resolution;

@@ -145,6 +145,7 @@ test("what programs before kept holds", async () => {
 
 test.each([
   ["rules", 1],
+  ["model, unsigned", 1],
   ["model", 0],
 ])("an account for which as many are kept as may be: by the %s", async (by, more) => {
   expect(await options(wish("make it dreamy"))).toEqual({ blurSigma: 3 });
@@ -159,7 +160,7 @@ test.each([
   expect(await options(wish("rotate right"))).toEqual({ rotate: 90 });
   // Wishes that strangers may have take nothing from those that the account pays for.
   if (more === 1) expect(await options(wish("make it cosy"))).toEqual({ blurSigma: 3 });
-  else expect(await refusal(options(wish("make it cosy")))).toMatch(/^PromptNotUnderstood/);
+  else expect(await refusal(options(wish("make it cosy")))).toMatch(/^TooManyPrompts/);
   expect(calls).toBe(1 + more);
   expect(await options(wish("make it cosy", true, "b".repeat(64)))).toEqual({ blurSigma: 3 });
 });
