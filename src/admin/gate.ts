@@ -11,6 +11,8 @@ import { ApiError } from "./errors.ts";
  * that it makes.
  */
 const FAILURES_MAX = 20;
+/** At one worker, however many there are: people mistype. */
+const FAILURES_MIN = 3;
 const WINDOW_MS = 60_000;
 /** Addresses whose failures are remembered. Stops an attacker with many addresses from filling the memory. */
 const ADDRESSES_MAX = 10_000;
@@ -50,7 +52,7 @@ export class Gate {
 
   constructor({ store, workers, now = Date.now }: GateOptions) {
     this.#store = store;
-    this.#failuresMax = Math.max(1, Math.floor(FAILURES_MAX / workers));
+    this.#failuresMax = Math.max(FAILURES_MIN, Math.floor(FAILURES_MAX / workers));
     this.#now = now;
   }
 

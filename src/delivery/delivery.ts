@@ -7,13 +7,13 @@ import { asDeliveryError, begun, failure, loopFailure, now, preflight } from "./
 import { DerivedCache } from "./cache/cache.ts";
 import { Epochs } from "./cache/purge.ts";
 import { DeliveryError, type DeliveryErrorCode } from "./errors.ts";
-import { filmAnswer, thumbnailAnswer, type FilmContext } from "./film.ts";
+import { filmAnswer, thumbnailAnswer, thumbnailPlan, type FilmContext } from "./film.ts";
 import { ForeignFiles } from "./foreign.ts";
 import { Renderers, type RenderCounts } from "./image/image.ts";
 import type { Service } from "./image/job.ts";
 import { DEFAULT_LIMITS, type DeliveryLimits } from "./limits.ts";
-import { Detector, FailureMemory, meansOf } from "./making.ts";
-import { acceptedFormats, acceptedTypes, isFilm, typeOf } from "./mediatypes.ts";
+import { Detector, FailureMemory } from "./making.ts";
+import { acceptedFormats, acceptedTypes, isFilm, kindOf, typeOf } from "./mediatypes.ts";
 import { OriginClients } from "./origins/origins.ts";
 import { checkPrivate, originalAnswer, pictureAnswer } from "./picture.ts";
 import type { Plan } from "./plan/plan.ts";
@@ -65,8 +65,6 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const { cacheBytes: maxBytes, memoryBytes } = limits;
   const cache = new DerivedCache({ folder: options.cacheDir, maxBytes, memoryBytes, log });
   const renderers = new Renderers(limits, log);
-  const { models } = services;
-  const detector = new Detector(services.detector);
   const clients = new OriginClients();
   const video = createVideo({
     cache,
@@ -75,14 +73,6 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     ffmpeg: options.ffmpeg,
     ffprobe: options.ffprobe,
     limits: { streamBytes: limits.cacheBytes },
-    renderer: {
-      async render(job, inputs) {
-        const means = meansOf({ limits, models }, detector.for(job.plan));
-        const picture = await renderers.render({ ...job, ...means }, inputs);
-        detector.check(picture);
-        return picture;
-      },
-    },
   });
   const context: Context = {
     store,
@@ -93,8 +83,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     renderers,
     cache,
     video,
-    models,
-    detector,
+    models: services.models,
+    detector: new Detector(services.detector),
     prompts: new Prompts(store, services.prompts),
     failures: new FailureMemory(),
   };
@@ -189,7 +179,7 @@ async function dispatch(
   { reading, source }: Found,
 ): Promise<HttpResponse> {
   const { asked, plan } = reading;
-  const type = typeOf(source.info.contentType, source.path);
+  const type = kindOf(source.info.contentType, source.path);
   switch (asked.what) {
     case "file":
       return originalAnswer(request, reading, source);
@@ -198,7 +188,7 @@ async function dispatch(
       return pictureAnswer(context, request, { kind: "facts", reading, source, plan: FACTS });
     case "thumbnail":
       if (await isAskedAsFilm(reading, source)) return thumbnailAnswer(context, request, reading, source);
-      return pictureAnswer(context, request, { kind: "picture", reading, source, plan: plan ?? NOTHING });
+      return pictureAnswer(context, request, { kind: "picture", reading, source, plan: thumbnailPlan(plan) });
     case "hls":
     case "dash":
     case "stream":

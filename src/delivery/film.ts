@@ -5,7 +5,7 @@ import { accepted, early, send } from "./answers.ts";
 import { lasting, type Entry } from "./cache/cache.ts";
 import { DeliveryError } from "./errors.ts";
 import type { Input } from "./image/job.ts";
-import type { MakingContext } from "./making.ts";
+import { rendererWith, type MakingContext } from "./making.ts";
 import { MEDIA_TYPES } from "./mediatypes.ts";
 import { cacheControlOf, madeHeaders, openLayers, pictureAnswer, sourceHeaders } from "./picture.ts";
 import type { Plan } from "./plan/plan.ts";
@@ -47,6 +47,7 @@ async function filmRequest(context: FilmContext, reading: Reading, source: Sourc
   const layers = await openLayers(context, reading, paths);
   const what = asked.what === "image" ? "video" : asked.what;
   const { originId: origin, path } = source;
+  const detector = context.detector.for(plan);
   const parts = [
     ENCODING_VERSION,
     // All files of a stream are one work, whatever is asked for first.
@@ -54,7 +55,7 @@ async function filmRequest(context: FilmContext, reading: Reading, source: Sourc
     source.identity,
     text,
     layers.map(({ identity }) => identity),
-    context.detector.for(plan) !== undefined,
+    detector !== undefined,
   ];
   return {
     key: createHash("sha256").update(JSON.stringify(parts)).digest("hex"),
@@ -63,6 +64,7 @@ async function filmRequest(context: FilmContext, reading: Reading, source: Sourc
     source: inputOf(source),
     inputs: new Map(layers.map((layer, n) => [paths[n]!, inputOf(layer)])),
     facts: { origin, path, variant: text },
+    renderer: rendererWith(context, detector),
   };
 }
 
@@ -166,6 +168,13 @@ async function streamAnswer(
   return early(request, answer) ?? send(request, answer);
 }
 
+/** JPEG, as the URL's end says, unless the plan names another format of pictures. */
+export function thumbnailPlan(plan: Plan | undefined): Plan {
+  const { steps, defaults } = plan ?? { steps: [], defaults: USUAL };
+  const { format } = defaults;
+  return { steps, defaults: { ...defaults, format: Object.hasOwn(MEDIA_TYPES, format) ? format : "jpeg" } };
+}
+
 /** A frame of a film, with everything that can be done to pictures. */
 export async function thumbnailAnswer(
   context: FilmContext,
@@ -174,17 +183,11 @@ export async function thumbnailAnswer(
   source: Source,
 ): Promise<HttpResponse> {
   const film = await filmRequest(context, reading, source);
-  const plan = reading.plan ?? { steps: [], defaults: USUAL };
-  const { format } = plan.defaults;
   return pictureAnswer(context, request, {
     kind: "picture",
     reading,
     source,
-    // What the URL's end says, unless its plan names another format of pictures.
-    plan: {
-      ...plan,
-      defaults: { ...plan.defaults, format: Object.hasOwn(MEDIA_TYPES, format) ? format : "jpeg" },
-    },
+    plan: thumbnailPlan(reading.plan),
     from: { name: "frame", input: async () => inputFrom(await context.video.frame(film)) },
   });
 }

@@ -338,9 +338,9 @@ const hasNews = (info: FileInfo, { said }: Fetched & { kind: "unchanged" }): boo
   (said.private && !info.private);
 
 /** Whether an answer is of the version that a note is about. Chunked answers tell no size, answers with ranges do. */
-function isSame({ info, version }: Note, { etag, lastModified, size }: FileInfo): boolean {
+function isSame({ info, version }: Note, { etag, weakEtag, lastModified, size }: FileInfo): boolean {
   if (etag !== undefined || info?.etag !== undefined) return etag === version;
-  if (lastModified !== info?.lastModified) return false;
+  if (lastModified !== info?.lastModified || weakEtag !== info?.weakEtag) return false;
   return size === undefined || info?.size === undefined || size === info.size;
 }
 

@@ -7,10 +7,11 @@ import { UNANSWERED } from "./image/detector.ts";
 import type { Renderers } from "./image/image.ts";
 import type { ClientHints, Input, Job, Picture, Service } from "./image/job.ts";
 import type { DeliveryLimits } from "./limits.ts";
-import { typeOf } from "./mediatypes.ts";
+import { kindOf } from "./mediatypes.ts";
 import type { Options, Plan, Step } from "./plan/plan.ts";
 import { layersOf, pathsOf, planText, USUAL } from "./plan/text.ts";
 import type { Source, SourceContext } from "./source.ts";
+import type { StillRenderer } from "./video/stills.ts";
 
 export interface MakingContext extends SourceContext {
   readonly limits: DeliveryLimits;
@@ -82,7 +83,7 @@ export function prepare(
 }
 
 /** What a job has from the operator. */
-export const meansOf = (
+const meansOf = (
   { limits, models }: Pick<MakingContext, "limits" | "models">,
   detector: Service | undefined,
 ): Pick<Job, "limits" | "models" | "detector"> => ({
@@ -154,7 +155,7 @@ const DEAR: readonly string[] = ["image/heic", "image/heif", "image/jxl"];
  * every pixel.
  */
 function mezzanine(context: MakingContext, { kind, source, plan }: Making): StandIn | undefined {
-  if (kind !== "picture" || !DEAR.includes(typeOf(source.info.contentType, source.path))) return undefined;
+  if (kind !== "picture" || !DEAR.includes(kindOf(source.info.contentType, source.path))) return undefined;
   if (keepsPixels(plan.defaults) || anyOf(plan.steps, keepsPixels)) return undefined;
   return {
     name: "mezzanine",
@@ -189,6 +190,15 @@ const anyOf = (steps: readonly Step[], test: (options: Readonly<Partial<Options>
 export const hash = (parts: readonly unknown[]): string =>
   createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 
+/** Draws with the detector that a key was made for, whether or not it is left alone meanwhile. */
+export const rendererWith = (context: MakingContext, detector: Service | undefined): StillRenderer => ({
+  async render(job, inputs) {
+    const picture = await context.renderers.render({ ...job, ...meansOf(context, detector) }, inputs);
+    context.detector.check(picture);
+    return picture;
+  },
+});
+
 class DetectorFailed extends DeliveryError {
   constructor() {
     super("ServiceUnavailable", "The detector gives no answer.", ["Retry-After", "1"]);
@@ -196,8 +206,8 @@ class DetectorFailed extends DeliveryError {
 }
 
 /**
- * The operator's detector. When it gives no answer it is left alone for a while: pictures are then made as without one, under
- * the key that they have without one, and right as soon as it is back.
+ * The operator's detector. When it gives no answer it is left alone for a while: pictures are then made as without one,
+ * under the key that they have without one, and right as soon as it is back.
  */
 export class Detector {
   readonly #service: Service | undefined;

@@ -57,6 +57,24 @@ export function typeOf(stored: string | undefined, key: string): string {
   return typeByName(key) ?? "application/octet-stream";
 }
 
+/** Other names of types that we know. */
+const SAME: Readonly<Record<string, string>> = {
+  "image/jpg": "image/jpeg",
+  "image/pjpeg": "image/jpeg",
+  "image/x-png": "image/png",
+  "image/tif": "image/tiff",
+};
+
+/**
+ * What a file is, in the words of this table: types have parameters, capitals and nicknames (RFC 9110, section 8.3.1),
+ * and of pictures and films the extension knows better than what says nothing of either.
+ */
+export function kindOf(stored: string | undefined, key: string): string {
+  const type = typeOf(stored, key).replace(/;.*$/s, "").trim().toLowerCase();
+  if (/^(image|video|audio)\//.test(type)) return SAME[type] ?? type;
+  return typeByName(key) ?? type;
+}
+
 /**
  * Whether it is a film. What is stored as a film or a picture is one; of all else the extension knows better than what
  * uploads say of it. `either`: there are films and others with that extension; undefined: nothing tells.

@@ -204,8 +204,9 @@ function optionsSaid(
 }
 
 /** Headers that tell of the source rather than of the answer. */
-export function sourceHeaders({ link, checkedAt, stale, standsIn }: Source): string[] {
-  const age = checkedAt === undefined ? undefined : Math.max(0, Math.floor((Date.now() - checkedAt) / 1000));
+export function sourceHeaders(source: Source): string[] {
+  const { link, stale, standsIn } = source;
+  const age = ageOf(source);
   return [
     ...(link === undefined ? [] : ["Link", link]),
     ...(age === undefined ? [] : ["Age", String(age)]),
@@ -214,28 +215,36 @@ export function sourceHeaders({ link, checkedAt, stale, standsIn }: Source): str
   ];
 }
 
+/** Seconds since the origin said so; undefined for own buckets, whose word is always new. */
+const ageOf = ({ checkedAt }: Source): number | undefined =>
+  checkedAt === undefined ? undefined : Math.max(0, Math.floor((Date.now() - checkedAt) / 1000));
+
 /** How long a picture may be kept that stands in for another, which may come at any moment. */
 const STAND_IN_SECONDS = 5;
 
 /** What the file or the endpoint says; but nobody keeps what a URL gives for longer than the URL is good. */
-export function cacheControlOf({ info, standsIn }: Source, { place: { rules }, until }: Reading): string {
-  const said = lastingOf(info.cacheControl, rules.cacheSeconds, standsIn !== undefined);
-  return until === Infinity ? said : ending(said, Math.floor((until - Date.now()) / 1000));
+export function cacheControlOf(source: Source, { place: { rules }, until }: Reading): string {
+  const { info, standsIn } = source;
+  const seconds = rules.cacheSeconds;
+  const said =
+    seconds === undefined
+      ? (info.cacheControl ?? `public, max-age=${MAX_AGE_SECONDS}`)
+      : `public, max-age=${seconds}`;
+  const left = Math.floor((until - Date.now()) / 1000);
+  const most = Math.min(left, standsIn === undefined ? Infinity : STAND_IN_SECONDS);
+  // Caches count from the age that we tell.
+  return most === Infinity ? said : ending(said, most, ageOf(source) ?? 0);
 }
 
-function lastingOf(own: string | undefined, seconds: number | undefined, standsIn: boolean): string {
-  if (standsIn) return `public, max-age=${Math.min(seconds ?? STAND_IN_SECONDS, STAND_IN_SECONDS)}`;
-  if (seconds !== undefined) return `public, max-age=${seconds}`;
-  return own ?? `public, max-age=${MAX_AGE_SECONDS}`;
-}
-
-/** Cache-Control (RFC 9111, section 5.2; RFC 5861) with no more than these seconds. */
-function ending(said: string, seconds: number): string {
+/** Cache-Control (RFC 9111, section 5.2; RFC 5861) with no more than these seconds from now on. */
+function ending(said: string, seconds: number, age: number): string {
   const rest = said
     .split(",")
     .filter((one) => !/^\s*(s-maxage|max-age|immutable|stale-[a-z-]+)\b/i.test(one));
-  const ages = Array.from(said.matchAll(/max-?age\s*=\s*"?(\d{1,9})/gi), ([, age]) => Number(age));
-  return [...rest.map((one) => one.trim()), `max-age=${Math.max(0, Math.min(seconds, ...ages))}`].join(", ");
+  const ages = Array.from(said.matchAll(/max-?age\s*=\s*"?(\d{1,9})/gi), ([, one]) => Number(one));
+  return [...rest.map((one) => one.trim()), `max-age=${Math.max(0, Math.min(seconds + age, ...ages))}`].join(
+    ", ",
+  );
 }
 
 /** Headers that come with what was made of a source, or kept. `started`: by `performance.now()`. */

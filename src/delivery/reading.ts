@@ -40,7 +40,8 @@ export async function readRequest(context: ReadingContext, place: Place): Promis
   const signed = signature !== undefined;
   const asked = await parse(store, place);
   const given = await givenRight(store, place, asked, now);
-  const piece = given !== undefined;
+  // What anybody was given is good for what anybody may have today.
+  const piece = given?.signed === true;
   if (rules.signedOnly === true && !signed && !piece) {
     throw new DeliveryError("SignatureRequired", "This endpoint serves signed URLs only.");
   }

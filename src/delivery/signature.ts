@@ -6,7 +6,7 @@
  * Pieces of streams have none: their ids begin with the stream's right (`streamRight`).
  * Keys are settings documents: urlkey {account id}/{id}, sealed.
  */
-import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { ObjectStore } from "../store/store.ts";
 import { DeliveryError } from "./errors.ts";
 import { accountOf, all, key as nameOf, ownerName, taken, wrong } from "./origins/documents.ts";
@@ -169,7 +169,8 @@ function split(rawQuery: string, names: readonly string[]): { rest: string; valu
 export interface Signed {
   /** Milliseconds since 1970; Infinity where the URL has no end. */
   readonly until: number;
-  readonly keyId: string;
+  /** Tells its key from all others, of the same id too. */
+  readonly key: string;
 }
 
 /** Undefined for URLs without a signature. @throws DeliveryError InvalidSignature, ExpiredUrl */
@@ -180,10 +181,16 @@ export async function checkSignature(
   const { rawQuery } = parts;
   if (!/(^|&)(ik-s|ik-t|wl-sig|wl-key|wl-expires)=/.test(rawQuery)) return undefined;
   const keys = await keysOf(store, parts.ownerId);
-  return /(^|&)wl-/.test(rawQuery) ? checkWindlass(keys, parts) : checkImageKit(keys, parts);
+  const { until, key } = /(^|&)wl-/.test(rawQuery) ? checkWindlass(keys, parts) : checkImageKit(keys, parts);
+  return { until, key: markOf(store, key) };
 }
 
-function checkImageKit(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): Signed {
+interface Checked {
+  readonly until: number;
+  readonly key: UrlKey;
+}
+
+function checkImageKit(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): Checked {
   if (schemeOf(parts) !== "imagekit") {
     throw new DeliveryError(
       "InvalidSignature",
@@ -197,16 +204,16 @@ function checkImageKit(keys: readonly UrlKey[], parts: SignedParts & { readonly 
     same(given.toLowerCase(), imagekitSignature(secret, { ...parts, rawQuery: rest }, end)),
   );
   if (key === undefined) throw invalid();
-  return { until: endOf(end, parts.now), keyId: key.id };
+  return { until: endOf(end, parts.now), key };
 }
 
-function checkWindlass(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): Signed {
+function checkWindlass(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): Checked {
   const { rest, values } = split(parts.rawQuery, ["wl-sig"]);
   const [id, end] = split(parts.rawQuery, ["wl-key", "wl-expires"]).values;
   const key = keys.find((one) => one.id === id);
   const expected = windlassSignature(key?.secret ?? "", { ...parts, rawQuery: rest });
   if (!same(values[0] ?? "", expected) || key === undefined) throw invalid();
-  return { until: endOf(end, parts.now), keyId: key.id };
+  return { until: endOf(end, parts.now), key };
 }
 
 const invalid = (): DeliveryError =>
@@ -237,7 +244,7 @@ export function streamRight(
   asked: Asked,
   signed: Signed | undefined,
 ): string {
-  const terms = signed === undefined ? "" : `${endOfPieces(signed.until)}.${shortOf(signed.keyId)}.`;
+  const terms = signed === undefined ? "" : `${endOfPieces(signed.until)}.${signed.key}.`;
   return terms + codeOf(store, place, asked, terms);
 }
 
@@ -245,7 +252,9 @@ export function streamRight(
 const endOfPieces = (until: number): number =>
   until === Infinity ? 0 : Math.ceil(until / 1000 / PLAYING_SECONDS + 1) * PLAYING_SECONDS;
 
-const shortOf = (keyId: string): string => createHash("sha256").update(keyId).digest("hex").slice(0, 8);
+/** Tells nobody anything of the secret. */
+const markOf = (store: ObjectStore, { id, secret }: UrlKey): string =>
+  createHmac("sha256", store.settings.derive("stream")).update(`${id} ${secret}`).digest("hex").slice(0, 8);
 
 function codeOf(store: ObjectStore, { owner, scope }: Place, asked: Asked, terms: string): string {
   const { path, plan, prompt } = asked;
@@ -260,6 +269,8 @@ export interface Given {
   readonly right: string;
   /** Milliseconds since 1970. */
   readonly until: number;
+  /** It was given to who came with a signature; else to anybody, as the rules were then. */
+  readonly signed: boolean;
 }
 
 /**
@@ -278,10 +289,10 @@ export async function givenRight(
   if (!same(code, codeOf(store, place, asked, terms))) return undefined;
   const until = end === undefined || end === "0" ? Infinity : Number(end) * 1000;
   if (until <= now) throw expired();
-  if (key === undefined) return { right, until };
+  if (key === undefined) return { right, until, signed: false };
   const keys = await keysOf(store, place.owner.id);
-  if (!keys.some(({ id }) => shortOf(id) === key)) throw invalid();
-  return { right, until };
+  if (!keys.some((one) => markOf(store, one) === key)) throw invalid();
+  return { right, until, signed: true };
 }
 
 /** The scheme that a place's URLs are signed by, unless another is wished for. */

@@ -51,7 +51,8 @@ export interface Wanted {
 
 /**
  * The first origin's file of that name. Only what an origin doesn't have is looked for in the next.
- * @throws DeliveryError NotFound, AccessDenied, and those of OriginClient; OutsideOrigin when no other origin has it
+ * @throws DeliveryError NotFound, AccessDenied, and those of OriginClient; OutsideOrigin where no other origin
+ * could have it
  */
 export async function openSource(
   context: SourceContext,
@@ -59,6 +60,7 @@ export async function openSource(
   wanted: Wanted,
 ): Promise<Source> {
   let listable = true;
+  let looked = false;
   let outside: OutsideOrigin | undefined;
   for (const name of origins) {
     const document = await context.store.settings.get<OriginDocument>("origin", `${owner.id}/${name}`);
@@ -68,11 +70,13 @@ export async function openSource(
       const found = await ownFile(context, named, document, wanted);
       if (found === "hidden") listable = false;
       else if (found !== undefined) return found;
+      looked = true;
     } else {
       const asked = { ...wanted, host, seconds: rules.cacheSeconds };
       try {
         const found = await foreignFile(context, named, document, asked);
         if (found !== undefined) return found;
+        looked = true;
       } catch (error) {
         if (!(error instanceof OutsideOrigin)) throw error;
         outside ??= error;
@@ -81,7 +85,7 @@ export async function openSource(
   }
   // As in S3: who may not list a bucket does not learn which keys it has.
   if (!listable) throw new DeliveryError("AccessDenied", "The origin's owner may not read this object.");
-  throw outside ?? new DeliveryError("NotFound", "No origin has this file.");
+  throw (looked ? undefined : outside) ?? new DeliveryError("NotFound", "No origin has this file.");
 }
 
 /** Whether an error of openSource says that no origin has the file. */
@@ -97,8 +101,8 @@ const mayRead = (owner: Account, { ownerId, acl }: Pick<Bucket, "ownerId" | "acl
   decide({ account: owner, ownerId, acl, permission: "READ" });
 
 /**
- * `hidden`: not there, and the owner may not know. The origins' owner must be allowed to read the object now, whatever
- * was allowed when the origin was made. @throws DeliveryError AccessDenied
+ * `hidden`: not there or not to be read, and the owner may not know which. The origins' owner must be allowed to read
+ * the object now, whatever was allowed when the origin was made. @throws DeliveryError AccessDenied
  */
 async function ownFile(
   { store, epochs }: SourceContext,
@@ -112,6 +116,8 @@ async function ownFile(
   if (found === undefined || found.version.deleteMarker) return mayRead(owner, bucket) ? undefined : "hidden";
   const { version, body } = found;
   if (!mayRead(owner, version)) {
+    // As what isn't there, to who may not know.
+    if (!mayRead(owner, bucket)) return "hidden";
     throw new DeliveryError("AccessDenied", "The origin's owner may not read this object.");
   }
   const originId = `${owner.id}/${name}`;

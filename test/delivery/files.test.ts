@@ -1,4 +1,5 @@
 /** Who may read what under which URL, and the HTTP of it. */
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createEndpoint } from "../../src/delivery/origins/endpoints.ts";
 import { createOrigin } from "../../src/delivery/origins/origins.ts";
@@ -204,6 +205,58 @@ test("what lies over a picture is named when it can't be had", async () => {
   expect(await said("l-image,i-theirs.png")).toMatch(/^AccessDenied - Layer theirs\.png: /);
   expect(await said("l-image,i-hidden.png")).toMatch(/^SignatureRequired - Layer hidden\.png: /);
   expect(await said("l-image,i-a%0Ab.png")).toMatch(/^NotFound - Layer a\\u000ab\.png: /);
+});
+
+test("who may not list a bucket can't tell by the next origin what it holds", async () => {
+  const bucket = await site.store.createBucket({
+    name: "strangers",
+    ownerId: ALICE,
+    location: "",
+    acl: privateTo(ALICE),
+    maxBuckets: 100,
+  });
+  await site.put("salaries.txt", Buffer.from("theirs"), { bucket, ownerId: ALICE });
+  for (const key of ["salaries.txt", "guessed.txt"]) await site.put(key, Buffer.from("own"));
+  await createOrigin(site.store, { name: "strangers", type: "bucket", bucket: "strangers" });
+  await createEndpoint(site.store, { name: "spying", origins: ["strangers", "photos"] });
+  await createEndpoint(site.store, { name: "blind", origins: ["strangers"] });
+  for (const key of ["salaries.txt", "guessed.txt"]) {
+    expect((await site.get(`/root/spying/${key}`)).body.toString()).toBe("own");
+    expect([key, await status(`/root/blind/${key}`)]).toEqual([key, 403]);
+  }
+});
+
+test.each(["image/jpg", "IMAGE/JPEG", "image/jpeg; charset=utf-8", "text/plain"])(
+  "a photograph that is called %s gets a better format all the same",
+  async (contentType) => {
+    const picture = await quadrants(300, 200).jpeg({ quality: 100 }).toBuffer();
+    await site.put("called.jpg", picture, { meta: { contentType } });
+    const better = await site.get("/root/called.jpg", { headers: { accept: "image/webp" } });
+    expect([await sizeOf(better.body), better.headers.get("content-type")]).toEqual([
+      "webp 300x200",
+      "image/webp",
+    ]);
+    const plain = await site.get("/root/called.jpg");
+    expect([plain.headers.get("content-type"), plain.body.equals(picture)]).toEqual([contentType, true]);
+  },
+);
+
+test("what is made of a picture by the URL of a thumbnail is one picture, as JPEG", async () => {
+  const frames = [1, 2].map((n) => quadrants(20 * n, 20));
+  const pages = await Promise.all(frames.map((one) => one.resize(20, 20, { fit: "fill" }).png().toBuffer()));
+  await site.put(
+    "moving.gif",
+    await sharp(pages, { join: { animated: true } })
+      .gif()
+      .toBuffer(),
+  );
+  const headers = { accept: "image/avif,image/webp" };
+  for (const query of ["", "?tr=w-10", "?tr=w-10,f-auto"]) {
+    const { body } = await site.get(`/root/moving.gif/ik-thumbnail.jpg${query}`, { headers });
+    expect([query, await sizeOf(body)]).toEqual([query, query === "" ? "jpeg 20x20" : "jpeg 10x10"]);
+  }
+  const named = await site.get("/root/moving.gif/ik-thumbnail.jpg?tr=f-png");
+  expect(await sizeOf(named.body)).toBe("png 20x20");
 });
 
 test("keys with blanks, signs, letters of all scripts and odd slashes are found as they were written", async () => {

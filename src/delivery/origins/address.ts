@@ -55,6 +55,8 @@ export interface AddressPolicy {
   readonly allowHosts: readonly string[];
   /** No other host is asked at all, and a star allows no private address (web proxies). */
   readonly onlyAllowed?: boolean;
+  /** Refusals don't say what address a name has: to accounts that the network is none of the business of. */
+  readonly discreet?: boolean;
   readonly resolve?: Resolve;
 }
 
@@ -121,7 +123,9 @@ export async function judgeHost(
       "OriginRefused",
       "The origin's address is not one that may be asked; a test of the origin says which it is.",
       [],
-      `${host} has the address ${refused.address}, which is not on the open internet: allow it with --allow-host ${host}.`,
+      policy.discreet === true
+        ? `${host} has an address that is not on the open internet.`
+        : `${host} has the address ${refused.address}, which is not on the open internet: allow it with --allow-host ${host}.`,
     );
   }
   return addresses;
@@ -135,11 +139,20 @@ async function addressesOf(host: string, resolve: Resolve): Promise<LookupAddres
     found = await resolve(host);
   } catch (error) {
     const { code = "unknown error" } = error as NodeJS.ErrnoException;
-    throw new DeliveryError("OriginFailed", `The name ${host} can't be looked up (${code}).`);
+    throw unknownName(host, code);
   }
   if (found.length > 0) return found;
-  throw new DeliveryError("OriginFailed", `The name ${host} has no address.`);
+  throw unknownName(host, "no address");
 }
+
+/** @returns for its message says what, and for its detail which name */
+export const unknownName = (host: string, why: string): DeliveryError =>
+  new DeliveryError(
+    "OriginFailed",
+    `The origin's name can't be looked up (${why}).`,
+    [],
+    `The name ${host} can't be looked up (${why}).`,
+  );
 
 /** What sockets of node:net and node:tls take as their `lookup`. */
 export type SocketLookup = (

@@ -1,5 +1,6 @@
 /** Trying again, and knowing when not to: retries with back-off, and a circuit breaker for origins that are down. */
 import { DeliveryError } from "../errors.ts";
+import { originError } from "./client.ts";
 
 /** Tries in all, and the pause before the second; it doubles. */
 const TRIES = 3;
@@ -13,8 +14,9 @@ const OPEN_MS = 5000;
  * five odd URLs would close it to everybody.
  */
 export class LastingFailure extends DeliveryError {
-  constructor(message: string) {
-    super("OriginFailed", message);
+  /** As of `originError`. */
+  constructor(words: string, host = "The origin") {
+    super("OriginFailed", `The origin ${words}`, [], `${host} ${words}`);
   }
 }
 
@@ -22,10 +24,10 @@ export class LastingFailure extends DeliveryError {
 const PASSING: readonly number[] = [408, 425, 429];
 
 /** For answers that nobody expected of an origin. */
-export const failureOf = (status: number, message: string): DeliveryError =>
+export const failureOf = (status: number, host: string, words = `answers ${status}.`): DeliveryError =>
   status < 500 && !PASSING.includes(status)
-    ? new LastingFailure(message)
-    : new DeliveryError("OriginFailed", message);
+    ? new LastingFailure(words, host)
+    : originError("OriginFailed", host, words);
 
 /** What may be gone in a moment; what our credentials or limits cause is not. */
 const isPassing = (error: unknown): boolean =>

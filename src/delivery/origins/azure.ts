@@ -6,10 +6,16 @@ import type {
   StoragePipelineOptions,
 } from "@azure/storage-blob";
 import type { Readable } from "node:stream";
-import { DeliveryError } from "../errors.ts";
 import { judge, type AddressPolicy } from "./address.ts";
 import { failureOf, LastingFailure } from "./attempts.ts";
-import type { Fetched, FetchOptions, FileInfo, OriginClient, OriginTest } from "./client.ts";
+import {
+  originError,
+  type Fetched,
+  type FetchOptions,
+  type FileInfo,
+  type OriginClient,
+  type OriginTest,
+} from "./client.ts";
 import { asOriginError, bodyOf, findingOf, guardedAgents, wordOf } from "./http.ts";
 
 export interface AzureOriginOptions {
@@ -182,16 +188,17 @@ function whatIsWrong(error: unknown, base: URL, container: string): Fetched {
     };
   }
   if (code === "ContainerNotFound") {
-    throw new LastingFailure(`${base.host} has no container ${container}.`);
+    throw new LastingFailure(`has no container ${container}.`, base.host);
   }
   if (status === 404 || IMPOSSIBLE.includes(code)) return { kind: "missing" };
   if (status === 401 || status === 403 || DENIED[code] !== undefined) {
-    throw new DeliveryError(
+    throw originError(
       "OriginDenied",
-      `${base.host} refuses the origin's credentials (${code}): ${DENIED[code] ?? "they don't allow reading"}.`,
+      base.host,
+      `refuses its credentials (${code}): ${DENIED[code] ?? "they don't allow reading"}.`,
     );
   }
-  if (status > 0) throw failureOf(status, `${base.host} answers ${status} ${code}.`);
+  if (status > 0) throw failureOf(status, base.host, `answers ${status} ${code}.`);
   throw asOriginError(error, base);
 }
 

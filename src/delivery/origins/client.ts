@@ -1,5 +1,5 @@
 /** What every kind of origin can do: the one interface between delivery and other people's storage. */
-import { DeliveryError } from "../errors.ts";
+import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
 
 /** What an origin says of a file. */
 export interface FileInfo {
@@ -50,8 +50,16 @@ export type Fetched =
     }
   | { readonly kind: "missing" };
 
-/** Nothing of that path can ever be this origin's: a missing file where there are other origins, and else worth saying. */
+/** Nothing of that path can be this origin's: a missing file where there are other origins, and else worth saying. */
 export class OutsideOrigin extends DeliveryError {}
+
+/** What is wrong with an origin. The user of a URL learns it, and the operator of which host. */
+export const originError = (
+  code: DeliveryErrorCode,
+  host: string,
+  words: string,
+  headers: readonly string[] = [],
+): DeliveryError => new DeliveryError(code, `The origin ${words}`, headers, `${host} ${words}`);
 
 /** What a test of an origin found, in the order in which it looked. */
 export interface OriginTest {

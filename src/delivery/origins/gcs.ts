@@ -3,10 +3,9 @@
  * addresses, and asks twice for each file.
  */
 import { createSign } from "node:crypto";
-import { DeliveryError } from "../errors.ts";
 import type { AddressPolicy } from "./address.ts";
 import { LastingFailure } from "./attempts.ts";
-import type { Fetched, OriginClient, OriginTest } from "./client.ts";
+import { originError, type Fetched, type OriginClient, type OriginTest } from "./client.ts";
 import { bodyOf, bytesOf, findingOf, openWeb } from "./http.ts";
 import { openWebOrigin } from "./web.ts";
 
@@ -100,11 +99,12 @@ function verdictOf(status: number, code: string, bucket: string, host: string): 
  * that are wrong are 401.
  */
 function sorted(status: number, code: string | undefined, bucket: string, host: string): Fetched | undefined {
-  if (code === "NoSuchBucket") throw new LastingFailure(`${host} has no bucket ${bucket}.`);
+  if (code === "NoSuchBucket") throw new LastingFailure(`has no bucket ${bucket}.`, host);
   if (status === 401) {
-    throw new DeliveryError(
+    throw originError(
       "OriginDenied",
-      `${host} refuses the origin's credentials (${code ?? status}): the service account's key is wrong or was deleted, or the bucket wants one.`,
+      host,
+      `refuses its credentials (${code ?? status}): the service account's key is wrong or was deleted, or the bucket wants one.`,
     );
   }
   return status === 403 ? { kind: "missing" } : undefined;

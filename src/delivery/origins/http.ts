@@ -9,9 +9,9 @@ import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import { isIP } from "node:net";
 import { Readable } from "node:stream";
 import { DeliveryError } from "../errors.ts";
-import { guardedLookup, judge, judgeHost, type AddressPolicy } from "./address.ts";
+import { guardedLookup, judge, judgeHost, type AddressPolicy, unknownName } from "./address.ts";
 import { LastingFailure } from "./attempts.ts";
-import { CONNECTIONS_MAX } from "./client.ts";
+import { CONNECTIONS_MAX, originError, OutsideOrigin } from "./client.ts";
 
 /** Redirects that are followed; each is judged like the first URL. */
 const REDIRECTS_MAX = 3;
@@ -64,16 +64,19 @@ export function openWeb({ policy, headMs }: WebOptions): Web {
       let [place, asked] = [url, asking];
       for (let hops = 0; ; hops++) {
         const answer = await once(place, asked).catch((error: unknown) => {
-          throw asOriginError(error, place);
+          const failure = asOriginError(error, place);
+          // Whoever is sent elsewhere was known here: the file is no other origin's.
+          if (hops === 0 || !(failure instanceof OutsideOrigin)) throw failure;
+          throw new DeliveryError(failure.code, failure.message);
         });
         const location = answer.headers["location"];
         if (!MOVED.includes(answer.status) || location === undefined) return answer;
         discard(answer.body);
         if (hops === REDIRECTS_MAX) {
-          throw new LastingFailure(`The origin redirects more than ${REDIRECTS_MAX} times.`);
+          throw new LastingFailure(`redirects more than ${REDIRECTS_MAX} times.`);
         }
         if (!URL.canParse(location, place.href)) {
-          throw new LastingFailure("The origin redirects to something that is no URL.");
+          throw new LastingFailure("redirects to something that is no URL.");
         }
         const next = new URL(location, place);
         // Who we are is for the origin alone.
@@ -140,14 +143,14 @@ function send(url: URL, asking: Asking, agents: Agents, headMs: number): Promise
     // After an answer that was none, such as to an upgrade that nobody asked for.
     request.on("close", () => {
       settled();
-      reject(new DeliveryError("OriginFailed", `${url.host} can't be read (it hung up).`));
+      reject(originError("OriginFailed", url.host, HUNG_UP));
     });
     request.end();
   });
 }
 
 const busy = ({ host }: { host: string }): DeliveryError =>
-  new DeliveryError("ServiceUnavailable", `All connections to ${host} are in use.`, ["Retry-After", "1"]);
+  originError("ServiceUnavailable", host, "has no connection left.", ["Retry-After", "1"]);
 
 function withoutKeys(headers: Asking["headers"]): Record<string, string> {
   const { authorization: _, host: _host, "x-forwarded-host": _forwarded, ...others } = headers;
@@ -179,7 +182,7 @@ export function bodyOf(body: Readable, where: { host: string }, idleMs: number):
           } catch (error) {
             // Azure's SDK calls it so when the service hangs up.
             if ((error as Error).name === "AbortError") {
-              throw new DeliveryError("OriginFailed", `${where.host} can't be read (it hung up).`);
+              throw originError("OriginFailed", where.host, HUNG_UP);
             }
             throw asOriginError(error, where);
           } finally {
@@ -292,18 +295,26 @@ export function asOriginError(error: unknown, place: { readonly host: string }):
     if (cause instanceof DeliveryError) return cause;
     const { code = cause.name } = cause as NodeJS.ErrnoException;
     if (TIMEOUTS.includes(code) || cause.name === "TimeoutError" || cause.name === "AbortError") {
-      return new DeliveryError("OriginTimeout", `${place.host} did not answer in time.`);
+      return originError("OriginTimeout", place.host, "did not answer in time.");
     }
-    if (code === "ECONNREFUSED")
-      return new DeliveryError("OriginFailed", `${place.host} refuses connections.`);
+    if (code === "ECONNREFUSED") return originError("OriginFailed", place.host, "refuses connections.");
     if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
-      return new DeliveryError("OriginFailed", `The name ${place.host} can't be looked up (${code}).`);
+      return unknownName(place.host, code);
     }
     const tls = TLS_WORDS[code];
-    if (tls !== undefined) return new DeliveryError("OriginFailed", `TLS with ${place.host} fails: ${tls}.`);
+    if (tls !== undefined) {
+      const said = `fails: ${tls}.`;
+      return new DeliveryError(
+        "OriginFailed",
+        `TLS with the origin ${said}`,
+        [],
+        `TLS with ${place.host} ${said}`,
+      );
+    }
     if (cause instanceof AggregateError && cause.errors.length > 0)
       return asOriginError(cause.errors[0], place);
   }
   const { code, name } = (error ?? {}) as { code?: string; name?: string };
-  return new DeliveryError("OriginFailed", `${place.host} can't be read (${wordOf(code ?? name)}).`);
+  return originError("OriginFailed", place.host, `can't be read (${wordOf(code ?? name)}).`);
 }
+const HUNG_UP = "can't be read (it hung up).";

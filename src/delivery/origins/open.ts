@@ -16,6 +16,8 @@ export interface NamedDocument {
   readonly ownerId: string;
   readonly name: string;
   readonly document: ForeignDocument;
+  /** As in AddressPolicy. */
+  readonly discreet?: boolean;
 }
 
 export const sealContext = (ownerId: string, name: string): string => `origin/${key(ownerId, name)}`;
@@ -30,7 +32,7 @@ async function openPlain(store: ObjectStore, named: NamedDocument): Promise<Orig
   const { document } = named;
   const secrets = secretsOf(store, named);
   const { allowHosts = [], timeout = TIMEOUT_SECONDS } = document;
-  const policy: AddressPolicy = { allowHosts };
+  const policy: AddressPolicy = { allowHosts, discreet: named.discreet === true };
   const headMs = timeout * 1000;
   switch (document.type) {
     case "s3":

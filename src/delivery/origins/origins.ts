@@ -223,10 +223,14 @@ export const canonicalLink = ({ canonicalBase }: OriginDocument, path: string): 
     : `<${canonicalBase}${path.split("/").map(encodeURIComponent).join("/")}>; rel="canonical"`;
 
 /**
- * Says what stands between an origin and its files.
+ * Says what stands between an origin and its files. `discreet`: not what addresses names have.
  * @throws StoreError InvalidArgument: no such origin
  */
-export async function testOrigin(store: ObjectStore, reference: Reference): Promise<OriginTest> {
+export async function testOrigin(
+  store: ObjectStore,
+  reference: Reference,
+  discreet = false,
+): Promise<OriginTest> {
   const { ownerId, name, value } = await find<OriginDocument>(store, "origin", reference);
   const account = await store.accounts.byId(ownerId);
   if (account === undefined) return { ok: false, findings: ["The origin's account is gone."] };
@@ -234,7 +238,7 @@ export async function testOrigin(store: ObjectStore, reference: Reference): Prom
     return { ok: false, findings: [`Account ${account.name} is suspended: all answers are 403.`] };
   }
   if (value.type === "bucket") return testBucket(store, account, value);
-  const client = openClient(store, { ownerId, name, document: value });
+  const client = openClient(store, { ownerId, name, document: value, discreet });
   try {
     return await client.test();
   } finally {

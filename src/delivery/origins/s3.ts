@@ -1,10 +1,16 @@
 /** Amazon S3 and what speaks its protocol, through Amazon's SDK. */
 import type { GetObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
 import type { Readable } from "node:stream";
-import { DeliveryError } from "../errors.ts";
 import { judge, type AddressPolicy } from "./address.ts";
 import { failureOf, LastingFailure } from "./attempts.ts";
-import type { Fetched, FetchOptions, FileInfo, OriginClient, OriginTest } from "./client.ts";
+import {
+  originError,
+  type Fetched,
+  type FetchOptions,
+  type FileInfo,
+  type OriginClient,
+  type OriginTest,
+} from "./client.ts";
 import { asOriginError, bodyOf, discard, findingOf, guardedAgents, rangeOf, wordOf } from "./http.ts";
 
 export interface S3OriginOptions {
@@ -181,7 +187,7 @@ async function getObject(
   const part = rangeOf(found.ContentRange);
   if ((found.ContentRange ?? "") !== "" && (part === undefined || range === undefined)) {
     discard(found.Body as Readable);
-    throw new LastingFailure(`${where.host} answers with a part of the file that it doesn't name.`);
+    throw new LastingFailure("answers with a part of the file that it doesn't name.", where.host);
   }
   return {
     kind: "found",
@@ -249,13 +255,10 @@ function whatIsWrong(error: unknown, where: { host: string }): Fetched {
     return { kind: "missing" };
   const denied = CREDENTIALS[code];
   if (denied !== undefined) {
-    throw new DeliveryError(
-      "OriginDenied",
-      `${where.host} refuses the origin's credentials (${code}): ${denied}.`,
-    );
+    throw originError("OriginDenied", where.host, `refuses its credentials (${code}): ${denied}.`);
   }
-  if (code === "NoSuchBucket") throw new LastingFailure(`${where.host} has no such bucket.`);
-  if (status > 0) throw failureOf(status, `${where.host} answers ${status} ${code}.`);
+  if (code === "NoSuchBucket") throw new LastingFailure("has no such bucket.", where.host);
+  if (status > 0) throw failureOf(status, where.host, `answers ${status} ${code}.`);
   throw asOriginError(error, where);
 }
 

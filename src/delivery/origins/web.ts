@@ -9,6 +9,7 @@ import {
   type FileInfo,
   type OriginClient,
   type OriginTest,
+  originError,
 } from "./client.ts";
 import {
   bodyOf,
@@ -107,7 +108,7 @@ async function fetchedOf(answer: Answered, { url, asked, headMs, sort }: Questio
     const range = status === 206 ? rangeOf(headers["content-range"]) : undefined;
     if (status === 206 && (range === undefined || asked.range === undefined)) {
       discard(body);
-      throw new LastingFailure(`${url.host} answers with a part of the file that it doesn't name.`);
+      throw new LastingFailure("answers with a part of the file that it doesn't name.", url.host);
     }
     return {
       kind: "found",
@@ -123,9 +124,9 @@ async function fetchedOf(answer: Answered, { url, asked, headMs, sort }: Questio
   if (sorted !== undefined) return sorted;
   if (status === 404 || status === 410) return { kind: "missing" };
   if (status === 401 || status === 403 || status === 407) {
-    throw new DeliveryError("OriginDenied", `${url.host} answers ${status}: it wants credentials.`);
+    throw originError("OriginDenied", url.host, `answers ${status}: it wants credentials.`);
   }
-  throw failureOf(status, `${url.host} answers ${status}.`);
+  throw failureOf(status, url.host);
 }
 
 /** Of an error document in XML, as storage services have it. */

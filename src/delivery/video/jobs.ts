@@ -120,7 +120,9 @@ export class Jobs {
     if (!ID.test(id)) return undefined;
     const own = this.#jobs.get(id);
     if (own !== undefined && (own.ours || !isOpen(own))) return own.status;
-    return (await readStatus(this.#pathOf(id))) ?? own?.status;
+    const told = await readStatus(this.#pathOf(id));
+    // What waits here is not over, whatever became of the work before.
+    return told === undefined || (own !== undefined && isOver(told)) ? own?.status : told;
   }
 
   /** Whether any process has work on it. */
@@ -235,12 +237,13 @@ const isOpen = ({ status: { state } }: Job): boolean => state === "queued" || st
 const isFinal = ({ error, endedAt }: Running): boolean =>
   error instanceof DeliveryError && FINAL.includes(error.code) && Date.now() - endedAt < FINAL_MS;
 
+const isOver = ({ state }: JobStatus): boolean => state === "done" || state === "failed";
+
 async function readStatus(path: string): Promise<JobStatus | undefined> {
   try {
     const [text, { mtimeMs }] = await Promise.all([readFile(path, "utf8"), stat(path)]);
     const status = JSON.parse(text) as JobStatus;
-    const over = status.state === "done" || status.state === "failed";
-    return over || Date.now() - mtimeMs < SILENT_MS ? status : undefined;
+    return isOver(status) || Date.now() - mtimeMs < SILENT_MS ? status : undefined;
   } catch {
     // No process has told of it.
     return undefined;

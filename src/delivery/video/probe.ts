@@ -170,8 +170,8 @@ export async function probe(
 export const BARE: readonly string[] = ["mpegvideo", "hevc"];
 
 /**
- * Seconds up to the end of the last packet, where the header doesn't tell: what browsers record, what was never written to
- * its end. All of the file is read for it, and nothing decoded. 0: it holds no packet.
+ * Seconds from the first packet to the end of the last, where the header doesn't tell: what browsers record, what was
+ * never written to its end. All of the file is read for it, and nothing decoded. 0: it holds no packet.
  */
 async function measured(
   ffprobe: string,
@@ -180,6 +180,7 @@ async function measured(
 ): Promise<number> {
   const stream = String(facts.video ?? facts.audio);
   const entries = "packet=pts_time,dts_time,duration_time";
+  let first = Infinity;
   let end = 0;
   let sum = 0;
   await run(
@@ -198,11 +199,12 @@ async function measured(
         // Packets without times follow one another.
         const start = shown! >= 0 ? shown! : decoded! >= 0 ? decoded! : sum;
         sum += seconds;
+        first = Math.min(first, start);
         end = Math.max(end, start + seconds);
       },
     },
   );
-  return Number(end.toFixed(6));
+  return Number(Math.max(0, end - first).toFixed(6));
 }
 
 function parsed(text: string): Probed {

@@ -5,7 +5,9 @@
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { errorCode } from "../../blob/disk.ts";
 import type { Provenance } from "../cache/entries.ts";
+import { DeliveryError } from "../errors.ts";
 import {
   manifest,
   masterPlaylist,
@@ -138,10 +140,19 @@ async function* once(chunk: Buffer): AsyncGenerator<Buffer> {
   yield chunk;
 }
 
+/** @throws DeliveryError ServiceUnavailable for what went since it was found: it is made again for who asks again */
 async function* bytes(path: string, start: number, end: number): AsyncGenerator<Buffer> {
   if (end <= start) return;
   const stream = createReadStream(path, { start, end: end - 1, highWaterMark: READ_BYTES });
-  for await (const chunk of stream) yield chunk as Buffer;
+  try {
+    for await (const chunk of stream) yield chunk as Buffer;
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") throw error;
+    throw new DeliveryError("ServiceUnavailable", "This piece of the stream is made again.", [
+      "Retry-After",
+      "1",
+    ]);
+  }
 }
 
 /** Marks a set as used. */

@@ -29,6 +29,10 @@ export class Turnstile {
     return this.#waiting.length;
   }
 
+  waits(who: string): boolean {
+    return this.#waiting.some((one) => one.who === who);
+  }
+
   /**
    * Does something when it is its turn. However many wait for one, the next place goes to who has had none for the longest
    * time. @throws what the signal was aborted with

@@ -41,7 +41,6 @@ export interface VideoOptions {
   readonly ffmpeg?: string | undefined;
   readonly ffprobe?: string | undefined;
   /** Draws text, pictures and blocks on films. */
-  readonly renderer: StillRenderer;
 }
 
 export interface VideoRequest {
@@ -53,6 +52,8 @@ export interface VideoRequest {
   /** Pictures, films, subtitles and fonts of layers, by their path. */
   readonly inputs: ReadonlyMap<string, Input>;
   readonly facts: Provenance;
+  /** For what is drawn on it. */
+  readonly renderer: StillRenderer;
 }
 
 interface StreamAsking {
@@ -192,12 +193,11 @@ class Films implements Video {
     request: VideoRequest,
     { signal, report }: JobTools,
   ): Promise<{ facts: Entry["facts"]; file: string }> {
-    const { plan, inputs, facts } = request;
+    const { plan, inputs, facts, renderer } = request;
     await using place = await this.#open(request, signal);
     const name = `film-${process.pid}-${randomBytes(8).toString("hex")}`;
     const file = join(await this.#options.cache.draftFolder(), name);
     try {
-      const { renderer } = this.#options;
       const encoded = await encodeFilm(place, { plan, inputs, renderer, to: file, report });
       return { facts: { ...encoded, ...facts, headers: [] }, file };
     } catch (error) {
@@ -294,17 +294,20 @@ class Films implements Video {
 
   /** What takes a moment, and is waited for. @throws DeliveryError TooManyRenders, and as `render` */
   async #look<T>(request: VideoRequest, work: (place: Workplace) => Promise<T>): Promise<T> {
-    if (this.#thumbnails.waiting >= this.#limits.queueLength) {
+    const account = accountOf(request);
+    // Each account has a place in the line, however many others wait.
+    if (this.#thumbnails.waiting >= this.#limits.queueLength && this.#thumbnails.waits(account)) {
       throw new DeliveryError("TooManyRenders", "Too many films wait to be looked into.", [
         "Retry-After",
         String(RETRY_SECONDS),
       ]);
     }
     const { signal } = this.#closing;
-    return this.#thumbnails.pass(signal, async () => {
+    const look = async (): Promise<T> => {
       await using place = await this.#open(request, signal);
       return await work(place);
-    });
+    };
+    return this.#thumbnails.pass(signal, look, account);
   }
 
   async #pending({ id, status }: Job): Promise<Pending> {

@@ -71,7 +71,7 @@ export async function openWorkplace(shop: Workshop, source: Input, signal: Abort
   const copied = async (input: Input, maxBytes: number): Promise<string> => {
     // Paths of strangers stay outside.
     const name = `input-${files++}`;
-    await copy(input, join(folder, name), maxBytes, signal);
+    await copy(input, join(folder, name), { maxBytes, firstSeconds: limits.frameSeconds, signal });
     return name;
   };
   const clipOf = async (file: string): Promise<Clip> => {
@@ -135,10 +135,28 @@ const notAFilm = (): DeliveryError =>
     "The file is no film that can be decoded. Known: MP4, MOV, 3GP, WebM, Matroska, MPEG, MPEG-TS, HEVC, Ogg, AVI, GIF.",
   );
 
-async function copy(input: Input, file: string, maxBytes: number, signal: AbortSignal): Promise<void> {
+/** How slowly a source may come, beyond the first seconds. Stops origins that send a byte now and then. */
+const BYTES_PER_SECOND = 2 * 1024 ** 2;
+
+interface Copying {
+  readonly maxBytes: number;
+  readonly firstSeconds: number;
+  readonly signal: AbortSignal;
+}
+
+/** @throws DeliveryError SourceTooLarge, OriginTimeout, and what reading the source throws */
+async function copy(input: Input, file: string, { maxBytes, firstSeconds, signal }: Copying): Promise<void> {
   if (input.size > maxBytes) throw tooLarge(input.size, maxBytes);
   const into = createWriteStream(file, { flags: "wx", mode: 0o600 });
-  await pipeline(Readable.from(checked(input, maxBytes)), into, { signal });
+  const late = AbortSignal.timeout(Math.ceil(1000 * (firstSeconds + input.size / BYTES_PER_SECOND)));
+  try {
+    await pipeline(Readable.from(checked(input, maxBytes)), into, {
+      signal: AbortSignal.any([signal, late]),
+    });
+  } catch (error) {
+    if (!late.aborted || signal.aborted) throw error;
+    throw new DeliveryError("OriginTimeout", "The film comes too slowly to be worked on.");
+  }
 }
 
 /** An origin may send more than it said. A store's chunk is valid only until the next; a stream keeps several. */

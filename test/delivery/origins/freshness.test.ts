@@ -193,6 +193,18 @@ test("a weak ETag that changes alone is a change, though size and time are the s
   expect(await text()).toBe("two");
 });
 
+test("a picture that stands in may be kept for five seconds from now, however long ago it was fetched", async () => {
+  files.set("stand-in.png", { body: red });
+  await createEndpoint(site.store, { name: "standing", origins: ["web"], defaultImage: "stand-in.png" });
+  const life = async (): Promise<string> => {
+    const { headers } = await site.get("/root/standing/nowhere-to-be-found.png");
+    return `${headers.get("cache-control")} at ${headers.get("age")}`;
+  };
+  expect(await life()).toBe("public, max-age=5 at 0");
+  pass(60);
+  expect(await life()).toBe("public, max-age=65 at 60");
+});
+
 describe("while the origin is down", () => {
   test("files are served with a warning for a day, and the origin is left alone between", async () => {
     const path = put(tagged(red));

@@ -94,6 +94,21 @@ test.each([true, false])("are passed on in ranges (the origin knows ranges: %s)"
   expect(web.asked.length - before).toBe(1);
 });
 
+const weak =
+  (letter: string): WebServer["answer"] =>
+  (_, response) => {
+    response.writeHead(200, { etag: `W/"${letter}"`, "content-length": SIZE });
+    response.end(Buffer.alloc(1000, letter));
+  };
+const readWeak = (range: string): Promise<Reply> => site.get(`${base}/weak.zip`, { headers: { range } });
+
+test("are no others' bytes under one name when a weak ETag tells that they changed", async () => {
+  web.answer = weak("A");
+  expect((await readWeak("bytes=0-9")).body.toString()).toBe("AAAAAAAAAA");
+  web.answer = weak("B");
+  expect(said(await readWeak("bytes=10-19"))).toBe("502 OriginFailed");
+});
+
 test.each([true, false])("are passed on whole (without a length: %s)", async (chunked) => {
   web.answer = large(chunked, true);
   const { status, body } = await site.get(`${base}/whole-${String(chunked)}.zip`);

@@ -226,11 +226,21 @@ test("what is no URL of a host that a proxy may ask is looked for in the origins
     "200 - ok",
     "200 - own",
     "200 - own",
-    "400 InvalidPath ",
-    "403 OriginRefused ",
+    "404 NotFound ",
+    "404 NotFound ",
     "200 - own",
     "200 - own",
   ]);
+});
+
+test("a file whose host sends to one that may not be asked is no missing file", async () => {
+  const elsewhere = await startWeb((_, response) => {
+    response.writeHead(302, { location: "http://example.org/a.jpg" }).end();
+  });
+  await createOrigin(site.store, { name: "sent", type: "web-proxy", allowHosts });
+  await createEndpoint(site.store, { name: "sent", origins: ["sent", "photos"], defaultImage: "own.jpg" });
+  expect(said(await site.get(`/root/sent/${elsewhere.url}/a.jpg`))).toBe("403 OriginRefused");
+  await elsewhere[Symbol.asyncDispose]();
 });
 
 test("a changed origin is asked anew, and what was begun with the old settings ends well", async () => {

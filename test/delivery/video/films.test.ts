@@ -219,9 +219,15 @@ describe.skipIf(!here)("films", () => {
 
   test("how long a film is that doesn't say so is found out", async () => {
     const recorded = await remade(film, "-c:v libvpx -c:a libopus -live 1".split(" "), "webm");
+    const late = await remade(
+      film,
+      "-c:v libvpx -c:a libopus -live 1 -output_ts_offset 1000".split(" "),
+      "webm",
+    );
     const bare = await remade(film, "-c:v mpeg2video -an".split(" "), "m2v");
     for (const [name, body] of [
       ["recorded.webm", recorded],
+      ["late.webm", late],
       ["bare.mpg", bare],
     ] as const) {
       await site.put(name, body);

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { requestPurge } from "../../../src/delivery/cache/purge.ts";
-import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
+import { createEndpoint, updateEndpoint } from "../../../src/delivery/origins/endpoints.ts";
+import { createTransformation } from "../../../src/delivery/origins/transformations.ts";
 import { createUrlKey, deleteUrlKey, signUrl } from "../../../src/delivery/signature.ts";
 import { locate } from "../../../src/delivery/site.ts";
 import { openSite, type Reply, type Site } from "../site.ts";
@@ -229,6 +230,29 @@ describe.skipIf(!here)("streams of short films", () => {
     }
     await deleteUrlKey(site.store, { id: "other" });
     expect(errorOf(await site.get(endless.piece))).toBe("401 InvalidSignature");
+    await createUrlKey(site.store, { id: "other" });
+    expect(errorOf(await site.get(endless.piece))).toBe("401 InvalidSignature");
+  }, 60_000);
+
+  test("that anybody could begin end when their endpoint is closed", async () => {
+    await using site = await openSite();
+    await site.put("a.mp4", await clip({ width: 160, height: 90, seconds: 1, sound: false }));
+    await createTransformation(site.store, { name: "small", chain: "sr-240" });
+    await createEndpoint(site.store, { name: "open", origins: ["photos"] });
+    const begin = async (chain: string): Promise<string> => {
+      const master = await site.get(`/root/open/a.mp4/ik-master.m3u8?tr=${chain}`);
+      return `/root/open/a.mp4/${urisOf(master.body.toString())[0]!}`;
+    };
+    const pieces = [await begin("sr-240"), await begin("n-small")];
+    const heard = async (): Promise<string[]> =>
+      Promise.all(pieces.map(async (one) => errorOf(await site.get(one))));
+    expect(await heard()).toEqual(["200 -", "200 -"]);
+    await updateEndpoint(site.store, { name: "open" }, { namedOnly: true });
+    expect(await heard()).toEqual(["400 UnnamedTransformation", "200 -"]);
+    await updateEndpoint(site.store, { name: "open" }, { privateFiles: true });
+    expect(await heard()).toEqual(["400 UnnamedTransformation", "200 -"]);
+    await updateEndpoint(site.store, { name: "open" }, { signedOnly: true });
+    expect(await heard()).toEqual(["401 SignatureRequired", "401 SignatureRequired"]);
   }, 60_000);
 
   test("go with a purge of their file, which leaves others", async () => {

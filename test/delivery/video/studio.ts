@@ -45,6 +45,14 @@ interface RequestOptions {
   readonly key?: string;
 }
 
+const renderer: VideoRequest["renderer"] = {
+  render: async (job, inputs) =>
+    render(await Promise.all(inputs.map((input) => collect(input.read()))), {
+      ...job,
+      limits: DEFAULT_LIMITS,
+    }),
+};
+
 export async function openStudio(options: Partial<VideoOptions> = {}): Promise<Studio> {
   const folder = await mkdtemp(join(tmpdir(), "windlass-studio-"));
   const log = pino({ level: "silent" });
@@ -55,13 +63,6 @@ export async function openStudio(options: Partial<VideoOptions> = {}): Promise<S
       cache: new DerivedCache({ folder: join(folder, "cache"), maxBytes: 1e9, memoryBytes: 1e6, log }),
       folder: join(folder, "video"),
       log,
-      renderer: {
-        render: async (job, inputs) =>
-          render(await Promise.all(inputs.map((input) => collect(input.read()))), {
-            ...job,
-            limits: DEFAULT_LIMITS,
-          }),
-      },
       ...options,
       ...more,
     });
@@ -73,6 +74,7 @@ export async function openStudio(options: Partial<VideoOptions> = {}): Promise<S
     key: key ?? (keys++).toString(16).padStart(40, "0"),
     what,
     plan: planOf(chain),
+    renderer,
     source: inputOf(film),
     inputs: new Map(Object.entries(layers).map(([path, bytes]) => [path, inputOf(bytes)])),
     facts: { origin: "owner/photos", path: "film.mp4", variant: chain },

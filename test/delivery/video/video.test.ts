@@ -7,6 +7,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DeliveryError } from "../../../src/delivery/errors.ts";
 import { ffmpeg, run } from "../../../src/delivery/video/ffmpeg.ts";
+import type { VideoRequest } from "../../../src/delivery/video/video.ts";
 import { programUrl } from "../../../src/lib/program.ts";
 import { clip, hasFfmpeg, inFolder, probeFilm, remade, turnedFilm } from "./clips.ts";
 import { bytesOf, inputOf, openStudio, type Studio } from "./studio.ts";
@@ -126,11 +127,19 @@ describe.skipIf(!here)("films", () => {
     await using small = await openStudio({ limits: { queueLength: 1 } });
     const long = await clip({ width: 640, height: 360, seconds: 6 });
     const mine = ["w-300", "w-310"].map((chain) => small.request(long, chain));
+    const made: string[] = [];
+    const waits = async (request: VideoRequest, whose: string): Promise<void> => {
+      expect(await small.video.render(request, 30_000)).toHaveProperty("entry");
+      made.push(whose);
+    };
     for (const request of mine) expect(await small.video.render(request, 0)).toHaveProperty("pending");
     const other = small.request(film, "w-60");
     const facts = { ...other.facts, origin: "another/photos" };
-    expect(await small.video.render({ ...other, facts }, 30_000)).toMatchObject({ hit: false });
-    expect((await small.video.status(mine[1]!.key))?.state).not.toBe("done");
+    await Promise.all([
+      ...mine.map((request) => waits(request, "mine")),
+      waits({ ...other, facts }, "another's"),
+    ]);
+    expect(made).toEqual(["mine", "another's", "mine"]);
   }, 60_000);
 
   test("wait in line up to a length", async () => {
@@ -199,6 +208,25 @@ describe.skipIf(!here)("films", () => {
     }
     expect(await failure(studio.video.frame(studio.request(film, "so-2")))).toBe("InvalidParameter");
   }, 60_000);
+
+  test("of origins that send a byte now and then are given up, and hold nobody else's place", async () => {
+    const dripping = studio.request(film, "sr-240", { what: "metadata" });
+    const slow: VideoRequest = {
+      ...dripping,
+      source: {
+        size: 1000,
+        async *read() {
+          for (;;) {
+            await sleep(100);
+            yield Buffer.from("x");
+          }
+        },
+      },
+    };
+    const hasty = studio.another({ limits: { frameSeconds: 1 } });
+    const failed = await hasty.render(slow, 10_000).catch((error: unknown) => error);
+    expect(failed).toMatchObject({ code: "OriginTimeout" });
+  });
 
   test("a stream that went away is made again from the same request", async () => {
     const request = studio.request(film, "sr-240", { what: "hls" });

@@ -162,7 +162,7 @@ describe("a URL is refused", () => {
 
   test("whose name has no address, or can't be looked up", async () => {
     expect(await verdict("http://a.example/", { resolve: resolvesTo() })).toBe(
-      "OriginFailed: The name a.example has no address.",
+      "OriginFailed: The name a.example can't be looked up (no address).",
     );
     expect(await verdict("http://a.example/", { resolve: unknownName })).toBe(
       "OriginFailed: The name a.example can't be looked up (ENOTFOUND).",
