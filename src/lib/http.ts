@@ -28,7 +28,10 @@ export interface HttpRequest {
   /** 64 base64 characters, one per listener. */
   readonly hostId: string;
   readonly method: string;
-  /** Un-decoded path as received, never normalised; scheme and host of the absolute form stripped: `headers` has that host. */
+  /**
+   * Un-decoded path as received, never normalised; scheme and host of the absolute form stripped: `headers` has that
+   * host.
+   */
   readonly path: string;
   /** Without "?"; "" when none. */
   readonly rawQuery: string;

@@ -400,7 +400,7 @@ export class Renderers {
     const [first, ...others] = renderer.tasks.splice(0);
     const waiting = killed && first !== undefined ? [first, ...others] : others;
     if (!killed && first !== undefined) {
-      this.#log.warn({ pid: renderer.process.pid, how }, "a renderer died at its work");
+      this.#log.warn({ renderer: renderer.process.pid, how }, "a renderer died at its work");
       first.over = true;
       first.reject(new DeliveryError("RendererFailed", "The renderer died at this picture."));
     }
