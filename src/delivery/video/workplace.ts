@@ -71,7 +71,7 @@ export async function openWorkplace(shop: Workshop, source: Input, signal: Abort
   const copied = async (input: Input, maxBytes: number): Promise<string> => {
     // Paths of strangers stay outside.
     const name = `input-${files++}`;
-    await copy(input, join(folder, name), { maxBytes, firstSeconds: limits.frameSeconds, signal });
+    await copy(input, join(folder, name), { maxBytes, firstSeconds: limits.frameSeconds }, signal);
     return name;
   };
   const clipOf = async (file: string): Promise<Clip> => {
@@ -136,35 +136,32 @@ const notAFilm = (): DeliveryError =>
   );
 
 /** How slowly a source may come, beyond the first seconds. Stops origins that send a byte now and then. */
-const BYTES_PER_SECOND = 2 * 1024 ** 2;
+const BYTES_PER_SECOND = 512 * 1024;
 
-interface Copying {
+interface Bounds {
   readonly maxBytes: number;
   readonly firstSeconds: number;
-  readonly signal: AbortSignal;
 }
 
 /** @throws DeliveryError SourceTooLarge, OriginTimeout, and what reading the source throws */
-async function copy(input: Input, file: string, { maxBytes, firstSeconds, signal }: Copying): Promise<void> {
+async function copy(input: Input, file: string, bounds: Bounds, signal: AbortSignal): Promise<void> {
+  const { maxBytes } = bounds;
   if (input.size > maxBytes) throw tooLarge(input.size, maxBytes);
   const into = createWriteStream(file, { flags: "wx", mode: 0o600 });
-  const late = AbortSignal.timeout(Math.ceil(1000 * (firstSeconds + input.size / BYTES_PER_SECOND)));
-  try {
-    await pipeline(Readable.from(checked(input, maxBytes)), into, {
-      signal: AbortSignal.any([signal, late]),
-    });
-  } catch (error) {
-    if (!late.aborted || signal.aborted) throw error;
-    throw new DeliveryError("OriginTimeout", "The film comes too slowly to be worked on.");
-  }
+  await pipeline(Readable.from(checked(input, bounds)), into, { signal });
 }
 
 /** An origin may send more than it said. A store's chunk is valid only until the next; a stream keeps several. */
-async function* checked(input: Input, maxBytes: number): AsyncGenerator<Buffer> {
+async function* checked(input: Input, { maxBytes, firstSeconds }: Bounds): AsyncGenerator<Buffer> {
+  const began = performance.now();
   let bytes = 0;
   for await (const chunk of input.read()) {
     bytes += chunk.length;
     if (bytes > maxBytes) throw tooLarge(bytes, maxBytes);
+    const seconds = (performance.now() - began) / 1000 - firstSeconds;
+    if (bytes < seconds * BYTES_PER_SECOND) {
+      throw new DeliveryError("OriginTimeout", "The film comes too slowly to be worked on.");
+    }
     yield Buffer.from(chunk);
   }
 }
