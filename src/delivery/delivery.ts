@@ -15,7 +15,7 @@ import { DEFAULT_LIMITS, type DeliveryLimits } from "./limits.ts";
 import { Detector, FailureMemory } from "./making.ts";
 import { acceptedFormats, acceptedTypes, isFilm, kindOf, typeOf } from "./mediatypes.ts";
 import { OriginClients } from "./origins/origins.ts";
-import { checkPrivate, originalAnswer, pictureAnswer } from "./picture.ts";
+import { checkPrivate, originalAnswer, passing, pictureAnswer } from "./picture.ts";
 import type { Plan } from "./plan/plan.ts";
 import type { PromptService } from "./plan/promptmodel.ts";
 import { Prompts } from "./plan/promptstore.ts";
@@ -257,13 +257,15 @@ async function plain(
     (IMPROVABLE.includes(type) || RARE.includes(type)) &&
     source.info.contentEncoding === undefined;
   if (!improvable) return originalAnswer(request, reading, source);
-  const original = (): HttpResponse => originalAnswer(request, reading, source, ["Vary", "Accept"]);
-  if (!gains(request.headers["accept"], type)) return original();
+  const original = (kept: Reading): HttpResponse => originalAnswer(request, kept, source, ["Vary", "Accept"]);
+  if (!gains(request.headers["accept"], type)) return original(reading);
   try {
     return await pictureAnswer(context, request, { kind: "picture", reading, source, plan: NOTHING });
   } catch (error) {
     // What can't be improved is still a file.
-    if (error instanceof DeliveryError && GIVEN_UP.includes(error.code)) return original();
+    const code = error instanceof DeliveryError ? error.code : undefined;
+    if (code !== undefined && HOPELESS.includes(code)) return original(reading);
+    if (code !== undefined && BUSY.includes(code)) return original(passing(reading));
     throw error;
   }
 }
@@ -275,15 +277,14 @@ function gains(accept: string | undefined, type: string): boolean {
   return !types.has(type) && [...types].some((one) => one.startsWith("image/"));
 }
 
-const GIVEN_UP: readonly DeliveryErrorCode[] = [
+const HOPELESS: readonly DeliveryErrorCode[] = [
   "SourceTooLarge",
   "UnsupportedSource",
   "DamagedSource",
   "LimitExceeded",
-  "TooManyRenders",
-  "RendererFailed",
-  "ServiceUnavailable",
 ];
+/** Of this moment: the next request may get better. */
+const BUSY: readonly DeliveryErrorCode[] = ["TooManyRenders", "RendererFailed", "ServiceUnavailable"];
 
 async function jobStatus({ video }: Context, id: string): Promise<HttpResponse> {
   const status = await video.status(id);

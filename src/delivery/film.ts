@@ -47,7 +47,8 @@ async function filmRequest(context: FilmContext, reading: Reading, source: Sourc
   const layers = await openLayers(context, reading, paths);
   const what = asked.what === "image" ? "video" : asked.what;
   const { originId: origin, path } = source;
-  const detector = context.detector.for(plan);
+  const found = context.detector.for(plan);
+  const detector = found === "away" ? undefined : found;
   const parts = [
     ENCODING_VERSION,
     // All files of a stream are one work, whatever is asked for first.

@@ -37,6 +37,16 @@ interface StandIn {
   input(): Promise<Input>;
 }
 
+/** What a plan would make of a source. */
+export interface Prospect {
+  /** Of the result: a client that has it need not wait. */
+  readonly key: string;
+  readonly text: string;
+  /** The detector gives no answer now, so that the result will soon be another. */
+  readonly makeshift: boolean;
+  readonly make: () => Promise<Made>;
+}
+
 export interface Made {
   /** Of the result. Another than was told before where the detector gave no answer. */
   readonly key: string;
@@ -49,15 +59,14 @@ export interface Made {
 /** Part of every key: to be raised when the same plan makes other bytes, so that old results are not taken for new. */
 const RENDERING_VERSION = 5;
 
-/** Tells the result's key before anything is done: a client that has the result need not wait. */
-export function prepare(
-  context: MakingContext,
-  making: Making,
-): { readonly key: string; readonly text: string; readonly make: () => Promise<Made> } {
+/** Says what the result will be, before anything is done. */
+export function prepare(context: MakingContext, making: Making): Prospect {
   const { kind, source, plan, layers, hints } = making;
   const from = making.from ?? mezzanine(context, making);
   const text = planText(plan);
-  const detector = context.detector.for(plan);
+  const found = context.detector.for(plan);
+  const makeshift = found === "away";
+  const detector = makeshift ? undefined : found;
   const key = hash([
     RENDERING_VERSION,
     kind,
@@ -79,7 +88,7 @@ export function prepare(
     }
   };
   const again = async (): Promise<Entry> => (await make()).entry;
-  return { key, text, make };
+  return { key, text, makeshift, make };
 }
 
 /** What a job has from the operator. */
@@ -217,11 +226,12 @@ export class Detector {
     this.#service = service;
   }
 
-  /** Undefined: the plan has nothing to find, or nobody to find it. */
-  for({ steps }: Plan): Service | undefined {
-    if (this.#service === undefined || Date.now() < this.#awayUntil) return undefined;
+  /** Undefined: the plan has nothing to find, or there is nobody to find it. "away": left alone now. */
+  for({ steps }: Plan): Service | "away" | undefined {
+    if (this.#service === undefined) return undefined;
     const layered = layersOf(steps).flatMap((layer) => ("steps" in layer ? layer.steps : []));
-    return anyOf([...steps, ...layered], finds) ? this.#service : undefined;
+    if (!anyOf([...steps, ...layered], finds)) return undefined;
+    return Date.now() < this.#awayUntil ? "away" : this.#service;
   }
 
   /** @throws DetectorFailed for a picture for which it gave no answer: not to be kept */

@@ -52,20 +52,22 @@ export async function pictureAnswer(
   const { rules } = reading.place;
   const variation = variationOf(request.headers, plan, rules.formats);
   const layers = await openLayers(context, reading, pathsOf(plan));
-  const { key, text, make } = prepare(context, { kind, source, plan, layers, hints: variation.hints, from });
+  const prospect = prepare(context, { kind, source, plan, layers, hints: variation.hints, from });
+  const { key, text, makeshift } = prospect;
   const log = { operation: kind === "facts" ? "GetMetadata" : "GetImage", origin: source.origin, plan: text };
   const common = {
     validators: { etag: etagOf(key) },
-    cacheControl: cacheControlOf(source, reading),
+    cacheControl: cacheControlOf(source, makeshift ? passing(reading) : reading),
     headers: [...sourceHeaders(source), ...variation.headers, ...reading.debugHeaders],
     log,
   };
   // The key tells the result, so a client that has it need not wait for the rendering.
   const settled = early(request, common);
   if (settled !== undefined) return settled;
-  const { entry, hit, read, key: made } = await make();
+  const { entry, hit, read, key: made } = await prospect.make();
   return send(request, {
     ...common,
+    cacheControl: made === key ? common.cacheControl : cacheControlOf(source, passing(reading)),
     validators: { ...common.validators, etag: etagOf(made) },
     type: entry.facts.type,
     size: entry.size,
@@ -219,21 +221,31 @@ export function sourceHeaders(source: Source): string[] {
 const ageOf = ({ checkedAt }: Source): number | undefined =>
   checkedAt === undefined ? undefined : Math.max(0, Math.floor((Date.now() - checkedAt) / 1000));
 
-/** How long a picture may be kept that stands in for another, which may come at any moment. */
-const STAND_IN_SECONDS = 5;
+/** How long a picture may be kept in place of another one, which may come at any moment. */
+const PASSING_SECONDS = 5;
+
+/** For what is as good as it can be just now. */
+export const passing = (reading: Reading): Reading => ({
+  ...reading,
+  until: Math.min(reading.until, Date.now() + PASSING_SECONDS * 1000),
+});
 
 /** What the file or the endpoint says; but nobody keeps what a URL gives for longer than the URL is good. */
-export function cacheControlOf(source: Source, { place: { rules }, until }: Reading): string {
+export function cacheControlOf(source: Source, reading: Reading): string {
   const { info, standsIn } = source;
+  const {
+    place: { rules },
+    until,
+  } = standsIn === undefined ? reading : passing(reading);
   const seconds = rules.cacheSeconds;
   const said =
     seconds === undefined
       ? (info.cacheControl ?? `public, max-age=${MAX_AGE_SECONDS}`)
       : `public, max-age=${seconds}`;
-  const left = Math.floor((until - Date.now()) / 1000);
-  const most = Math.min(left, standsIn === undefined ? Infinity : STAND_IN_SECONDS);
   // Caches count from the age that we tell.
-  return most === Infinity ? said : ending(said, most, ageOf(source) ?? 0);
+  return until === Infinity
+    ? said
+    : ending(said, Math.floor((until - Date.now()) / 1000), ageOf(source) ?? 0);
 }
 
 /** Cache-Control (RFC 9111, section 5.2; RFC 5861) with no more than these seconds from now on. */

@@ -47,6 +47,9 @@ const told = ({ headers }: Pick<Reply, "headers">): (string | null)[] => [
   headers.get("x-windlass-focus"),
 ];
 
+const keptSeconds = ({ headers }: Pick<Reply, "headers">): number =>
+  Number(/max-age=(\d+)/.exec(headers.get("cache-control") ?? "")?.[1]);
+
 test("they are right as soon as there is one, and all that need none are the same", async () => {
   await using site = await withStripes({});
   const { store, folder } = site;
@@ -78,16 +81,24 @@ test.each([
     await using site = await withStripes({ detector });
     const first = await site.get(FACE);
     expect([told(first), calls]).toEqual([["MISS", "fallback"], 1]);
+    // Nobody keeps for a day what is right in a moment.
+    expect(keptSeconds(first)).toBeLessThanOrEqual(5);
     const etag = first.headers.get("etag")!;
     const second = await site.get(FACE);
     expect([told(second), second.headers.get("etag"), calls]).toEqual([["HIT", "fallback"], etag, 1]);
     const headers = { "if-none-match": etag };
-    expect((await site.get(FACE, { headers })).status).toBe(304);
+    const unchanged = await site.get(FACE, { headers });
+    expect([unchanged.status, keptSeconds(second) <= 5, keptSeconds(unchanged) <= 5]).toEqual([
+      304,
+      true,
+      true,
+    ]);
 
     said = ON_WHITE;
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 60_000 });
     const third = await site.get(FACE, { headers });
     expect([third.status, told(third), calls]).toEqual([200, ["MISS", null], 2]);
+    expect(keptSeconds(third)).toBe(86_400);
     expect(await colourAt(third.body, 0.5, 0.5)).toBe("white");
     expect(told(await site.get(FACE))).toEqual(["HIT", null]);
   },

@@ -118,6 +118,22 @@ describe("limits", () => {
     expect(refused).toHaveLength(3);
     for (const { headers } of refused) expect(Number(headers.get("retry-after"))).toBeGreaterThan(0);
   });
+
+  test("where nothing was asked of a picture, a full queue costs only its better format, and not for long", async () => {
+    await using site = await openSite({ renderers: 1, queueLength: 1, renderSeconds: 4 });
+    await site.put("photo.jpg", await noise(300, 300));
+    const headers = { accept: "image/avif,image/webp,*/*" };
+    const others = [SLOW, "/root/tr:w-20/photo.jpg", "/root/tr:w-21/photo.jpg"].map((path) => site.get(path));
+    while (site.delivery.counts().renders.waiting < 1)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    const plain = await site.get("/root/photo.jpg", { headers });
+    expect([plain.status, plain.headers.get("content-type")]).toEqual([200, "image/jpeg"]);
+    expect(plain.headers.get("cache-control")).toMatch(/max-age=[0-5]$/);
+    await Promise.all(others);
+    const later = await site.get("/root/photo.jpg", { headers });
+    expect(later.headers.get("content-type")).not.toBe("image/jpeg");
+    expect(later.headers.get("cache-control")).toBe("public, max-age=86400");
+  });
 });
 
 /** Some seconds of work for one core: 40 million pixels of AVIF. */
