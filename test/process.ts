@@ -94,6 +94,8 @@ export async function startProcess(options: {
   workers?: number;
   env?: Record<string, string>;
   args?: readonly string[];
+  /** The folder that holds `dist`; the project's own. */
+  cwd?: string;
   /** No file may grow beyond this: a way to make writes fail. */
   fileBytesMax?: number;
 }): Promise<ServerProcess> {
@@ -119,6 +121,7 @@ export async function startProcess(options: {
   ];
   const [program = "", ...args] = options.fileBytesMax === undefined ? command : limited;
   const primary = spawn(program, args, {
+    cwd: options.cwd,
     env: {
       ...process.env,
       WINDLASS_ROOT_ACCESS_KEY_ID: ROOT_KEY.accessKeyId,

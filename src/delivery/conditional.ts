@@ -14,10 +14,8 @@ type Headers = Readonly<Record<string, string>>;
 /** Whether a list names the ETag; weak comparison takes the same picture with another coding for the same picture. */
 function names(list: string, etag: string, comparison: "weak" | "strong"): boolean {
   if (list.trim() === "*") return true;
-  return list.split(",").some((item) => {
-    const tag = item.trim();
-    return (comparison === "weak" ? tag.replace(/^W\//, "") : tag) === `"${etag}"`;
-  });
+  const tags = list.match(/(?:W\/)?"[^"]*"/g) ?? [];
+  return tags.some((tag) => (comparison === "weak" ? tag.replace(/^W\//, "") : tag) === `"${etag}"`);
 }
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);

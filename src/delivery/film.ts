@@ -7,7 +7,14 @@ import { DeliveryError } from "./errors.ts";
 import type { Input } from "./image/job.ts";
 import { rendererWith, type MakingContext } from "./making.ts";
 import { MEDIA_TYPES } from "./mediatypes.ts";
-import { cacheControlOf, madeHeaders, openLayers, pictureAnswer, sourceHeaders } from "./picture.ts";
+import {
+  cacheControlOf,
+  madeHeaders,
+  namesQuality,
+  openLayers,
+  pictureAnswer,
+  sourceHeaders,
+} from "./picture.ts";
 import type { Plan } from "./plan/plan.ts";
 import { pathsOf, planText, USUAL, videoPathsOf } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
@@ -72,13 +79,12 @@ async function filmRequest(context: FilmContext, reading: Reading, source: Sourc
 /** ImageKit's quality of films where the URL names none, which the URL of what looks like a picture can't know. */
 const FILM_QUALITY = 50;
 
-function filmPlan({ plan, asked }: Reading): Plan {
+function filmPlan(reading: Reading): Plan {
+  const { plan } = reading;
   if (plan === undefined) return { steps: [], defaults: { quality: FILM_QUALITY, format: "auto" } };
-  // What a condition says stays in its steps, and wins there.
-  const said =
-    plan.defaults.quality !== asked.defaults.quality ||
-    asked.plan?.steps.some((step) => "options" in step && step.options.quality !== undefined) === true;
-  return said ? plan : { ...plan, defaults: { ...plan.defaults, quality: FILM_QUALITY } };
+  return namesQuality(reading, plan)
+    ? plan
+    : { ...plan, defaults: { ...plan.defaults, quality: FILM_QUALITY } };
 }
 
 function inputOf(source: Source): Input {

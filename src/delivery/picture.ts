@@ -6,7 +6,7 @@ import type { ClientHints } from "./image/job.ts";
 import { hash, prepare, type Making, type MakingContext } from "./making.ts";
 import { acceptedFormats, nameAs, typeOf } from "./mediatypes.ts";
 import type { FormatChoice, Plan, Step } from "./plan/plan.ts";
-import { pathsOf, USUAL } from "./plan/text.ts";
+import { pathsOf } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
 import { openSource, type Source, type SourceContext } from "./source.ts";
 
@@ -50,7 +50,7 @@ export async function pictureAnswer(
 ): Promise<HttpResponse> {
   const started = performance.now();
   const { rules } = reading.place;
-  const variation = variationOf(request.headers, plan, rules.formats);
+  const variation = variationOf(request.headers, plan, rules.formats, namesQuality(reading, plan));
   const layers = await openLayers(context, reading, pathsOf(plan));
   const prospect = prepare(context, { kind, source, plan, layers, hints: variation.hints, from });
   const { key, text, makeshift } = prospect;
@@ -124,6 +124,7 @@ function variationOf(
   headers: HttpRequest["headers"],
   plan: Plan,
   formats: readonly string[] | undefined,
+  namesQuality: boolean,
 ): Variation {
   const says = optionsSaid(plan.steps, [plan.defaults.format]);
   const vary: string[] = [];
@@ -152,13 +153,18 @@ function variationOf(
     vary.push("Sec-CH-DPR", "DPR");
     if (says.dpr === "auto" && dpr !== undefined) hints = { ...hints, dpr };
     // Whose URL leaves the size to the browser and names no quality leaves that too.
-    if (plan.defaults.quality === USUAL.quality) {
+    if (!namesQuality) {
       vary.push("Save-Data");
       if (/^\s*on\b/i.test(headers["save-data"] ?? "")) hints = { ...hints, saveData: true };
     }
   }
   return { hints, headers: vary.length === 0 ? [] : ["Vary", vary.join(", ")], layoutWidth };
 }
+
+/** Whether the URL names a quality, be it the usual one. What a condition says stays in its steps, and wins there. */
+export const namesQuality = ({ asked }: Reading, plan: Plan): boolean =>
+  plan.defaults.quality !== asked.defaults.quality ||
+  asked.plan?.steps.some((step) => "options" in step && step.options.quality !== undefined) === true;
 
 /** What a hint says, to the hundredth. */
 function numberOf(text: string | undefined): number | undefined {

@@ -121,7 +121,8 @@ class Lane {
   /** Copies what there is room for, and the rest when there is. */
   write(chunk: Uint8Array): Promise<void> | undefined {
     for (let done = 0; done < chunk.length;) {
-      if (this.#freeSlots === 0 || this.#failure !== undefined) return this.#writeLater(chunk.subarray(done));
+      if (this.#failure !== undefined) return undefined;
+      if (this.#freeSlots === 0) return this.#writeLater(chunk.subarray(done));
       const part = chunk.subarray(done, done + SLOT_BYTES - this.#filled);
       this.#memory.set(part, this.#slot * SLOT_BYTES + this.#filled);
       this.#filled += part.length;

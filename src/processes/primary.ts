@@ -5,6 +5,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import cluster, { type Worker } from "node:cluster";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { processFamilies, type Family } from "../admin/measures.ts";
 import { ConfigError, DRAIN_MS, type Config } from "../config.ts";
 import type { Logger } from "../lib/log.ts";
@@ -277,4 +278,4 @@ function processOf(worker: Worker): ChildProcess {
   return worker.process;
 }
 
-const programPath = (name: string): string => new URL(programUrl(import.meta.url, name)).pathname;
+const programPath = (name: string): string => fileURLToPath(programUrl(import.meta.url, name));

@@ -1,7 +1,7 @@
 /** The start contract of several processes: who starts whom, what survives whose end, how it stops. */
 import { randomBytes } from "node:crypto";
 import { readdirSync, statSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm, symlink } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -244,5 +244,15 @@ test("one worker is one process", async () => {
   expect(await get("alone")).toEqual({ status: 200, text: "body" });
   const text = await (await fetch(`${server.consoleUrl}/metrics`)).text();
   expect(text).toMatch(/^process_resident_memory_bytes\{process="server"\} \d+$/m);
+  expect(await server.stop()).toBe(0);
+});
+
+test("it runs from any folder, whatever its name", async () => {
+  const cwd = join(folder, "in a füll path %20");
+  await cp("dist", join(cwd, "dist"), { recursive: true });
+  await cp("package.json", join(cwd, "package.json"));
+  await symlink(join(process.cwd(), "node_modules"), join(cwd, "node_modules"));
+  server = await startProcess({ data: join(cwd, "data"), cwd, env: { WINDLASS_BUCKETS: "bucket" } });
+  expect((await put("here")).status).toBe(200);
   expect(await server.stop()).toBe(0);
 });

@@ -2,25 +2,13 @@
 import type { Focus, Position } from "../plan/plan.ts";
 import { firstFrame } from "./animation.ts";
 import { detect, type Region } from "./detector.ts";
-import type { Point, Rectangle } from "./geometry.ts";
+import { POINTS, type Point, type Rectangle } from "./geometry.ts";
 import { copyOf, settle, type Environment, type Size, type Surface } from "./surface.ts";
-
-const PLACES: Readonly<Record<Position, Point>> = {
-  center: { x: 0.5, y: 0.5 },
-  top: { x: 0.5, y: 0 },
-  bottom: { x: 0.5, y: 1 },
-  left: { x: 0, y: 0.5 },
-  right: { x: 1, y: 0.5 },
-  top_left: { x: 0, y: 0 },
-  top_right: { x: 1, y: 0 },
-  bottom_left: { x: 0, y: 1 },
-  bottom_right: { x: 1, y: 1 },
-};
 
 /** The middle where the focus is no place. */
 export function placeOf(focus: Focus | undefined): Point {
-  if (focus === undefined || !Object.hasOwn(PLACES, focus.at)) return PLACES.center;
-  return PLACES[focus.at as Position];
+  if (focus === undefined || !Object.hasOwn(POINTS, focus.at)) return POINTS.center;
+  return POINTS[focus.at as Position];
 }
 
 /** The surface comes back settled where it had to be looked at. */
@@ -73,12 +61,10 @@ export async function boxOf(
     return { surface, box: undefined };
   }
   const seen = surface.fresh ? surface : await settle(surface);
-  const small = await shrunk(seen, DETECTOR_SIDE);
   const what = focus.at === "face" ? "face" : focus.name;
-  const regions = (await detect(small, what, env)) ?? [];
+  const regions = (await detect(await firstFrame(seen), what, env)) ?? [];
   if (regions.length > 0) {
-    const box = enlarged(union(regions), seen.width / small.width, seen.height / small.height);
-    return { surface: seen, box: grown(box, focus.at === "face" ? FACE_MARGIN : 1, seen) };
+    return { surface: seen, box: grown(union(regions), focus.at === "face" ? FACE_MARGIN : 1, seen) };
   }
   tellFallback(env);
   return { surface: seen, box: undefined };
@@ -88,12 +74,12 @@ function tellFallback({ headers }: Environment): void {
   if (!headers.includes("x-windlass-focus")) headers.push("x-windlass-focus", "fallback");
 }
 
-/** Longest side of the copy that is shown to a detector. */
-const DETECTOR_SIDE = 1024;
+/** Longest side of the small copy. */
+const PROBE_SIDE = 256;
 
-/** A small copy of the first frame. */
-async function shrunk(surface: Surface, side: number): Promise<Surface> {
-  const by = Math.min(1, side / Math.max(surface.width, surface.height));
+/** A small copy of the first frame, in which the eye-catching part is looked for. */
+async function shrunk(surface: Surface): Promise<Surface> {
+  const by = Math.min(1, PROBE_SIDE / Math.max(surface.width, surface.height));
   const width = Math.max(1, Math.round(surface.width * by));
   const height = Math.max(1, Math.round(surface.height * by));
   const { alpha } = surface;
@@ -108,23 +94,20 @@ const enlarged = ({ left, top, width, height }: Rectangle, across: number, down:
   height: height * down,
 });
 
-/** Side of the small copy in which the eye-catching part is looked for. */
-const PROBE_SIDE = 256;
-
 /**
  * libvips' strategies on a small copy of the first frame: `attention` goes by edges, saturated colours and skin tones,
  * `entropy` by how much there is to see.
  */
 async function catching(surface: Surface, part: Size, strategy: "auto" | "entropy"): Promise<Found> {
   const seen = surface.fresh ? surface : await settle(surface);
-  const small = await shrunk(seen, PROBE_SIDE);
+  const small = await shrunk(seen);
   const by = small.width / seen.width;
   const window = {
     width: Math.max(1, Math.min(small.width, Math.round(part.width * by))),
     height: Math.max(1, Math.min(small.height, Math.round(part.height * by))),
   };
   if (window.width === small.width && window.height === small.height) {
-    return { surface: seen, point: PLACES.center };
+    return { surface: seen, point: POINTS.center };
   }
   const position = strategy === "auto" ? "attention" : "entropy";
   const crop = await small.image

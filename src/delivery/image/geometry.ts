@@ -1,7 +1,7 @@
 /** What a step does to the size of a picture: pure arithmetic, so that limits are checked before any work. */
 import { DeliveryError } from "../errors.ts";
 import { evaluate } from "../plan/expression.ts";
-import type { Crop, CropMode, Options } from "../plan/plan.ts";
+import type { Crop, CropMode, Expression, Options, Placement, Position } from "../plan/plan.ts";
 import type { Values, Wanted } from "./resolve.ts";
 import type { Size } from "./surface.ts";
 
@@ -96,6 +96,18 @@ export interface Point {
   readonly y: number;
 }
 
+export const POINTS: Readonly<Record<Position, Point>> = {
+  center: { x: 0.5, y: 0.5 },
+  top: { x: 0.5, y: 0 },
+  bottom: { x: 0.5, y: 1 },
+  left: { x: 0, y: 0.5 },
+  right: { x: 1, y: 0.5 },
+  top_left: { x: 0, y: 0 },
+  top_right: { x: 1, y: 0 },
+  bottom_left: { x: 0, y: 1 },
+  bottom_right: { x: 1, y: 1 },
+};
+
 /** Where a part of that size lies around a point, as far within the picture as it can. */
 export function around(point: Point, part: Size, whole: Size): Rectangle {
   return {
@@ -144,4 +156,49 @@ export function named(
     top: corner(y, centreY, part.height, whole.height, centreY === undefined ? "y" : "yc"),
     ...part,
   };
+}
+
+/** Where a layer goes on its base. It stays within the base as far as it fits. */
+export function spotOf(
+  placement: Placement,
+  base: Size,
+  layer: Size,
+  values: Values,
+): { left: number; top: number } {
+  const { x, y, centreX, centreY } = placement;
+  const isNamed = [x, y, centreX, centreY].some((one) => one !== undefined);
+  const from = POINTS[isNamed ? (placement.anchor ?? "top_left") : (placement.focus ?? "center")];
+  return {
+    left: spotAlong({ base: base.width, layer: layer.width, from: from.x, edge: x, centre: centreX }, values),
+    top: spotAlong(
+      { base: base.height, layer: layer.height, from: from.y, edge: y, centre: centreY },
+      values,
+    ),
+  };
+}
+
+interface Line {
+  readonly base: number;
+  readonly layer: number;
+  /** 0: left or top, 0.5: middle, 1: right or bottom. */
+  readonly from: number;
+  readonly edge: Expression | undefined;
+  readonly centre: Expression | undefined;
+}
+
+/**
+ * Along one side. Offsets are counted from the anchor inwards, between the edges that are named alike; from the middle,
+ * to the right and downwards. A negative offset from the left or the top counts from the other edge.
+ */
+function spotAlong({ base, layer, from, edge, centre }: Line, values: Values): number {
+  const free = base - layer;
+  const offset = Math.round(evaluate(edge ?? centre ?? 0, values));
+  const fromEnd = from === 1 || offset < 0;
+  let at: number;
+  if (edge === undefined && centre !== undefined) {
+    const middle = from === 0.5 ? base / 2 + offset : fromEnd ? base - Math.abs(offset) : offset;
+    at = Math.round(middle - layer / 2);
+  } else if (from === 0.5) at = Math.round(free / 2) + offset;
+  else at = fromEnd ? free - Math.abs(offset) : offset;
+  return Math.max(Math.min(0, free), Math.min(Math.max(0, free), at));
 }

@@ -1,9 +1,10 @@
 /** Pictures, blocks of colour and text over a picture, and where on it they go. */
 import { DeliveryError } from "../errors.ts";
 import { evaluate } from "../plan/expression.ts";
-import type { Expression, Layer, Options, Placement, Position, Step } from "../plan/plan.ts";
-import { cutOut, cutTo, displace, lay, type Spot } from "./blend.ts";
+import type { Expression, Layer, Options, Placement, Step } from "../plan/plan.ts";
+import { cutOut, cutTo, displace, lay } from "./blend.ts";
 import { canvas } from "./canvas.ts";
+import { spotOf } from "./geometry.ts";
 import { pictureOf } from "./layerspicture.ts";
 import { valuesOf, type Values } from "./resolve.ts";
 import { pixelsOf, surfaceOf, type Environment, type Pixels, type Size, type Surface } from "./surface.ts";
@@ -138,52 +139,4 @@ function amountsOf(
     amounts: { across: pixels(across), down: pixels(down) },
     rest: own ? layer.placement : rest,
   };
-}
-
-/** −1: left or top, 0: middle, 1: right or bottom. */
-const SIDES: Readonly<Record<Position, readonly [across: -1 | 0 | 1, down: -1 | 0 | 1]>> = {
-  center: [0, 0],
-  top: [0, -1],
-  left: [-1, 0],
-  bottom: [0, 1],
-  right: [1, 0],
-  top_left: [-1, -1],
-  top_right: [1, -1],
-  bottom_left: [-1, 1],
-  bottom_right: [1, 1],
-};
-
-/** Where the layer goes. The layer stays within the base as far as it fits. */
-export function spotOf(placement: Placement, base: Size, layer: Size, values: Values): Spot {
-  const { x, y, centreX, centreY } = placement;
-  const named = [x, y, centreX, centreY].some((one) => one !== undefined);
-  const [across, down] = SIDES[named ? (placement.anchor ?? "top_left") : (placement.focus ?? "center")];
-  return {
-    left: along(base.width, layer.width, across, x, centreX, values),
-    top: along(base.height, layer.height, down, y, centreY, values),
-  };
-}
-
-/**
- * Along one side. Offsets are counted from the anchor inwards, between the edges that are named alike; from the middle,
- * to the right and downwards. A negative offset from the left or the top counts from the other edge.
- */
-function along(
-  base: number,
-  layer: number,
-  side: -1 | 0 | 1,
-  edge: Expression | undefined,
-  centre: Expression | undefined,
-  values: Values,
-): number {
-  const free = base - layer;
-  const offset = Math.round(evaluate(edge ?? centre ?? 0, values));
-  let at: number;
-  if (edge === undefined && centre !== undefined) {
-    const middle =
-      side === 0 ? base / 2 + offset : side === 1 || offset < 0 ? base - Math.abs(offset) : offset;
-    at = Math.round(middle - layer / 2);
-  } else if (side === 0) at = Math.round(free / 2) + offset;
-  else at = side === 1 || offset < 0 ? free - Math.abs(offset) : offset;
-  return Math.max(Math.min(0, free), Math.min(Math.max(0, free), at));
 }

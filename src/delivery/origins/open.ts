@@ -107,6 +107,12 @@ function healthOf(type: OriginDocument["type"]): (path: string) => Attempts {
 /** A client for a document: loads its parts at the first request, knows the folder, tries again. */
 export function openClient(store: ObjectStore, named: NamedDocument): OriginClient {
   let plain: Promise<OriginClient> | undefined;
+  // What failed at one time, such as for want of descriptors, is tried again.
+  const opened = (): Promise<OriginClient> =>
+    (plain ??= openPlain(store, named).catch((error: unknown) => {
+      plain = undefined;
+      throw error;
+    }));
   const { folder, encodeKeys = false, type } = named.document;
   const health = healthOf(type);
   const inFolder = (path: string): string => (type === "web-proxy" ? path : folder + path);
@@ -116,15 +122,20 @@ export function openClient(store: ObjectStore, named: NamedDocument): OriginClie
       if (type !== "web-proxy" && /(^|\/)\.{1,2}(\/|$)/.test(path)) {
         throw new DeliveryError("InvalidPath", "The path climbs out of its origin.");
       }
-      const client = await (plain ??= openPlain(store, named));
+      const client = await opened();
       for (const variant of variantsOf(path, encodeKeys)) {
         const fetched = await health(path).run(() => client.fetch(inFolder(variant), options));
         if (fetched.kind !== "missing") return fetched;
       }
       return { kind: "missing" };
     },
-    test: async () => (await (plain ??= openPlain(store, named))).test(),
-    close: () => void plain?.then((client) => client.close()),
+    test: async () => (await opened()).test(),
+    // One that could not be opened has nothing to close.
+    close: () =>
+      void plain?.then(
+        (client) => client.close(),
+        () => undefined,
+      ),
   };
 }
 

@@ -132,7 +132,7 @@ class Clients {
   async #drop(): Promise<void> {
     const client = this.#client;
     this.#client = undefined;
-    (await client)?.destroy();
+    (await client?.catch(() => undefined))?.destroy();
   }
 
   /** Whether an error says that the bucket is in another region than the one that was asked. */

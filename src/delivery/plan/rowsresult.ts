@@ -62,7 +62,6 @@ type Result =
 export const RESULT_ROWS: Rows<Result> = {
   pages: {
     imagekit: { names: ["pg"], allowed: PAGES_ALLOWED, parse: parsePages },
-    stage: "source",
     fallback: "the first, or all of an animation",
     doc: "Page of a document or frame of an animation, with `/ik-thumbnail.jpg` behind the path, or in layers.",
     examples: {},
@@ -70,7 +69,6 @@ export const RESULT_ROWS: Rows<Result> = {
   format: {
     imagekit: { names: ["f"], allowed: wordsOf(FORMATS), parse: oneOf(FORMATS) },
     weekerp: { names: ["format", "f"], allowed: wordsOf(ALIAS_FORMATS), parse: oneOf(ALIAS_FORMATS) },
-    stage: "encode",
     fallback: "auto; as the source in alias URLs",
     doc:
       "`auto`: AVIF or WebP where the browser's Accept header names them, else as the source (`orig`). An SVG stays one " +
@@ -88,42 +86,36 @@ export const RESULT_ROWS: Rows<Result> = {
       allowed: "a whole number from 1 to 100",
       parse: (text) => parseWhole(text, 1, 100),
     },
-    stage: "encode",
     fallback: "80; 50 for films",
     doc: "Of JPEG, WebP and AVIF, on JPEG's scale: AVIF is encoded with the number that looks alike. PNG has none.",
     examples: { quality: "w-300,q-20" },
   },
   progressive: {
     imagekit: { names: ["pr"], allowed: "true or false", parse: parseBoolean },
-    stage: "encode",
     fallback: "false",
     doc: "Progressive JPEG.",
     examples: { progressive: "w-300,pr-true,f-jpg" },
   },
   lossless: {
     imagekit: { names: ["lo"], allowed: "true or false", parse: parseBoolean },
-    stage: "encode",
     fallback: "false",
     doc: "WebP and AVIF without loss.",
     examples: { lossless: "w-100,lo-true,f-webp" },
   },
   colourProfile: {
     imagekit: { names: ["cp"], allowed: "true or false", parse: parseBoolean },
-    stage: "encode",
     fallback: "false",
     doc: "Keeps the colour profile; else colours become sRGB. Never AVIF.",
     examples: { colourProfile: "w-300,cp-true" },
   },
   metadata: {
     imagekit: { names: ["md"], allowed: "true or false", parse: parseBoolean },
-    stage: "encode",
     fallback: "false",
     doc: "Keeps EXIF, XMP and IPTC.",
     examples: { metadata: "w-300,md-true" },
   },
   original: {
     imagekit: { names: ["orig"], allowed: "true or false", parse: parseBoolean },
-    stage: "encode",
     fallback: "false",
     doc: "The file byte for byte; everything else is left out of account.",
     examples: { original: "orig-true" },
@@ -134,21 +126,18 @@ export const RESULT_ROWS: Rows<Result> = {
       allowed: "a path with @@ for slashes",
       parse: parsePath,
     },
-    stage: "source",
     fallback: "404",
     doc: "Served, with all transformations, where no origin has the file. Looked for at the URL's endpoint, then at the default one.",
     examples: {},
   },
   videoCodec: {
     imagekit: codec("vc", { h264: "h264", vp9: "vp9", av1: "av1", none: "none" }),
-    stage: "video",
     fallback: "h264 in MP4, vp9 in WebM",
     doc: "Video codec of a film; `none`: sound only.",
     examples: {},
   },
   audioCodec: {
     imagekit: codec("ac", { aac: "aac", opus: "opus", none: "none" }),
-    stage: "video",
     fallback: "aac in MP4, opus in WebM",
     doc: "Audio codec of a film; `none`: no sound.",
     examples: {},
@@ -158,7 +147,6 @@ export const RESULT_ROWS: Rows<Result> = {
   duration: seconds("du", "How long a film is; `eo` wins.", "to its end"),
   streamingResolutions: {
     imagekit: { names: ["sr"], allowed: RESOLUTIONS_ALLOWED, parse: parseResolutions },
-    stage: "video",
     fallback: "none",
     doc: "Renditions of a stream, with `/ik-master.m3u8` (HLS) or `/ik-master.mpd` (DASH) behind the path.",
     examples: {},
@@ -176,7 +164,6 @@ function seconds(name: string, doc: string, fallback: string): Transformation<Op
       allowed: `seconds: ${EXPRESSION_ALLOWED}, with idu and bdu for durations`,
       parse: parseExpression,
     },
-    stage: "video",
     fallback,
     doc,
     examples: {},

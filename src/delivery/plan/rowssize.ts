@@ -87,7 +87,6 @@ export const SIZE_ROWS: Rows<
       parse: (text) => (text === "auto" ? text : parseLength(text)),
     },
     weekerp: { names: ["width", "w"], allowed: PLAIN_ALLOWED, parse: parsePlainLength },
-    stage: "resize",
     fallback: "follows the height",
     doc: "Width. With the height left out, the ratio is kept and nothing is cropped. `auto`: what the browser says in Sec-CH-Width, rounded up to the next 100.",
     examples: { width: "w-300", widthFraction: "w-0.25" },
@@ -95,14 +94,12 @@ export const SIZE_ROWS: Rows<
   height: {
     imagekit: { names: ["h"], allowed: LENGTH_ALLOWED, parse: parseLength },
     weekerp: { names: ["height", "h"], allowed: PLAIN_ALLOWED, parse: parsePlainLength },
-    stage: "resize",
     fallback: "follows the width",
     doc: "Height. With the width left out, the ratio is kept and nothing is cropped.",
     examples: { height: "h-300" },
   },
   aspectRatio: {
     imagekit: { names: ["ar"], allowed: "4-3, 4_3, a number or an expression", parse: parseRatioValue },
-    stage: "resize",
     fallback: "the picture's own",
     doc: "Width by height, where one of them is given; left out of account where both are.",
     examples: { aspectRatio: "w-300,ar-4-3" },
@@ -110,7 +107,6 @@ export const SIZE_ROWS: Rows<
   crop: {
     imagekit: { names: ["c"], allowed: wordsOf(CROPS), parse: oneOf(CROPS) },
     weekerp: { names: ["fit", "c"], allowed: `contain, ${wordsOf(FITS)}`, parse: oneOf(FITS) },
-    stage: "resize",
     fallback: "maintain_ratio (cover)",
     doc:
       "What happens when width and height don't have the picture's ratio. `maintain_ratio` (`cover`): filled, and cropped " +
@@ -128,7 +124,6 @@ export const SIZE_ROWS: Rows<
   },
   cropMode: {
     imagekit: { names: ["cm"], allowed: wordsOf(CROP_MODES), parse: oneOf(CROP_MODES) },
-    stage: "crop",
     fallback: "none",
     doc:
       "`pad_resize`: fits inside, the rest is background (`bg`); `_no_enlarge` leaves small pictures as they are. `extract`: " +
@@ -149,7 +144,6 @@ export const SIZE_ROWS: Rows<
       parse: (text) => oneOf(PLACES)(text) ?? (OBJECTS.has(text) ? { at: "object", name: text } : undefined),
     },
     weekerp: { names: ["position", "p"], allowed: wordsOf(SIDES), parse: oneOf(SIDES) },
-    stage: "crop",
     fallback: "center",
     doc:
       "Which part is kept when something is cropped, and where the picture stands when it is padded. `auto`: what catches " +
@@ -171,7 +165,6 @@ export const SIZE_ROWS: Rows<
       allowed: "a number above 0",
       parse: (text) => (/^0*(?:\.0*)?$/.test(text) ? undefined : parseNumber(text, 0.01, 100)),
     },
-    stage: "crop",
     fallback: "1",
     doc: "How close `fo-face` and objects are shown: below 1 wider, above 1 closer.",
     examples: { zoom: "w-200,h-200,fo-face,z-0.8" },
@@ -190,7 +183,6 @@ export const SIZE_ROWS: Rows<
       allowed: "a number from 0.1 to 5, or auto",
       parse: (text) => (text === "auto" ? text : parseNumber(text, 0.1, 5)),
     },
-    stage: "resize",
     fallback: "1",
     doc: "Multiplies width and height, which must be given; left out of account where less than 1 or more than 5000 pixels come out. `auto`: what the browser says in Sec-CH-DPR.",
     examples: { dpr: "w-150,dpr-2" },
@@ -204,7 +196,6 @@ function coordinate(name: string, doc: string, examples: Readonly<Record<string,
       allowed: EXPRESSION_ALLOWED,
       parse: (text) => parseExpression(text) ?? (text.startsWith("N") ? parseCoordinate(text) : undefined),
     },
-    stage: "crop",
     fallback: "by the focus",
     doc: `${doc}; an error where the extract doesn't lie within the picture.`,
     examples,

@@ -1,6 +1,6 @@
 /**
  * THE table of transformations. The parsers of the grammars, the error messages, docs/reference/transformations.md and
- * the tests of its examples are derived from the rows; image/ and video/ do what the stages say.
+ * the tests of its examples are derived from the rows; image/rendersteps.ts says in which order they are done.
  */
 import type { Options } from "./plan.ts";
 import { LOOK_ROWS } from "./rowslook.ts";
@@ -9,7 +9,6 @@ import { SIZE_ROWS } from "./rowssize.ts";
 import type { Parsed } from "./values.ts";
 
 export type Grammar = "imagekit" | "weekerp";
-export type Stage = "source" | "crop" | "resize" | "shape" | "effect" | "model" | "encode" | "video";
 
 /** What a grammar calls an option, and what it may say. */
 export interface Wording<T> {
@@ -25,7 +24,6 @@ export interface Wording<T> {
 export interface Transformation<T> {
   readonly imagekit?: Wording<T>;
   readonly weekerp?: Wording<T>;
-  readonly stage: Stage;
   /** What holds when a URL doesn't say. */
   readonly fallback: string;
   readonly doc: string;

@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DeliveryError } from "../errors.ts";
 import type { Input } from "../image/job.ts";
+import { spotOf } from "../image/geometry.ts";
 import type { Size } from "../image/surface.ts";
 import { evaluate, holds } from "../plan/expression.ts";
 import type { Colour, Expression, Layer, Options, Step } from "../plan/plan.ts";
@@ -20,7 +21,7 @@ import {
   type Track,
 } from "./filters.ts";
 import type { VideoLimits } from "./limits.ts";
-import { spotOf, timesOf, type Cut, type Times } from "./placement.ts";
+import { timesOf, type Cut, type Times } from "./placement.ts";
 import { drawStill, inputOf, type StillRenderer } from "./stills.ts";
 import { layOutSubtitles } from "./subtitles.ts";
 import { reading, secondsText, type Clip, type Workplace } from "./workplace.ts";

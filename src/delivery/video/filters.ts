@@ -3,14 +3,21 @@
  * strangers wrote never gets here.
  */
 import { DeliveryError } from "../errors.ts";
-import { around, geometryOf, named, resultOf, type Point, type Rectangle } from "../image/geometry.ts";
+import {
+  around,
+  geometryOf,
+  named,
+  POINTS,
+  resultOf,
+  type Point,
+  type Rectangle,
+} from "../image/geometry.ts";
 import { pixelsOf, valuesOf, type Values, type Wanted } from "../image/resolve.ts";
 import type { Size } from "../image/surface.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Background, Colour, Options, Radius } from "../plan/plan.ts";
 import { TRANSFORMATIONS } from "../plan/transforms.ts";
 import { SIDE_MAX, type VideoLimits } from "./limits.ts";
-import { pointOf } from "./placement.ts";
 
 export type StepOptions = Readonly<Partial<Options>>;
 
@@ -180,7 +187,7 @@ function wantedOf(options: StepOptions, from: Size, values: Values): Wanted {
 }
 
 function focusPoint({ focus }: StepOptions): Point {
-  if (focus === undefined) return pointOf("center");
+  if (focus === undefined) return POINTS.center;
   const { at } = focus;
   if (at === "auto" || at === "entropy" || at === "custom" || at === "face" || at === "object") {
     throw new DeliveryError(
@@ -188,7 +195,7 @@ function focusPoint({ focus }: StepOptions): Point {
       `fo-${at === "object" ? focus.name : at}: films are cropped by a position: center, top, bottom_left and the like.`,
     );
   }
-  return pointOf(at);
+  return POINTS[at];
 }
 
 function resize(track: Track, options: StepOptions, values: Values, limits: VideoLimits): void {

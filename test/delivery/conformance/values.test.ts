@@ -343,7 +343,7 @@ describe("what the browser says of itself", () => {
     const fewer = await bytesOf("w-150,dpr-auto", saving);
     expect(fewer).toBeLessThan(0.9 * (await bytesOf("w-150,dpr-auto", {})));
     expect(fewer).toBe(await bytesOf("w-150,q-60", {}));
-    for (const chain of ["w-150", "w-150,dpr-auto,q-90"]) {
+    for (const chain of ["w-150", "w-150,dpr-auto,q-90", "w-150,dpr-auto,q-80"]) {
       expect([chain, await bytesOf(chain, saving)]).toEqual([
         chain,
         await bytesOf(chain, { "save-data": "off" }),

@@ -34,6 +34,13 @@ test.each([
   expect(judge(headers, file)).toBe(verdict);
 });
 
+test("a comma may be part of an ETag", () => {
+  const odd = { etag: "a,b" };
+  expect(judge({ "if-none-match": '"x",W/"a,b"' }, odd)).toBe("notModified");
+  expect(judge({ "if-match": '"a,b"' }, odd)).toBe("proceed");
+  expect(judge({ "if-match": '"a", "b"' }, odd)).toBe("failed");
+});
+
 test.each([
   ["bytes=0-0", { start: 0, end: 1 }],
   ["bytes=5-", { start: 5, end: 10 }],

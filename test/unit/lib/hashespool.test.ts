@@ -85,6 +85,8 @@ test("a closed hash pool fails open streams and hashes new ones in place", async
   const open = pool.start(everything, bytes.length);
   await open.update(bytes.subarray(0, 1000));
   await pool.close();
+  // More than any room that was left: who sends it must not wait for a thread that is gone.
+  await open.update(bytes);
   await expect(open.finish()).rejects.toThrow("closed");
   expect(await pooled(pool, everything, 65_536)).toEqual(inPlace(everything));
 });

@@ -2,7 +2,8 @@
 import * as fc from "fast-check";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { applyLayers, spotOf } from "../../../../src/delivery/image/layers.ts";
+import { spotOf } from "../../../../src/delivery/image/geometry.ts";
+import { applyLayers } from "../../../../src/delivery/image/layers.ts";
 import { applySteps } from "../../../../src/delivery/image/rendersteps.ts";
 import { pixelsOf, settle, type Environment, type Surface } from "../../../../src/delivery/image/surface.ts";
 import type {
