@@ -48,6 +48,9 @@ function placeOf({ type, folder, bucket, ...origin }: OriginView): string {
   return type === "azure" ? `${origin.azureAccount}/${origin.container}/${folder}` : `${bucket}/${folder}`;
 }
 
+/** As a shell reads it. */
+const quoted = (name: string): string => (name.includes(" ") ? `"${name}"` : name);
+
 async function create(name: string, flags: ChangeFlags & { type: string }): Promise<void> {
   const { type, ...others } = flags;
   const change = await changeOf(others);
@@ -56,7 +59,8 @@ async function create(name: string, flags: ChangeFlags & { type: string }): Prom
     const origin = await createOrigin(store, { ...change, name, owner: flags.owner, type });
     if (flags.json) return printDocument(origin, true);
     print(`Origin ${origin.name} of account ${origin.owner} reads ${origin.type} ${placeOf(origin)}`);
-    print(`To see whether it can: windlass origin test ${origin.name}`);
+    if (origin.alias !== undefined) print(`Its alias: /image/${origin.alias}/…`);
+    print(`To see whether it can: windlass origin test ${quoted(origin.name)}`);
   });
 }
 
@@ -152,7 +156,10 @@ export function originCommands(): Command {
   const what = "origin";
   const creating = namedCommand("create", "add an origin; an account's first is reached at once", what)
     .requiredOption("--type <TYPE>", "bucket, s3, s3-compatible, azure, gcs, web or web-proxy")
-    .option("--alias <ALIAS>", "name in /image/ALIAS/… URLs; the origin's own name when that is free");
+    .option(
+      "--alias <ALIAS>",
+      "name in /image/ALIAS/… URLs; the origin's own name, with hyphens for blanks, when that is free",
+    );
   const updating = namedCommand("update", "change what is given; an empty value takes away", what).option(
     "--alias <ALIAS>",
     "new alias",

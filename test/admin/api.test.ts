@@ -43,6 +43,24 @@ describe("origins", () => {
     expect((await call("GET", "/api/v1/origins/photos")).status).toBe(404);
   });
 
+  test("may have blanks in their names", async () => {
+    // As many as there can be: in a path each is three characters.
+    const name = `P${" i".repeat(31)}s`;
+    const path = `/api/v1/origins/${encodeURIComponent(name)}`;
+    const made = await call("POST", "/api/v1/origins", { ...photos, name });
+    expect([made.status, made.body]).toMatchObject([201, { name, alias: `P${"-i".repeat(31)}s` }]);
+    expect((await call("GET", path)).body).toMatchObject({ name });
+    expect((await call("PATCH", path, { folder: "/a" })).body).toMatchObject({ name, folder: "a/" });
+    expect((await call("POST", `${path}/test`)).body).toMatchObject({ ok: false });
+    const shop = await call("POST", "/api/v1/endpoints", { name: "shop", origins: [name] });
+    expect([shop.status, shop.body]).toMatchObject([201, { origins: [name] }]);
+    const purged = await call("POST", "/api/v1/purges", { origin: name });
+    expect([purged.status, purged.body]).toMatchObject([201, { scope: { origin: name } }]);
+    expect((await call("DELETE", "/api/v1/endpoints/shop")).status).toBe(204);
+    expect((await call("DELETE", path)).status).toBe(204);
+    expect((await call("POST", "/api/v1/origins", { ...photos, name: "two  blanks" })).status).toBe(422);
+  });
+
   test("never show a secret", async () => {
     const answers = [
       await call("POST", "/api/v1/origins", foreign),

@@ -114,6 +114,25 @@ test("origins are listed, shown, changed, tested and deleted", async () => {
   expect(await windlassOk(data, "origin", "list")).not.toContain("brief");
 });
 
+test("an origin has blanks in its name, as in ImageKit's guide, and hyphens in its alias", async () => {
+  const name = "Product images bucket";
+  const bucket = ["--type", "bucket", "--bucket", "photos"];
+  const made = await windlassOk(data, "origin", "create", name, ...bucket);
+  expect(made).toContain("/image/Product-images-bucket/…");
+  expect(made).toContain(`windlass origin test "${name}"`);
+  expect(await delivered("/file/Product-images-bucket/hello.txt")).toBe("hello");
+  expect(await windlassJson(data, "origin", "test", name)).toMatchObject({ ok: true });
+  await windlassOk(data, "endpoint", "create", "blanks", "--origin", "more", "--origin", name);
+  expect(await delivered("/root/blanks/hello.txt")).toBe("hello");
+  const { scope } = await windlassJson<{ scope: object }>(data, "cache", "purge", "--origin", name);
+  expect(scope).toMatchObject({ origin: name });
+  expect(await windlassJson(data, "origin", "update", name, "--bucket", "more")).toMatchObject({ name });
+  expect(await delivered("/file/Product-images-bucket/summer/only.txt")).toBe("only");
+  await windlassOk(data, "endpoint", "delete", "blanks");
+  await windlassOk(data, "origin", "delete", name);
+  expect(await delivered("/file/Product-images-bucket/summer/only.txt")).toBe(404);
+});
+
 test("the default endpoint's origins can be put in another order", async () => {
   await windlassOk(data, "endpoint", "update", "default", "--origin", "more", "--origin", "photos");
   expect(await windlassJson(data, "endpoint", "show", "default")).toMatchObject({
@@ -237,6 +256,7 @@ const mistakes: [args: string[], message: RegExp][] = [
     ["origin", "create", "x", "--type", "bucket", "--bucket", "photos", "--sas-token", "?sv=1"],
     /has no option --sas-token/,
   ],
+  [["endpoint", "create", "two words", "--origin", "photos"], /can't name an endpoint/],
   [["origin", "show", "nothing"], /There is no origin "nothing"/],
   [["endpoint", "create", "x"], /at least one --origin/],
   [["endpoint", "create", "x", "--origin", "nothing"], /has no origin "nothing"/],

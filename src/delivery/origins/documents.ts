@@ -84,6 +84,17 @@ export function checkName(what: string, name: string): void {
   );
 }
 
+/** A name of several words as one: what names an origin where there are no blanks. */
+export const hyphenated = (name: string): string => name.replaceAll(/(?<! ) (?! )/g, "-");
+
+/** As `checkName`; origins may be named in several words. @throws StoreError InvalidArgument */
+export function checkOriginName(name: string): void {
+  if (NAME.test(hyphenated(name))) return;
+  throw wrong(
+    `"${name}" can't name an origin: 1 to 64 letters, digits, dots, dashes, underscores and single blanks, beginning and ending with a letter or digit.`,
+  );
+}
+
 /** @throws StoreError InvalidArgument */
 export async function accountOf(store: ObjectStore, nameOrId: string): Promise<Account> {
   const account = (await store.accounts.byName(nameOrId)) ?? (await store.accounts.byId(nameOrId));

@@ -11,7 +11,9 @@ import {
   accountOf,
   all,
   checkName,
+  checkOriginName,
   find,
+  hyphenated,
   key,
   ownerName,
   taken,
@@ -99,18 +101,18 @@ function sealed(
 
 /**
  * Adds an origin; the first of an account joins its default endpoint. Without `alias` the name becomes the alias where
- * that is free. The bucket need not exist yet. @throws StoreError InvalidArgument with a message for the user
+ * that is free, with hyphens for its blanks. The bucket need not exist yet. @throws StoreError InvalidArgument with a message for the user
  */
 export async function createOrigin(store: ObjectStore, input: OriginInput): Promise<OriginView> {
   await store.refresh();
-  checkName("an origin", input.name);
+  checkOriginName(input.name);
   const { alias: givenAlias } = input;
   if (givenAlias !== undefined) checkName("an alias", givenAlias);
   const owner = await accountOf(store, input.owner ?? "root");
   const { document: plain, secrets } = fieldsOf(input.type, input, undefined);
   const document = sealed(store, { id: owner.id, name: input.name }, plain, mergedSecrets({}, secrets));
   const name = key(owner.id, input.name);
-  const wanted = givenAlias === undefined ? [input.name, undefined] : [givenAlias];
+  const wanted = givenAlias === undefined ? [hyphenated(input.name), undefined] : [givenAlias];
   for (const alias of wanted) {
     const value: OriginDocument = alias === undefined ? document : { ...document, alias };
     const changes: Change[] = [{ kind: "origin", name, value, ifAbsent: true }];

@@ -64,7 +64,19 @@ test("of two that ask for one alias at the same time one gets it", async () => {
 });
 
 test.each([
+  ["Product images bucket", "Product-images-bucket"],
+  ["a - b", "a---b"],
+  ["B2", "B2"],
+])("an origin named %j has the alias %j", async (name, alias) => {
+  expect(await make(name)).toMatchObject({ name, alias });
+});
+
+test.each([
   [{ name: "a/b" }, `"a/b" can't name an origin`],
+  [{ name: " a" }, `" a" can't name an origin`],
+  [{ name: "a " }, `"a " can't name an origin`],
+  [{ name: "a  b" }, "single blanks"],
+  [{ name: "a\tb" }, "can't name an origin"],
   [{ name: "a".repeat(65) }, "can't name an origin"],
   [{ alias: "a b" }, `"a b" can't name an alias`],
   [{ bucket: undefined }, "needs --bucket"],
