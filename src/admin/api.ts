@@ -6,7 +6,7 @@ import type { ObjectStore } from "../store/store.ts";
 import { API_ERRORS, ApiError, asApiError, OPERATION_HEADER } from "./errors.ts";
 import type { Gate } from "./gate.ts";
 import { openApi } from "./openapi.ts";
-import type { Operation } from "./operation.ts";
+import { needsBody, type Operation } from "./operation.ts";
 import { OPERATIONS } from "./operations.ts";
 import { imagekitAccount } from "./urloperations.ts";
 
@@ -22,6 +22,12 @@ const OPENAPI_PATH = "/api/v1/openapi.json";
 export function addApi(app: FastifyInstance, deps: ApiDeps): void {
   // A form can send text/plain to us from any page; JSON it can't.
   app.removeContentTypeParser("text/plain");
+  // Clients that call every request JSON send those without a body, too.
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.addContentTypeParser<string>("application/json", { parseAs: "string" }, (request, body, done) => {
+    if (body === "") done(null);
+    else void parse(request, body, done);
+  });
   const document = openApi(OPERATIONS, deps.version);
   app.get(OPENAPI_PATH, (_request, reply) => reply.header(OPERATION_HEADER, "OpenApi").send(document));
   for (const row of OPERATIONS) {
@@ -70,8 +76,10 @@ async function perform(
 }
 
 /** @throws ApiError InvalidInput */
-function inputOf({ method, input }: Operation, request: FastifyRequest): unknown {
-  const given = method === "GET" || method === "DELETE" ? request.query : (request.body ?? {});
+function inputOf(row: Operation, request: FastifyRequest): unknown {
+  const { method, input } = row;
+  const sent = request.body ?? (needsBody(row) ? undefined : {});
+  const given = method === "GET" || method === "DELETE" ? request.query : sent;
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     throw new ApiError("InvalidInput", "The body must be a JSON object.");
   }

@@ -50,13 +50,26 @@ const BY_STATUS: Readonly<Record<number, ApiErrorCode>> = {
 };
 const BUSY: readonly string[] = ["SlowDown", "InsufficientStorage", "ServiceUnavailable"];
 
+/** Options of the command line, in which the store's messages speak, whose fields are called something else. */
+const FIELDS: Readonly<Record<string, string>> = {
+  "--credentials-file": "credentials",
+  "--allow-host": "allowHosts",
+};
+/** What somebody sent stands between quotes, and stays what it is. */
+const inFields = (message: string): string =>
+  message.replaceAll(/"[^"]*"|--[a-z]+(?:-[a-z]+)*/g, (found) =>
+    found.startsWith('"')
+      ? found
+      : (FIELDS[found] ?? found.slice(2).replaceAll(/-[a-z]/g, (next) => next[1]!.toUpperCase())),
+  );
+
 /** Undefined: a defect, or the machine's; its message is not the client's business. */
 export function asApiError(error: unknown): ApiError | undefined {
   if (error instanceof ApiError) return error;
   if (error instanceof StoreError) {
     if (BUSY.includes(error.code)) return new ApiError("ServiceUnavailable", error.message);
     if (error.code === "ConditionalRequestConflict") return new ApiError("Conflict", error.message);
-    return error.code === "InternalError" ? undefined : new ApiError("InvalidInput", error.message);
+    return error.code === "InternalError" ? undefined : new ApiError("InvalidInput", inFields(error.message));
   }
   if (error instanceof DeliveryError) {
     if (error.code === "NotFound" || error.code === "AccessDenied") {

@@ -1,7 +1,7 @@
 /** The OpenAPI document of the admin API, out of its table. */
 import { z } from "zod";
 import { API_ERRORS } from "./errors.ts";
-import type { Operation } from "./operation.ts";
+import { needsBody, type Operation } from "./operation.ts";
 
 /** A part of an OpenAPI document. */
 type Json = Record<string, unknown>;
@@ -73,7 +73,7 @@ function describe(row: Operation): Json {
     operationId: row.name,
     summary: row.doc,
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(reads ? {} : { requestBody: { required: wanted.length > 0, content } }),
+    ...(reads ? {} : { requestBody: { required: needsBody(row), content } }),
     responses: {
       [row.status]:
         row.status === 204

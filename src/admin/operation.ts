@@ -26,6 +26,9 @@ export interface Operation {
   readonly run: (context: Context, input: unknown) => Promise<unknown>;
 }
 
+/** What makes something isn't done on a mere request, even where no field is required. */
+export const needsBody = ({ method, path }: Operation): boolean => method === "POST" && !path.includes(":");
+
 interface Row<Input extends z.ZodObject> extends Omit<Operation, "input" | "run" | "imagekit"> {
   readonly input: Input;
   readonly imagekit?: true;

@@ -65,7 +65,7 @@ export const URL_OPERATIONS: readonly Operation[] = [
     doc: "Adds a key. A secret that was made here is answered this once.",
     input: z.strictObject({
       owner: OWNER,
-      id: ID,
+      id: z.string().optional().meta({ description: "A random one when left out." }),
       secret: z
         .string()
         .optional()

@@ -1,5 +1,4 @@
 /** windlass url …: signed URLs, and the keys that sign them. */
-import { randomBytes } from "node:crypto";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { Scheme } from "../delivery/signature.ts";
 import { listCommand, ownedCommand, printDocument, printDocuments, type OwnedFlags } from "./owned.ts";
@@ -22,9 +21,8 @@ async function sign(text: string, { expires, key: keyId, scheme, json, ...flags 
   });
 }
 
-async function createKey(given: string | undefined, flags: OwnedFlags & { secret?: string }): Promise<void> {
+async function createKey(id: string | undefined, flags: OwnedFlags & { secret?: string }): Promise<void> {
   const { secret, owner, json } = flags;
-  const id = given ?? randomBytes(4).toString("hex");
   const value = secret === undefined ? undefined : await secretOf("--secret", secret);
   await withStore(flags, async (store) => {
     const { createUrlKey } = await import("../delivery/signature.ts");

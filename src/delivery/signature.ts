@@ -52,15 +52,15 @@ const VERSION = "windlass-url-1";
 const contextOf = (ownerId: string, id: string): string => `urlkey/${ownerId}/${id}`;
 
 /**
- * Adds a key. `secret`: one that is used elsewhere, so that URLs signed there stay valid; without it one is made. The
- * secret is returned this once. @throws StoreError InvalidArgument, ConditionalRequestConflict
+ * Adds a key. `secret`: one that is used elsewhere, so that URLs signed there stay valid; without it one is made, as is
+ * an id. The secret is returned this once. @throws StoreError InvalidArgument, ConditionalRequestConflict
  */
 export async function createUrlKey(
   store: ObjectStore,
-  input: { owner?: string | undefined; id: string; secret?: string | undefined },
+  input: { owner?: string | undefined; id?: string | undefined; secret?: string | undefined },
 ): Promise<UrlKeyView & { secret: string }> {
   await store.refresh();
-  const { id, secret = randomBytes(32).toString("base64url") } = input;
+  const { id = randomBytes(4).toString("hex"), secret = randomBytes(32).toString("base64url") } = input;
   if (!KEY_ID.test(id))
     throw wrong(`"${id}" can't be a key's id: 1 to 64 letters, digits, dashes and underscores.`);
   if (secret === "" || secret.length > SECRET_MAX || /\s/.test(secret)) {

@@ -319,7 +319,12 @@ describe("what is sent is checked", () => {
     ["/api/v1/origins", { ...photos, colour: "red" }, /Unrecognized key: "colour"/],
     ["/api/v1/origins", { ...photos, name: 5 }, /^name: /],
     ["/api/v1/origins", { name: "x", type: "ftp" }, /^type: /],
-    ["/api/v1/origins", { name: "x", type: "bucket" }, /needs --bucket/],
+    ["/api/v1/origins", { name: "x", type: "bucket" }, /needs bucket\./],
+    ["/api/v1/origins", { name: "x", type: "web-proxy" }, /needs allowHosts\./],
+    ["/api/v1/origins", { name: "x", type: "web", baseUrl: "here" }, /^baseUrl must be a URL/],
+    ["/api/v1/origins", { name: "x", type: "bucket", credentials: "{}" }, /no option credentials\./],
+    ["/api/v1/endpoints", { name: "x", origins: ["a --bucket"] }, /has no origin "a --bucket"/],
+    ["/api/v1/endpoints", { name: "x", origins: [] }, /at least one origin\./],
     ["/api/v1/origins", { name: "a/b", type: "bucket", bucket: "photos" }, /can't name an origin/],
     ["/api/v1/origins", [], /must be a JSON object/],
     ["/api/v1/origins", "text", /must be a JSON object/],
@@ -355,8 +360,18 @@ describe("what is sent is checked", () => {
     expect(await send(large)).toEqual([413, "BodyTooLarge"]);
     expect(await send(new Blob([large]).stream())).toEqual([413, "BodyTooLarge"]);
     expect(await send("{")).toEqual([400, "BadRequest"]);
-    expect(await send("")).toEqual([400, "BadRequest"]);
+    expect(await send("")).toEqual([422, "InvalidInput"]);
     expect(await send('{"__proto__":{"x":1},"name":"x"}')).toEqual([400, "BadRequest"]);
+  });
+
+  test("an empty body is none, whatever type it is said to have", async () => {
+    await call("POST", "/api/v1/origins", photos);
+    const authorization = basic(server.rootKey.accessKeyId, server.rootKey.secretAccessKey);
+    const headers = { authorization, "content-type": "application/json" };
+    const url = `${server.url}/api/v1/origins/photos`;
+    expect((await fetch(`${url}/test`, { method: "POST", headers })).status).toBe(200);
+    expect((await fetch(url, { method: "DELETE", headers })).status).toBe(204);
+    expect((await call("GET", "/api/v1/origins")).body).toEqual([]);
   });
 
   test("what is not there is 404, another method is 405 and says which", async () => {
@@ -384,6 +399,8 @@ test("the document describes every operation", async () => {
   const { schema } = create.requestBody.content["application/json"]!;
   expect(schema.required.toSorted()).toEqual(["name", "type"]);
   expect(schema.properties).toHaveProperty("secretKey.writeOnly", true);
+  const bodies = ["/api/v1/url-keys", "/api/v1/origins/{name}/test"].map((path) => paths[path]!["post"]);
+  expect(bodies).toMatchObject([{ requestBody: { required: true } }, { requestBody: { required: false } }]);
 });
 
 describe("signed URLs", () => {
@@ -396,6 +413,11 @@ describe("signed URLs", () => {
     expect(secret.length).toBeGreaterThanOrEqual(32);
     const brought = await call("POST", "/api/v1/url-keys", { id: "brought", secret: "dummy-key" });
     expect([brought.status, JSON.stringify(brought.body).includes("dummy-key")]).toEqual([201, false]);
+    const nameless = await call("POST", "/api/v1/url-keys", {});
+    expect(nameless.status).toBe(201);
+    const { id } = nameless.body as { id: string };
+    expect(id).toMatch(/^[0-9a-f]{8}$/);
+    expect((await call("DELETE", `/api/v1/url-keys/${id}`)).status).toBe(204);
     const listed = await call("GET", "/api/v1/url-keys");
     expect(listed.body).toMatchObject([{ id: "brought" }, { id: "first" }]);
     expect(JSON.stringify(listed.body)).not.toContain(secret);

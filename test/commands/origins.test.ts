@@ -258,7 +258,7 @@ const mistakes: [args: string[], message: RegExp][] = [
   ],
   [["endpoint", "create", "two words", "--origin", "photos"], /can't name an endpoint/],
   [["origin", "show", "nothing"], /There is no origin "nothing"/],
-  [["endpoint", "create", "x"], /at least one --origin/],
+  [["endpoint", "create", "x"], /at least one origin/],
   [["endpoint", "create", "x", "--origin", "nothing"], /has no origin "nothing"/],
   [["endpoint", "create", "image", "--origin", "photos"], /can't be a prefix/],
   [["endpoint", "update", "default", "--cache-seconds", "long"], /whole number of seconds/],

@@ -90,7 +90,7 @@ async function checkOrigins(
   owner: { id: string; name: string },
   origins: readonly string[],
 ): Promise<string[]> {
-  if (origins.length === 0) throw wrong("An endpoint needs at least one --origin.");
+  if (origins.length === 0) throw wrong("An endpoint needs at least one origin.");
   if (origins.length > ORIGINS_MAX) throw wrong(`An endpoint has at most ${ORIGINS_MAX} origins.`);
   if (new Set(origins).size < origins.length) throw wrong("An endpoint names each of its origins once.");
   for (const origin of origins) {

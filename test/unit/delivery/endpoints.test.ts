@@ -156,7 +156,7 @@ describe("endpoints", () => {
   });
 
   test.each<[change: object, message: RegExp]>([
-    [{ origins: [] }, /at least one --origin/],
+    [{ origins: [] }, /at least one origin/],
     [{ origins: ["one", "one"] }, /each of its origins once/],
     [{ origins: ["hers"] }, /Account root has no origin "hers"/],
     [{ origins: Array.from({ length: 17 }, (_, n) => `o${n}`) }, /at most 16 origins/],
