@@ -9,6 +9,7 @@ import { transformationNamed } from "./transforms.ts";
 import {
   hasControls,
   oneOf,
+  PADDING_ALLOWED,
   parseBase64,
   parseCoordinate,
   parseNumber,
@@ -17,6 +18,7 @@ import {
   parseRadius,
   parseWhole,
   POSITIONS,
+  RADIUS_ALLOWED,
   wordsOf,
 } from "./values.ts";
 
@@ -69,8 +71,8 @@ const TEXT_STYLES: Styles = {
   ...FONT_STYLES,
   w: ["width", LENGTH],
   ia: ["align", { allowed: wordsOf(ALIGNMENTS), parse: oneOf(ALIGNMENTS) }],
-  pa: ["padding", { allowed: "one to four lengths joined by _, or an expression", parse: parsePadding }],
-  r: ["radius", { allowed: "pixels, four of them joined by _, an expression, or max", parse: parseRadius }],
+  pa: ["padding", { allowed: PADDING_ALLOWED, parse: parsePadding }],
+  r: ["radius", { allowed: RADIUS_ALLOWED, parse: parseRadius }],
   rt: [
     "rotate",
     { allowed: "degrees from 0 to 360, or N1 to N360", parse: (text) => parseNumber(text, -360, 360) },
@@ -81,8 +83,11 @@ const TEXT_STYLES: Styles = {
 };
 const SUBTITLE_STYLES: Styles = {
   ...FONT_STYLES,
-  fol: ["outline", { allowed: "a width, _ and a colour, such as 2_blue", parse: parseOutline }],
-  fsh: ["shadow", { allowed: "a colour, _ and an indent in pixels, such as blue_2", parse: parseTextShadow }],
+  fol: ["outline", { allowed: "a width from 0 to 100, _ and a colour, such as 2_blue", parse: parseOutline }],
+  fsh: [
+    "shadow",
+    { allowed: "a colour, _ and an indent from 0 to 100 pixels, such as blue_2", parse: parseTextShadow },
+  ],
 };
 const STYLES: Readonly<Record<string, Styles>> = { "l-text": TEXT_STYLES, "l-subtitles": SUBTITLE_STYLES };
 

@@ -22,7 +22,9 @@ import {
   parseUnsharp,
   parseWhole,
   REPLACE_ALLOWED,
+  RADIUS_ALLOWED,
   SHADOW_ALLOWED,
+  UNSHARP_ALLOWED,
 } from "./values.ts";
 
 const FLIPS: Readonly<Record<string, Options["flip"]>> = {
@@ -107,7 +109,7 @@ export const LOOK_ROWS: Rows<Look> = {
   radius: {
     imagekit: {
       names: ["r"],
-      allowed: "pixels, four of them joined by _ clockwise from top left, an expression, or max",
+      allowed: RADIUS_ALLOWED,
       parse: parseRadius,
     },
     fallback: "0",
@@ -199,7 +201,7 @@ export const LOOK_ROWS: Rows<Look> = {
   unsharp: {
     imagekit: {
       names: ["e-usm"],
-      allowed: "no value, or radius-sigma-amount-threshold such as 2-2-0.8-0.024",
+      allowed: UNSHARP_ALLOWED,
       // ImageMagick's.
       bare: { radius: 0, sigma: 1, amount: 1, threshold: 0.05 },
       parse: parseUnsharp,
@@ -292,7 +294,7 @@ export const LOOK_ROWS: Rows<Look> = {
         "e-dropshadow",
       ],
       allowed:
-        "no value; e-changebg and e-edit: prompt-TEXT or prompte-BASE64; e-dropshadow: az-, el-, st-, joined by _",
+        "no value; e-changebg and e-edit: prompt-TEXT or prompte-BASE64; e-dropshadow: az- from 0 to 360, el- from 0 to 90, st- from 0 to 100, joined by _",
       // The name is part of what is parsed here (imagekit.ts), since eight names share the row.
       parse: parseModel,
     },

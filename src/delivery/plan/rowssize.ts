@@ -3,12 +3,14 @@ import { EXPRESSION_ALLOWED, parseExpression } from "./expression.ts";
 import type { Crop, CropMode, Focus } from "./plan.ts";
 import type { Rows } from "./transforms.ts";
 import {
+  LENGTH_ALLOWED,
   oneOf,
   parseCoordinate,
   parseLength,
   parseNumber,
   parsePlainLength,
   parseRatioValue,
+  PLAIN_LENGTH_ALLOWED,
   POSITIONS,
   wordsOf,
 } from "./values.ts";
@@ -63,9 +65,6 @@ const OBJECTS: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
-const LENGTH_ALLOWED = "pixels, a fraction of the input below 1, or an expression such as iw_mul_0.5";
-const PLAIN_ALLOWED = "pixels, or a fraction of the original below 1";
-
 export const SIZE_ROWS: Rows<
   | "width"
   | "height"
@@ -86,14 +85,14 @@ export const SIZE_ROWS: Rows<
       allowed: `${LENGTH_ALLOWED}, or auto`,
       parse: (text) => (text === "auto" ? text : parseLength(text)),
     },
-    weekerp: { names: ["width", "w"], allowed: PLAIN_ALLOWED, parse: parsePlainLength },
+    weekerp: { names: ["width", "w"], allowed: PLAIN_LENGTH_ALLOWED, parse: parsePlainLength },
     fallback: "follows the height",
     doc: "Width. With the height left out, the ratio is kept and nothing is cropped. `auto`: what the browser says in Sec-CH-Width, rounded up to the next 100.",
     examples: { width: "w-300", widthFraction: "w-0.25" },
   },
   height: {
     imagekit: { names: ["h"], allowed: LENGTH_ALLOWED, parse: parseLength },
-    weekerp: { names: ["height", "h"], allowed: PLAIN_ALLOWED, parse: parsePlainLength },
+    weekerp: { names: ["height", "h"], allowed: PLAIN_LENGTH_ALLOWED, parse: parsePlainLength },
     fallback: "follows the width",
     doc: "Height. With the width left out, the ratio is kept and nothing is cropped.",
     examples: { height: "h-300" },
@@ -162,8 +161,8 @@ export const SIZE_ROWS: Rows<
   zoom: {
     imagekit: {
       names: ["z"],
-      allowed: "a number above 0",
-      parse: (text) => (/^0*(?:\.0*)?$/.test(text) ? undefined : parseNumber(text, 0.01, 100)),
+      allowed: "a number from 0.01 to 100",
+      parse: (text) => parseNumber(text, 0.01, 100),
     },
     fallback: "1",
     doc: "How close `fo-face` and objects are shown: below 1 wider, above 1 closer.",

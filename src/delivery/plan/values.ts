@@ -18,18 +18,22 @@ export const IGNORED = Symbol("ignored");
 export type Parsed<T> = T | typeof IGNORED | undefined;
 
 /** Above it ImageKit ignores a side. */
-const SIDE_IGNORED = 65_535;
+const SIDE_MAX = 65_535;
 
+export const LENGTH_ALLOWED = `whole pixels from 1 to ${SIDE_MAX} (more is left out of account), a fraction of the input below 1, or an expression such as iw_mul_0.5`;
 export function parseLength(text: string): Parsed<Expression> {
   const value = parseExpression(text);
   if (typeof value !== "number") return value;
-  if (value > SIDE_IGNORED) return IGNORED;
+  if (value > SIDE_MAX) return IGNORED;
   if (value <= 0) return undefined;
   // What is computed may come to a fraction of a pixel; what is written may not.
   if (value < 1 || Number.isInteger(value)) return value;
   return text.includes("_") ? Math.round(value) : undefined;
 }
 
+/** What sides in queries of aliases may be written as. */
+export const PLAIN_PIXELS = "from 1 to 99999";
+export const PLAIN_LENGTH_ALLOWED = `whole pixels ${PLAIN_PIXELS}, or a fraction of the original below 1`;
 /** Digits of a pixel count or of a fraction below 1, as queries of aliases write them. */
 export function parsePlainLength(text: string): number | undefined {
   const value = /^(\d{1,5}|0?\.\d{1,6})$/.test(text) ? Number(text) : 0;
@@ -90,10 +94,11 @@ export const POSITIONS: Readonly<Record<string, Position>> = {
   bottom_right: "bottom_right",
 };
 
+export const RADIUS_ALLOWED = `pixels, four numbers of them from 0 to ${SIDE_MAX} joined by _ clockwise from top left, an expression, or max`;
 /** A quarter of the corners is a shape of its own; `10_20_30_40` is four of them, clockwise from top left. */
 export function parseRadius(text: string): Options["radius"] | undefined {
   if (text === "max") return text;
-  const corners = text.split("_").map((part) => parseWhole(part, 0, SIDE_IGNORED));
+  const corners = text.split("_").map((part) => parseWhole(part, 0, SIDE_MAX));
   if (corners.length === 4 && corners.every((corner) => corner !== undefined)) {
     return corners as [number, number, number, number];
   }
@@ -101,9 +106,10 @@ export function parseRadius(text: string): Options["radius"] | undefined {
   return all === undefined ? undefined : [all, all, all, all];
 }
 
+export const PADDING_ALLOWED = `one to four numbers of pixels from 0 to ${SIDE_MAX} joined by _, or an expression`;
 /** One to four lengths, as CSS has them. */
 export function parsePadding(text: string): [Expression, Expression, Expression, Expression] | undefined {
-  const sides = text.split("_").map((part) => parseWhole(part, 0, SIDE_IGNORED));
+  const sides = text.split("_").map((part) => parseWhole(part, 0, SIDE_MAX));
   if (sides.length <= 4 && sides.every((side) => side !== undefined)) {
     const [top = 0, right = top, bottom = top, left = right] = sides;
     return [top, right, bottom, left];
@@ -120,7 +126,7 @@ export function parseBorder(text: string): Options["border"] | undefined {
   return width === undefined || colour === undefined ? undefined : { width, colour };
 }
 
-export const BACKGROUND_ALLOWED = `${COLOUR_ALLOWED}; blurred, blurred_25, blurred_auto_N50; dominant; gradient_dominant, gradient_dominant_2 or _4; genfill, genfill-prompt-TEXT`;
+export const BACKGROUND_ALLOWED = `${COLOUR_ALLOWED}; blurred, blurred_25, blurred_auto_N50 (auto or an intensity from 0 to 100, a brightness from N255 to 255); dominant; gradient_dominant, gradient_dominant_2 or _4; genfill, genfill-prompt-TEXT`;
 export function parseBackground(text: string): Background | undefined {
   const blurred = /^blurred(?:_(auto|\d{1,3}))?(?:_(N?\d{1,3}))?$/.exec(text);
   if (blurred !== null) {
@@ -243,7 +249,8 @@ export function parseColorize(text: string): Options["colorize"] | undefined {
     : { colour, intensity };
 }
 
-export const DISTORT_ALLOWED = "p-x1_y1_x2_y2_x3_y3_x4_y4 (corners clockwise from top left) or a-DEGREES";
+export const DISTORT_ALLOWED =
+  "p-x1_y1_x2_y2_x3_y3_x4_y4 (corners clockwise from top left) or a-DEGREES from N360 to 360 but 0";
 export function parseDistort(text: string): Distort | undefined {
   const arc = /^a-(.+)$/.exec(text);
   if (arc !== null) {
@@ -256,6 +263,8 @@ export function parseDistort(text: string): Distort | undefined {
   return { kind: "perspective", corners };
 }
 
+export const UNSHARP_ALLOWED =
+  "no value, or radius-sigma-amount-threshold such as 2-2-0.8-0.024, each up to 1000 and sigma above 0";
 export function parseUnsharp(text: string): Options["unsharp"] | undefined {
   const numbers = text.split("-").map((part) => parseNumber(part, 0, 1000));
   const [radius, sigma, amount, threshold] = numbers;
@@ -275,7 +284,7 @@ export function parseColourReplace(text: string): Options["colourReplace"] | und
   return to === undefined || tolerance === undefined || wrong ? undefined : { to, tolerance, from };
 }
 
-export const PAGES_ALLOWED = 'a page from 1, 2-4, 4-, 1_3_5, or name-"layer"_"layer"';
+export const PAGES_ALLOWED = 'pages from 1 to 9999 such as 1, 2-4, 4-, 1_3_5, or name-"layer"_"layer"';
 export function parsePages(text: string): Pages | undefined {
   const range = /^(\d{1,4})(-(\d{1,4})?)?$/.exec(text);
   if (range !== null) {

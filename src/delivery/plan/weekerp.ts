@@ -4,7 +4,7 @@ import { putOption, quote, refuse } from "./items.ts";
 import type { Options } from "./plan.ts";
 import { valueOf, type Pair } from "./query.ts";
 import { transformationNamed, transformationNames, wordingOf } from "./transforms.ts";
-import { IGNORED, oneOf, parseBoolean, wordsOf } from "./values.ts";
+import { IGNORED, oneOf, parseBoolean, PLAIN_PIXELS, wordsOf } from "./values.ts";
 
 /** Read elsewhere, or of no meaning: `v` bursts caches. */
 const OTHERS: readonly string[] = ["v", "ai", "debug"];
@@ -93,7 +93,7 @@ function readSize(options: Partial<Options>, special: ReadonlyMap<string, string
   const match = /^(\d{1,5})x(\d{1,5})$/.exec(text);
   const [width, height] = [Number(match?.[1]), Number(match?.[2])];
   if (match === null || width < 1 || height < 1) {
-    refuse("size", text, "width and height in pixels such as 800x600");
+    refuse("size", text, `width and height, each ${PLAIN_PIXELS} pixels, such as 800x600`);
   }
   options.width ??= width;
   options.height ??= height;

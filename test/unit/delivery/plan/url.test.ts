@@ -74,12 +74,22 @@ describe("transformations stand in the path or in the query", () => {
   });
 
   test.each([
-    ["tr:w-0/a", "", /^InvalidParameter: w can't be "0"\. Allowed: pixels, a fraction of the input below 1/],
+    [
+      "tr:w-0/a",
+      "",
+      /^InvalidParameter: w can't be "0"\. Allowed: whole pixels from 1 to 65535 \(more is left out of account\), a fraction of the input below 1/,
+    ],
     ["tr:w--1/a", "", /^InvalidParameter: w can't be "-1"/],
     ["tr:w-1.5/a", "", /^InvalidParameter: w can't be "1.5"/],
     ["tr:w-1e3/a", "", /^InvalidParameter: w can't be "1e3"/],
     ["tr:w-/a", "", /^InvalidParameter: w can't be ""/],
     ["tr:q-101/a", "", /^InvalidParameter: q can't be "101"\. Allowed: a whole number from 1 to 100\.$/],
+    ["tr:z-0.001/a", "", /^InvalidParameter: z can't be "0.001"\. Allowed: a number from 0.01 to 100\.$/],
+    ["tr:r-1_2_3_70000/a", "", /^InvalidParameter: r can't be .* Allowed: .* from 0 to 65535/],
+    ["tr:e-usm-1-1-1-1001/a", "", /^InvalidParameter: e-usm can't be .* each up to 1000/],
+    ["tr:e-distort-a-361/a", "", /^InvalidParameter: e-distort can't be .* N360 to 360/],
+    ["tr:bg-blurred_101/a", "", /^InvalidParameter: bg can't be .* intensity from 0 to 100/],
+    ["tr:pg-0/a", "", /^InvalidParameter: pg can't be "0"\. Allowed: pages from 1 to 9999/],
     ["tr:f-constructor/a", "", /^InvalidParameter: f can't be "constructor"/],
     ["tr:w-1,w-2/a", "", /^InvalidParameter: w stands twice\.$/],
     ["tr:constructor-1/a", "", /^InvalidParameter: tr: "constructor-1" is no transformation/],

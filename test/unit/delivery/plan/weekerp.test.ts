@@ -79,16 +79,20 @@ describe("pictures", () => {
     ["tr=w-1", /^InvalidParameter: "tr" is no transformation/],
     ["constructor=1", /^InvalidParameter: "constructor" is no transformation/],
     [`${"x".repeat(500)}=1`, /^InvalidParameter: "x{60}…" is no/],
-    ["w=abc", /^InvalidParameter: w can't be "abc"\. Allowed: pixels/],
+    [
+      "w=100000",
+      /^InvalidParameter: w can't be "100000"\. Allowed: whole pixels from 1 to 99999, or a fraction/,
+    ],
     ["w=0", /^InvalidParameter: w can't be "0"/],
     ["w=iw_div_2", /^InvalidParameter: w can't be/],
     ["w=1&width=1", /^InvalidParameter: width stands twice/],
     ["w=1&w=1", /^InvalidParameter: w stands twice/],
     [
       "size=800",
-      /^InvalidParameter: size can't be "800"\. Allowed: width and height in pixels such as 800x600/,
+      /^InvalidParameter: size can't be "800"\. Allowed: width and height, each from 1 to 99999 pixels, such as 800x600\.$/,
     ],
     ["size=0x5", /^InvalidParameter: size can't be/],
+    ["s=100000x5", /^InvalidParameter: size can't be "100000x5"\. Allowed: .* from 1 to 99999 pixels/],
     ["size=1x1&s=1x1", /^InvalidParameter: size stands twice/],
     [
       "fit=stretch",
