@@ -113,12 +113,12 @@ export const SIZE_ROWS: Rows<
       "the original; `at_max_enlarge` (`inside`): fits inside, larger too. `at_least` (`outside`): covers, and nothing is " +
       "cropped. `force` (`fill`): stretched. `contain`: fits inside, the rest is background.",
     examples: {
-      cropMaintainRatio: "w-300,h-300",
+      cropMaintainRatio: "w-240,h-240",
       cropNoEnlarge: "w-1200,h-300,c-maintain_ratio_no_enlarge",
-      cropForce: "w-300,h-300,c-force",
-      cropAtMax: "w-300,h-300,c-at_max",
+      cropForce: "w-240,h-240,c-force",
+      cropAtMax: "w-240,h-240,c-at_max",
       cropAtMaxEnlarge: "w-900,h-900,c-at_max_enlarge",
-      cropAtLeast: "w-300,h-300,c-at_least",
+      cropAtLeast: "w-240,h-240,c-at_least",
     },
   },
   cropMode: {

@@ -186,8 +186,8 @@ export function transformationsMarkdown(chainMax: number): string {
 In paths as \`/tr:w-300,h-300:q-70/photo.jpg\` and in queries as \`?tr=w-300,h-300:q-70\`: items are separated by commas,
 steps by colons, at most ${chainMax} steps, each working on the result of the one before. In queries of alias URLs
 (\`/image/{alias}/photo.jpg?w=300\`) as parameters. What is not in the table is an error 400 that names it. Every
-example is a test, and its picture is what came out, of a drawing of 600 by 400 pixels. Those of \`fo-face\` and
-\`z\` are with a detector.
+example is a test, and its picture is what came out, in its own size, of a drawing of 600 by 400 pixels; all are shown
+as JPEG, and what is transparent on a chequered ground. Those of \`fo-face\` and \`z\` are with a detector.
 
 | \`tr:\` | query | values | when left out | what it does | example |
 | --- | --- | --- | --- | --- | --- |
