@@ -97,9 +97,10 @@ async function startOrigin(): Promise<{ server: Server; port: number; show: (wid
 
 test("a purge makes what changed at its origin seen with the next request", async () => {
   const origin = await startOrigin();
+  const name = "Product images";
   const web = ["--base-url", `http://127.0.0.1:${origin.port}/`, "--allow-host", "127.0.0.1"];
-  await windlassOk(data, "origin", "create", "web", "--type", "web", ...web);
-  await windlassOk(data, "endpoint", "create", "web", "--origin", "web", "--cache-seconds", "3600");
+  await windlassOk(data, "origin", "create", name, "--type", "web", ...web);
+  await windlassOk(data, "endpoint", "create", "web", "--origin", name, "--cache-seconds", "3600");
   const path = "/root/web/tr:h-5/a/picture.png";
   expect(await sizeOf(path)).toBe("5x5");
   origin.show(20);
@@ -111,15 +112,15 @@ test("a purge makes what changed at its origin seen with the next request", asyn
     "--url",
     `${server.deliveryUrl}${path}`,
   );
-  expect(purge).toMatchObject({ state: "done", scope: { origin: "web", path: "a/picture.png" } });
+  expect(purge).toMatchObject({ state: "done", scope: { origin: name, path: "a/picture.png" } });
   expect(await sizeOf(path)).toBe("10x5");
   expect(await windlassOk(data, "cache", "status", purge.id)).toContain(
-    "a/picture.png of origin web is done",
+    `a/picture.png of origin ${name} is done`,
   );
   origin.show(40);
-  await windlassOk(data, "cache", "purge", "--origin", "web", "--prefix", "b/");
+  await windlassOk(data, "cache", "purge", "--origin", name, "--prefix", "b/");
   expect(await sizeOf(path)).toBe("10x5");
-  await windlassOk(data, "cache", "purge", "--origin", "web", "--prefix", "a/");
+  await windlassOk(data, "cache", "purge", "--origin", name, "--prefix", "a/");
   expect(await sizeOf(path)).toBe("20x5");
   origin.server.close();
 });
