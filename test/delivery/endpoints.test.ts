@@ -177,6 +177,18 @@ test("URLs of Cloudinary and imgix are understood where they are asked to be", a
   expect(await sizeOf(imgix.body)).toBe("jpeg 120x90");
 });
 
+test("a folder whose name looks like Cloudinary's never stands for another file", async () => {
+  await site.put("a_team/photo.jpg", await noise(31, 21));
+  await site.put("t_small_things/photo.jpg", await noise(32, 22));
+  const sizes = async (path: string): Promise<string> => sizeOf((await site.get(`/root/cloud/${path}`)).body);
+  expect(await sizes("a_team/photo.jpg")).toBe("jpeg 31x21");
+  expect(await sizes("w_10/a_team/photo.jpg")).toBe("jpeg 10x7");
+  expect(await sizes("image/upload/v1/a_team/photo.jpg")).toBe("jpeg 31x21");
+  expect(await sizes("t_small_things/photo.jpg")).toBe("jpeg 32x22");
+  expect(await sizes("t_small/photo.jpg")).toBe("jpeg 50x33");
+  expect(await errorOf("/root/cloud/e_books/photo.jpg")).toBe("404 NotFound");
+});
+
 /** An animation of that many frames, each another. */
 async function moving(frames: number): Promise<Sharp> {
   const pictures = Array.from({ length: frames }, (_, n) =>

@@ -15,13 +15,21 @@ export interface Rewritten {
   readonly chain: string | undefined;
 }
 
-/** `segments` are decoded. Undefined: nothing of that service is in the URL. @throws DeliveryError InvalidPath, LimitExceeded */
+/** Chains of named transformations. */
+export type Named = ReadonlyMap<string, string>;
+
+/**
+ * `segments` are decoded. `named`: those that there are; left out, they are still to be looked up and any name may be
+ * one's. Undefined: nothing of that service is in the URL.
+ * @throws DeliveryError InvalidPath, LimitExceeded
+ */
 export function rewrite(
   rewriter: Rewriter,
   segments: readonly string[],
   pairs: readonly Pair[],
+  named?: Named,
 ): Rewritten | undefined {
-  if (rewriter === "cloudinary") return cloudinaryChain(segments);
+  if (rewriter === "cloudinary") return cloudinaryChain(segments, named);
   const values = new Map(
     pairs.filter(({ name }) => isRewritten(rewriter, name)).map((pair) => [pair.name, valueOf(pair)]),
   );

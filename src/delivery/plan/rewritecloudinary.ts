@@ -2,7 +2,7 @@
 import { DeliveryError } from "../errors.ts";
 import { CHAIN_MAX } from "../limits.ts";
 import { cloudinaryColour, fits, whole } from "./rewritevalues.ts";
-import type { Rewritten } from "./rewrite.ts";
+import type { Named, Rewritten } from "./rewrite.ts";
 
 /** Parts of a component: a key of one to four letters and a value. */
 const PART = /^([a-z]{1,4})_(.+)$/s;
@@ -20,23 +20,34 @@ type Parts = ReadonlyMap<string, string>;
 /** Components of a URL: a layer may have several of its own. Stops paths of thousands. */
 const COMPONENTS_MAX = CHAIN_MAX * 4;
 
-/** Undefined: nothing of Cloudinary is in the path. @throws DeliveryError LimitExceeded */
-export function cloudinaryChain(segments: readonly string[]): Rewritten | undefined {
+/**
+ * Where neither `image/upload` nor a signature says that components come next, the first that says nothing here is the
+ * file's folder, such as `a_team`. `named` as for `rewrite`. Undefined: nothing of Cloudinary is in the path.
+ * @throws DeliveryError LimitExceeded
+ */
+export function cloudinaryChain(
+  segments: readonly string[],
+  named: Named | undefined,
+): Rewritten | undefined {
   let at = TYPES.includes(segments[0] ?? "") && DELIVERIES.includes(segments[1] ?? "") ? 2 : 0;
   const more = (): boolean => at < segments.length - 1;
   if (more() && SIGNATURE.test(segments[at]!)) at++;
+  const certain = at > 0;
+  const film = segments[0] === "video" || /\.(mp4|webm|mov|ogv|m3u8|mpd)$/i.test(segments.at(-1)!);
   const components: Parts[] = [];
-  for (let parts = more() ? partsOf(segments[at]!) : undefined; parts !== undefined;) {
+  const next = (): Parts | undefined => {
+    const parts = more() ? partsOf(segments[at]!) : undefined;
+    return parts === undefined || certain || says(parts, film, named) ? parts : undefined;
+  };
+  for (let parts = next(); parts !== undefined; parts = next()) {
     components.push(parts);
     if (components.length > COMPONENTS_MAX) {
       throw new DeliveryError("LimitExceeded", `A URL has at most ${COMPONENTS_MAX} components.`);
     }
     at++;
-    parts = more() ? partsOf(segments[at]!) : undefined;
   }
   if (more() && VERSION.test(segments[at]!)) at++;
   if (at === 0) return undefined;
-  const film = segments[0] === "video" || /\.(mp4|webm|mov|ogv|m3u8|mpd)$/i.test(segments.at(-1)!);
   const steps = stepsOf(components, film);
   return { dropped: at, chain: steps.length === 0 ? undefined : steps.join(":") };
 }
@@ -46,6 +57,14 @@ function partsOf(segment: string): Parts | undefined {
   if (!parts.every((part) => part !== null && KEYS.has(part[1]!))) return undefined;
   // The first of two counts, wherever a part stands twice.
   return new Map(parts.map((part) => [part![1]!, part![2]!] as const).toReversed());
+}
+
+/** Whether a component does anything here: opens or closes a layer, names a transformation that there is, or is an item. */
+function says(parts: Parts, film: boolean, named: Named | undefined): boolean {
+  if (parts.has("l") || parts.get("fl") === "layer_apply") return true;
+  const name = parts.get("t");
+  if (name !== undefined && (named === undefined || named.has(name))) return true;
+  return fits(itemsOf(parts, film)).length > 0;
 }
 
 /** A component is a step; those from a layer to its `fl_layer_apply` are one. */

@@ -8,7 +8,7 @@ import { PATH_BYTES_MAX } from "../limits.ts";
 import { parseChain } from "./imagekit.ts";
 import { quote } from "./items.ts";
 import type { Plan } from "./plan.ts";
-import { isRewritten, rewrite, type Rewriter } from "./rewrite.ts";
+import { isRewritten, rewrite, type Named, type Rewriter } from "./rewrite.ts";
 import { decode, isTrue, pairsOf, promptOf, valueOf, type Pair } from "./query.ts";
 import { parseOptions } from "./weekerp.ts";
 
@@ -92,7 +92,7 @@ export interface ImageKitUrl {
   readonly rawPath: string;
   readonly rawQuery: string;
   /** Chains of the named transformations that `namesIn` found. */
-  readonly named: ReadonlyMap<string, string>;
+  readonly named: Named;
   readonly rewriter?: Rewriter;
 }
 
@@ -127,8 +127,13 @@ interface Asking {
   readonly segments: Segments;
 }
 
-/** @throws DeliveryError InvalidPath, InvalidParameter */
-function askingOf(rawPath: string, pairs: readonly Pair[], rewriter: Rewriter | undefined): Asking {
+/** `named` as for `rewrite`. @throws DeliveryError InvalidPath, InvalidParameter, LimitExceeded */
+function askingOf(
+  rawPath: string,
+  pairs: readonly Pair[],
+  rewriter: Rewriter | undefined,
+  named?: Named,
+): Asking {
   const segments = segmentsOf(rawPath);
   const inPath = chainOf(segments.decoded);
   const inQuery = pairs.filter(({ name }) => name === "tr").map(valueOf);
@@ -141,7 +146,7 @@ function askingOf(rawPath: string, pairs: readonly Pair[], rewriter: Rewriter | 
   if (inPath !== undefined) return { chain: inPath.chain, segments: part(segments, inPath.length) };
   // SDKs write `tr:` in front in queries too when they are told the whole transformation.
   if (inQuery.length > 0) return { chain: inQuery[0]!.replace(/^tr:/, ""), segments };
-  const rewritten = rewriter === undefined ? undefined : rewrite(rewriter, segments.decoded, pairs);
+  const rewritten = rewriter === undefined ? undefined : rewrite(rewriter, segments.decoded, pairs, named);
   return { chain: rewritten?.chain, segments: part(segments, rewritten?.dropped ?? 0) };
 }
 
@@ -159,7 +164,7 @@ export function namesIn(rawPath: string, rawQuery: string, rewriter?: Rewriter):
 /** @throws DeliveryError InvalidPath, InvalidParameter, NotFound, LimitExceeded, NotAvailable */
 export function parseImageKit({ rawPath, rawQuery, named, rewriter }: ImageKitUrl): Asked {
   const pairs = pairsOf(rawQuery);
-  const { chain, segments } = askingOf(rawPath, pairs, rewriter);
+  const { chain, segments } = askingOf(rawPath, pairs, rewriter, named);
   const { path, what, stream } = formOf(segments);
   const prompt = promptOf(pairs);
   return {
@@ -191,7 +196,7 @@ function usual(what: What, format: Plan["defaults"]["format"] = "auto"): Plan["d
 }
 
 /** @throws DeliveryError InvalidParameter for a name that nobody gave */
-function expand(chain: string, named: ReadonlyMap<string, string>): string {
+function expand(chain: string, named: Named): string {
   return chain.replaceAll(NAMED_ITEM, (_, before: string, name: string) => {
     const definition = named.get(name);
     if (definition !== undefined) return before + definition;

@@ -6,7 +6,7 @@ import { namesIn, parseImageKit } from "../../../../src/delivery/plan/url.ts";
 import { refusal } from "./setup.ts";
 
 const cloudinary = (path: string): string | undefined =>
-  rewrite("cloudinary", `${path}/photo.jpg`.split("/"), [])?.chain;
+  rewrite("cloudinary", `image/upload/${path}/photo.jpg`.split("/"), [])?.chain;
 const imgix = (query: string): string | undefined => rewrite("imgix", ["photo.jpg"], pairsOf(query))?.chain;
 const url = (rewriter: Rewriter, rawPath: string, rawQuery = "") => {
   const { path, plan, query } = parseImageKit({
@@ -112,11 +112,27 @@ describe("Cloudinary", () => {
     ["img_2024/photo.jpg", "img_2024/photo.jpg", undefined],
     ["my_holidays/photo.jpg", "my_holidays/photo.jpg", undefined],
     ["w_100", "w_100", undefined],
+    // What says nothing is a folder, unless the URL is Cloudinary's beyond doubt.
+    ["a_team/photo.jpg", "a_team/photo.jpg", undefined],
+    ["e_books/h_files/photo.jpg", "e_books/h_files/photo.jpg", undefined],
+    ["t_shirts/red.jpg", "t_shirts/red.jpg", undefined],
+    ["w_100/a_team/w_50/photo.jpg", "a_team/w_50/photo.jpg", "w-100"],
+    ["u_boats/photo.jpg", "u_boats/photo.jpg", undefined],
+    ["w_100,e_sepia/v1/a_team/photo.jpg", "a_team/photo.jpg", "w-100"],
+    ["image/upload/e_sepia/photo.jpg", "photo.jpg", undefined],
+    ["image/upload/v1/a_team/photo.jpg", "a_team/photo.jpg", undefined],
+    ["s--Ab12Cd34--/e_sepia/photo.jpg", "photo.jpg", undefined],
     ["image/fetch/w_100/https://example.com/a%20b.jpg", "https://example.com/a%20b.jpg", "w-100"],
     ["tr:w-5/w_100/photo.jpg", "w_100/photo.jpg", "w-5"],
     ["t_thumb/photo.jpg", "photo.jpg", "w-9"],
   ])("%s is the file %s", (path, file, plan) => {
     expect(url("cloudinary", path)).toMatchObject({ path: file, plan });
+  });
+
+  test("layers need no image/upload either", () => {
+    const { path, plan } = url("cloudinary", "l_logo.png/e_grayscale/fl_layer_apply/w_9/photo.jpg");
+    expect(path).toBe("photo.jpg");
+    expect(plan).toMatch(/logo\.png.*e-grayscale.*w-9/);
   });
 
   test("a path of components without end is refused", () => {
@@ -167,7 +183,7 @@ describe("Cloudinary", () => {
   ])("%s is a layer", (transformation, chain) => {
     expect(cloudinary(transformation)).toBe(chain);
     // And the grammar takes it.
-    expect(url("cloudinary", `${encodeURI(transformation)}/photo.jpg`).path).toBe("photo.jpg");
+    expect(url("cloudinary", `image/upload/${encodeURI(transformation)}/photo.jpg`).path).toBe("photo.jpg");
   });
 });
 
