@@ -84,11 +84,13 @@ const named = (words: Readonly<Record<string, string>>, value: string): string |
 /** Parameters that say something only beside others. */
 const IMGIX_PARTS: readonly string[] = ["usmrad"];
 const USM_RADIUS = "2.5";
+/** Of a side: shares go from 0.0 to 1.0, and the last of them is no pixel. */
+const WHOLE_SHARE = /^1\.0+$/;
 
 type Reader = (value: string, values: ReadonlyMap<string, string>) => string | undefined;
 const IMGIX_ITEMS: Readonly<Record<string, Reader>> = {
-  w: (value) => `w-${value}`,
-  h: (value) => `h-${value}`,
+  w: (value) => `w-${WHOLE_SHARE.test(value) ? "cw" : value}`,
+  h: (value) => `h-${WHOLE_SHARE.test(value) ? "ch" : value}`,
   q: (value) => `q-${value}`,
   dpr: (value) => `dpr-${value}`,
   ar: (value, values) => {

@@ -55,16 +55,20 @@ export function cloudinaryChain(
 function partsOf(segment: string): Parts | undefined {
   const parts = segment.split(",").map((text) => PART.exec(text));
   if (!parts.every((part) => part !== null && KEYS.has(part[1]!))) return undefined;
-  // The first of two counts, wherever a part stands twice.
-  return new Map(parts.map((part) => [part![1]!, part![2]!] as const).toReversed());
+  const flags = parts.filter((part) => part![1] === "fl").map((part) => part![2]!);
+  // The first of two counts, wherever a part stands twice; of flags all do.
+  const first = parts.map((part) => [part![1]!, part![2]!] as const).toReversed();
+  return new Map([...first, ...(flags.length === 0 ? [] : [["fl", flags.join(".")] as const])]);
 }
+
+const flagsOf = (parts: Parts): readonly string[] => parts.get("fl")?.split(".") ?? [];
 
 /** Whether a component does anything here: opens or closes a layer, names a transformation that there is, or is an item. */
 function says(parts: Parts, film: boolean, named: Named | undefined): boolean {
-  if (parts.has("l") || parts.get("fl") === "layer_apply") return true;
+  if (parts.has("l") || flagsOf(parts).includes("layer_apply")) return true;
   const name = parts.get("t");
   if (name !== undefined && (named === undefined || named.has(name))) return true;
-  return fits(itemsOf(parts, film)).length > 0;
+  return itemsOf(parts, { film }).length > 0;
 }
 
 /** A component is a step; those from a layer to its `fl_layer_apply` are one. */
@@ -73,14 +77,14 @@ function stepsOf(components: readonly Parts[], film: boolean): string[] {
   for (let n = 0; n < components.length; n++) {
     const parts = components[n]!;
     if (!parts.has("l") && !parts.has("u")) {
-      const items = fits(itemsOf(parts, film));
+      const items = itemsOf(parts, { film });
       // Named ones are looked up and read later.
       const name = parts.get("t");
       if (name !== undefined && /^[\w-]{1,64}$/.test(name)) items.push(`n-${name}`);
       if (items.length > 0) steps.push(items.join(","));
       continue;
     }
-    const apply = components.findIndex((one, m) => m > n && one.get("fl") === "layer_apply");
+    const apply = components.findIndex((one, m) => m > n && flagsOf(one).includes("layer_apply"));
     const last = apply < 0 ? n : apply;
     const layer = layerOf(components.slice(n, last + 1), film);
     if (layer !== undefined) steps.push(layer);
@@ -89,7 +93,12 @@ function stepsOf(components: readonly Parts[], film: boolean): string[] {
   return steps;
 }
 
-type Reader = (value: string, film: boolean) => string | undefined;
+/** What a component is about: the film or picture, or a layer's. */
+interface About {
+  readonly film: boolean;
+  readonly layer?: boolean;
+}
+type Reader = (value: string, parts: Parts, about: About) => string | undefined;
 const CROPS: Readonly<Record<string, string>> = {
   crop: "cm-extract",
   fill: "c-maintain_ratio",
@@ -132,15 +141,31 @@ const say = (name: string, value: string | number | undefined): string | undefin
 const seconds = (value: string): string | undefined =>
   /^\d{1,6}(\.\d{1,6})?$/.test(value) ? String(Math.round(Number(value) * 100) / 100) : undefined;
 
+const SHARE = /^\d{1,4}\.\d{1,6}$/;
+
+/** What has a point is a share of the side: of the picture's, or of that which a layer with `fl_relative` lies on. */
+function side(name: "w" | "h", value: string, parts: Parts, { layer = false }: About): string {
+  const relative = layer && flagsOf(parts).includes("relative");
+  if (!SHARE.test(value) || (Number(value) < 1 && !relative)) return `${name}-${value}`;
+  return `${name}-${relative ? "b" : "c"}${name}_mul_${value}`;
+}
+
+const PROGRESSIVE: Readonly<Record<string, string>> = {
+  progressive: "pr-true",
+  "progressive:steep": "pr-true",
+  "progressive:semi": "pr-true",
+  "progressive:none": "pr-false",
+};
+
 const ITEMS: Readonly<Record<string, Reader>> = {
-  w: (value) => say("w", value),
-  h: (value) => say("h", value),
+  w: (value, parts, about) => side("w", value, parts, about),
+  h: (value, parts, about) => side("h", value, parts, about),
   x: (value) => say("x", value.replace(/^-/, "N")),
   y: (value) => say("y", value.replace(/^-/, "N")),
   ar: ratio,
   c: (value) => own(CROPS, value),
   g: (value) => say("fo", own(GRAVITIES, value)),
-  q: (value, film) => say("q", own(AUTO_QUALITY, value)?.[film ? 1 : 0] ?? whole(value)),
+  q: (value, _, { film }) => say("q", own(AUTO_QUALITY, value)?.[film ? 1 : 0] ?? whole(value)),
   f: (value) => say("f", FORMATS.test(value) ? value : undefined),
   a: (value) =>
     value === "hflip" ? "fl-h" : value === "vflip" ? "fl-v" : say("rt", value.replace(/^-/, "N")),
@@ -150,23 +175,20 @@ const ITEMS: Readonly<Record<string, Reader>> = {
   bo: border,
   dpr: (value) => say("dpr", value),
   e: effect,
-  fl: (value) =>
-    /^progressive(:(steep|semi))?$/.test(value)
-      ? "pr-true"
-      : value === "progressive:none"
-        ? "pr-false"
-        : undefined,
+  fl: (_, parts) => flagsOf(parts).flatMap((flag) => own(PROGRESSIVE, flag) ?? [])[0],
   so: (value) => say("so", seconds(value)),
   eo: (value) => say("eo", seconds(value)),
   du: (value) => say("du", seconds(value)),
 };
 
-const itemsOf = (parts: Parts, film: boolean): string[] =>
-  Object.entries(ITEMS).flatMap(([name, read]) => {
+function itemsOf(parts: Parts, about: About): string[] {
+  const items = Object.entries(ITEMS).flatMap(([name, read]) => {
     const value = parts.get(name);
-    const item = value === undefined ? undefined : read(value, film);
+    const item = value === undefined ? undefined : read(value, parts, about);
     return item === undefined ? [] : [item];
   });
+  return fits(items);
+}
 
 /** `2.5`, `4:3`. */
 function ratio(value: string): string | undefined {
@@ -254,7 +276,9 @@ function textItems(value: string, parts: Parts): string[] | undefined {
   );
   const aligned = words.flatMap((word) => own(ALIGNMENTS, word) ?? []);
   const [colour, under] = ["co", "b"].map((name) => cloudinaryColour(parts.get(name) ?? ""));
-  const wraps = parts.get("c") === "fit" && whole(parts.get("w") ?? "") !== undefined;
+  const width = side("w", parts.get("w") ?? "", parts, { film: false, layer: true });
+  // A share of its own width is what a text has without being wrapped.
+  const wraps = parts.get("c") === "fit" && /^w-([1-9]\d{0,4}$|bw_)/.test(width);
   return [
     "l-text",
     contentOf(text[4]!),
@@ -264,7 +288,7 @@ function textItems(value: string, parts: Parts): string[] | undefined {
     ...aligned.slice(0, 1),
     ...(colour === undefined ? [] : [`co-${colour}`]),
     ...(under === undefined ? [] : [`bg-${under}`]),
-    ...(wraps ? [`w-${parts.get("w")}`] : []),
+    ...(wraps ? [width] : []),
   ];
 }
 
@@ -278,7 +302,9 @@ function layerOf(components: readonly Parts[], film: boolean): string | undefine
   const text = textItems(value, first!);
   if (value.startsWith("text:") && text === undefined) return undefined;
   const head = text ?? ["l-image", contentOf(value.replaceAll(":", "/"))];
-  const steps = (text === undefined ? rows : rows.slice(1)).map((parts) => fits(itemsOf(parts, film)));
+  const steps = (text === undefined ? rows : rows.slice(1)).map((parts) =>
+    itemsOf(parts, { film, layer: true }),
+  );
   const inner = steps.filter((items) => items.length > 0).map((items) => items.join(","));
   return `${[[...head, ...place].join(","), ...inner].join(":")},l-end`;
 }

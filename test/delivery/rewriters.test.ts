@@ -1,0 +1,62 @@
+/** What Cloudinary's and imgix's URLs make of pictures, over HTTP. */
+import sharp from "sharp";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createEndpoint } from "../../src/delivery/origins/endpoints.ts";
+import { openSite, quadrants, sizeOf, type Site } from "./site.ts";
+
+let site: Site;
+
+const plain = (width: number, height: number, background: string): Promise<Buffer> =>
+  sharp({ create: { width, height, channels: 3, background } })
+    .png()
+    .toBuffer();
+
+beforeAll(async () => {
+  site = await openSite();
+  await site.put("wide.png", await quadrants(400, 300).png().toBuffer());
+  await site.put("black.png", await plain(400, 300, "black"));
+  await site.put("logo.png", await plain(40, 20, "red"));
+  const origins = ["photos"];
+  await createEndpoint(site.store, { name: "cloud", origins, rewriter: "cloudinary" });
+  await createEndpoint(site.store, { name: "imgix", origins, rewriter: "imgix" });
+});
+afterAll(() => site[Symbol.asyncDispose]());
+
+/** The answer's picture; the request must have been served. */
+async function picture(path: string): Promise<Buffer> {
+  const reply = await site.get(`/root/${path}`);
+  expect([path, reply.status, reply.headers.get("x-windlass-error")]).toEqual([path, 200, null]);
+  return reply.body;
+}
+
+/** Where something lies on the black picture: left, top, width and height of what is not black. */
+async function lies(transformation: string): Promise<number[]> {
+  const { data, info } = await sharp(await picture(`cloud/image/upload/${transformation}/black.png`))
+    .greyscale()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  const lit = [...data].flatMap((value, n) => (value > 10 ? [n] : []));
+  const [xs, ys] = [lit.map((n) => n % info.width), lit.map((n) => Math.floor(n / info.width))];
+  const [left, top] = [Math.min(...xs), Math.min(...ys)];
+  return [left, top, Math.max(...xs) - left + 1, Math.max(...ys) - top + 1];
+}
+
+test.each([
+  ["cloud/image/upload/c_scale,w_1.0/wide.png", "400x300"],
+  ["cloud/image/upload/c_scale,w_2.0/wide.png", "800x600"],
+  ["cloud/image/upload/w_200/c_scale,w_1.5/wide.png", "300x225"],
+  ["cloud/image/upload/c_crop,h_0.5,w_1.0/wide.png", "400x150"],
+  ["imgix/wide.png?w=1.0&h=0.5&fit=crop", "400x150"],
+  ["imgix/wide.png?w=1", "1x1"],
+])("%s is %s", async (path, size) => {
+  expect(await sizeOf(await picture(path))).toBe(`png ${size}`);
+});
+
+test.each([
+  ["l_logo.png,w_0.5", [190, 145, 20, 10]],
+  ["l_logo.png,w_1.0", [180, 140, 40, 20]],
+  ["l_logo.png,fl_relative,w_0.5", [100, 100, 200, 100]],
+  ["l_logo.png/fl_relative,w_1.0/fl_layer_apply.no_overflow,g_north", [0, 0, 400, 200]],
+])("%s lies at %j", async (transformation, place) => {
+  expect(await lies(transformation)).toEqual(place);
+});
