@@ -60,3 +60,17 @@ test.each([
 ])("%s lies at %j", async (transformation, place) => {
   expect(await lies(transformation)).toEqual(place);
 });
+
+test("texts have their opacity and angle, and styles that are unknown here leave them as they are", async () => {
+  const layer = "l_text:Roboto_60:Hello,co_white";
+  const [, , width, height] = await lies(layer);
+  expect(await lies(`${layer},a_90`)).toEqual([expect.any(Number), expect.any(Number), height, width]);
+  const brightest: number[] = [];
+  for (const transformation of [layer, `${layer},o_50`]) {
+    const body = await picture(`cloud/image/upload/${transformation}/black.png`);
+    brightest.push((await sharp(body).stats()).channels[0]!.max);
+  }
+  expect([brightest[0], Math.round(brightest[1]! / 10)]).toEqual([255, 13]);
+  for (const style of ["letter_spacing_5", "line_spacing_-10", "stroke_letter_spacing_0.5"])
+    expect([style, await lies(layer.replace("60", `60_${style}`))]).toEqual([style, await lies(layer)]);
+});

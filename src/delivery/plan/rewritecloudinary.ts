@@ -263,8 +263,11 @@ const ALIGNMENTS: Readonly<Record<string, string>> = {
   center: "ia-center",
 };
 
-/** `text:Roboto_50_bold_left:Hello`; the font may be a path with colons for slashes. */
-const TEXT = /^text:([\w .:%-]+?)_(\d{1,4})((?:_[a-z]+)*):(.+)$/s;
+/** `text:Roboto_50_bold_left_letter_spacing_5:Hello`; the font may be a path with colons for slashes. */
+const TEXT =
+  /^text:([\w .:%-]+?)_(\d{1,4})((?:_(?:letter|line)_spacing_-?\d{1,4}(?:\.\d{1,4})?|_[a-z]+)*):(.+)$/s;
+/** Said by the text itself, by its place, or, as borders are outlines of letters, by nobody. */
+const TEXT_OWN = /^(w|h|c|b|bo|co|g|x|y)$/;
 
 function textItems(value: string, parts: Parts): string[] | undefined {
   const text = TEXT.exec(value);
@@ -297,18 +300,13 @@ function layerOf(components: readonly Parts[], film: boolean): string | undefine
   const [first, ...rest] = components;
   const value = first!.get("l");
   if (value === undefined || value.startsWith("fetch:") || value.startsWith("subtitles:")) return undefined;
-  const place = placeOf(components.at(-1)!);
-  const rows = [first!, ...rest.slice(0, -1)].map((parts) => withoutPlace(parts, components.length > 1));
   const text = textItems(value, first!);
   if (value.startsWith("text:") && text === undefined) return undefined;
   const head = text ?? ["l-image", contentOf(value.replaceAll(":", "/"))];
-  const steps = (text === undefined ? rows : rows.slice(1)).map((parts) =>
-    itemsOf(parts, { film, layer: true }),
-  );
+  // In layers of one component, `g`, `x` and `y` say where the layer goes, not what is cut off.
+  const taken = text !== undefined ? TEXT_OWN : rest.length === 0 ? /^[gxy]$/ : /^$/;
+  const left = new Map([...first!].filter(([name]) => !taken.test(name)));
+  const steps = [left, ...rest.slice(0, -1)].map((parts) => itemsOf(parts, { film, layer: true }));
   const inner = steps.filter((items) => items.length > 0).map((items) => items.join(","));
-  return `${[[...head, ...place].join(","), ...inner].join(":")},l-end`;
+  return `${[[...head, ...placeOf(components.at(-1)!)].join(","), ...inner].join(":")},l-end`;
 }
-
-/** In layers of one component, `g`, `x` and `y` say where the layer goes, not what is cut off. */
-const withoutPlace = (parts: Parts, applied: boolean): Parts =>
-  new Map([...parts].filter(([name]) => name !== "l" && (applied || !/^[gxy]$/.test(name))));

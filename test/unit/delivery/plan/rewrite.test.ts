@@ -193,6 +193,18 @@ describe("Cloudinary", () => {
       "l_text:Open%20Sans_20:100%,w_200,c_fit",
       `l-text,${ie("100%")},ff-Open Sans,fs-20,w-200,lfo-center,l-end`,
     ],
+    [
+      "l_text:Roboto_60:Hi,co_yellow,o_50,a_-90,bo_2px_solid_red,w_90,h_9,x_5",
+      `l-text,${ie("Hi")},ff-Roboto,fs-60,co-yellow,lx-bw_div_2_sub_cw_div_2_add_5,ly-bh_div_2_sub_ch_div_2_add_0:rt-N90,o-50,l-end`,
+    ],
+    [
+      "l_text:PT_Serif_60_bold_letter_spacing_5_line_spacing_-10.5:Hi",
+      `l-text,${ie("Hi")},ff-PT_Serif,fs-60,tg-b,lfo-center,l-end`,
+    ],
+    [
+      "l_text:fonts:my_2_font.ttf_20_stroke_line_spacing_1:Hi_30:x",
+      `l-text,${ie("Hi_30:x")},ff-fonts@@my_2_font.ttf,fs-20,lfo-center,l-end`,
+    ],
     ["l_text:broken:x/w_9", "w-9"],
     ["l_fetch:aHR0cDovL2EvYi5wbmc=/w_9", "w-9"],
     ["u_back/w_9", "w-9"],
