@@ -15,6 +15,10 @@ beforeAll(async () => {
   site = await openSite();
   await site.put("wide.png", await quadrants(400, 300).png().toBuffer());
   await site.put("black.png", await plain(400, 300, "black"));
+  const places = Buffer.alloc(400 * 300 * 3);
+  for (let n = 0; n < 400 * 300; n++) places.set([(n % 400) / 2, n / 400 / 2, 0], n * 3);
+  const raw = { width: 400, height: 300, channels: 3 } as const;
+  await site.put("places.png", await sharp(places, { raw }).png().toBuffer());
   await site.put("logo.png", await plain(40, 20, "red"));
   const origins = ["photos"];
   await createEndpoint(site.store, { name: "cloud", origins, rewriter: "cloudinary" });
@@ -56,6 +60,12 @@ test.each([
   ["l_logo.png,w_0.5", [190, 145, 20, 10]],
   ["l_logo.png,w_1.0", [180, 140, 40, 20]],
   ["l_logo.png,fl_relative,w_0.5", [100, 100, 200, 100]],
+  ["l_logo.png,x_-50,y_20,g_center", [130, 160, 40, 20]],
+  ["l_logo.png,x_10,y_-20,g_south_east", [350, 280, 40, 20]],
+  ["l_logo.png,x_10,y_-20,g_east", [350, 120, 40, 20]],
+  ["l_logo.png,x_0.25,y_30,g_north_west", [100, 30, 40, 20]],
+  ["l_logo.png,x_-1000,y_-30,g_center", [0, 110, 40, 20]],
+  ["l_logo.png,g_xy_center,x_100,y_50", [80, 40, 40, 20]],
   ["l_logo.png/fl_relative,w_1.0/fl_layer_apply.no_overflow,g_north", [0, 0, 400, 200]],
 ])("%s lies at %j", async (transformation, place) => {
   expect(await lies(transformation)).toEqual(place);
@@ -73,4 +83,25 @@ test("texts have their opacity and angle, and styles that are unknown here leave
   expect([brightest[0], Math.round(brightest[1]! / 10)]).toEqual([255, 13]);
   for (const style of ["letter_spacing_5", "line_spacing_-10", "stroke_letter_spacing_0.5"])
     expect([style, await lies(layer.replace("60", `60_${style}`))]).toEqual([style, await lies(layer)]);
+});
+
+test.each([
+  ["x_10,y_20", 10, 20],
+  ["x_30", 30, 0],
+  ["g_north_west,x_30,y_40", 30, 40],
+  ["g_south_east,x_30,y_40", 270, 210],
+  ["g_east,x_30,y_-40", 270, 85],
+  ["g_center,x_30,y_40", 180, 165],
+  ["g_xy_center,x_200,y_150", 150, 125],
+  ["g_north_west,x_0.5,y_0.1", 200, 30],
+])("a crop of 100 by 50 with %s begins at %i, %i", async (place, left, top) => {
+  // Red tells the column, green the row.
+  const body = await picture(`cloud/image/upload/c_crop,w_100,h_50,${place},f_png/places.png`);
+  const { data, info } = await sharp(body).raw().toBuffer({ resolveWithObject: true });
+  expect([info.width, info.height, data[0]! * 2, data[1]! * 2]).toEqual([
+    100,
+    50,
+    left - (left % 2),
+    top - (top % 2),
+  ]);
 });

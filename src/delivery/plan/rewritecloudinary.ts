@@ -160,8 +160,8 @@ const PROGRESSIVE: Readonly<Record<string, string>> = {
 const ITEMS: Readonly<Record<string, Reader>> = {
   w: (value, parts, about) => side("w", value, parts, about),
   h: (value, parts, about) => side("h", value, parts, about),
-  x: (value) => say("x", value.replace(/^-/, "N")),
-  y: (value) => say("y", value.replace(/^-/, "N")),
+  x: (value, parts) => (parts.get("c") === "crop" ? undefined : say("x", value.replace(/^-/, "N"))),
+  y: (value, parts) => (parts.get("c") === "crop" ? undefined : say("y", value.replace(/^-/, "N"))),
   ar: ratio,
   c: (value) => own(CROPS, value),
   g: (value) => say("fo", own(GRAVITIES, value)),
@@ -187,7 +187,7 @@ function itemsOf(parts: Parts, about: About): string[] {
     const item = value === undefined ? undefined : read(value, parts, about);
     return item === undefined ? [] : [item];
   });
-  return fits(items);
+  return fits([...items, ...(parts.get("c") === "crop" ? cornerOf(parts) : [])]);
 }
 
 /** `2.5`, `4:3`. */
@@ -222,24 +222,72 @@ function effect(value: string): string | undefined {
   return name === "trim" ? `t-${strength ?? "true"}` : undefined;
 }
 
-/** The places of layers: what is not in the middle is counted from its side. */
-const OFFSETS: Readonly<Record<string, (offset: string) => string>> = {
-  start: (offset) => offset,
-  // The order of arithmetic has no brackets: what is left over is divided part by part.
-  middleX: (offset) => `bw_div_2_sub_cw_div_2_add_${offset}`,
-  middleY: (offset) => `bh_div_2_sub_ch_div_2_add_${offset}`,
-  endX: (offset) => `bw_sub_cw_sub_${offset}`,
-  endY: (offset) => `bh_sub_ch_sub_${offset}`,
-};
+/** The sides that a gravity names; "": neither. */
+function sidesOf(gravity: string | undefined): { across: string; down: string } {
+  const words = own(GRAVITIES, gravity ?? "")?.split("_") ?? [];
+  const among = (...sides: string[]): string => sides.find((one) => words.includes(one)) ?? "";
+  return { across: among("left", "right"), down: among("top", "bottom") };
+}
+
+/** From a side inwards; from the middle, to the right and downwards. */
+interface Offset {
+  readonly negative: boolean;
+  /** Pixels, or with a point a share of a side. */
+  readonly length: string;
+}
+
+function offsetOf(parts: Parts, name: "x" | "y", all: string): Offset | undefined {
+  const [, sign, number] = /^(-?)(\d{1,5}|\d\.\d{1,6})$/.exec(parts.get(name) ?? "") ?? [];
+  if (number === undefined) return undefined;
+  return { negative: sign === "-", length: SHARE.test(number) ? `${all}_mul_${number}` : number };
+}
+
+/** What would begin outside begins at the edge. */
+const inwards = (offset: Offset | undefined): string =>
+  offset === undefined || offset.negative ? "0" : offset.length;
+
+/** The corner or the centre of a crop that says `x` or `y`. Empty: it lies where its gravity alone says. */
+function cornerOf(parts: Parts): string[] {
+  const [x, y] = [offsetOf(parts, "x", "cw"), offsetOf(parts, "y", "ch")];
+  const gravity = parts.get("g") ?? "north_west";
+  if (x === undefined && y === undefined) return [];
+  if (gravity === "xy_center") return [`xc-${inwards(x)}`, `yc-${inwards(y)}`];
+  // What catches the eye lies nowhere that could be counted from.
+  if (/^(face|auto|custom)$/.test(own(GRAVITIES, gravity) ?? "auto")) return [];
+  const { across, down } = sidesOf(gravity);
+  const corner = [edgeOf(parts, "x", "w", across, x), edgeOf(parts, "y", "h", down, y)];
+  return corner.every((edge) => edge !== undefined) ? corner : [];
+}
+
+function edgeOf(
+  parts: Parts,
+  name: "x" | "y",
+  size: "w" | "h",
+  from: string,
+  offset: Offset | undefined,
+): string | undefined {
+  const all = `c${size}`;
+  const given = parts.get(size) ?? "";
+  const part = SHARE.test(given) ? `${all}_mul_${given}` : whole(given);
+  // All of that side is shown.
+  if (part === undefined && !parts.has("ar")) return `${name}-0`;
+  if (from === "") {
+    return `${name}c-${all}_div_2_${offset?.negative === true ? "sub" : "add"}_${offset?.length ?? 0}`;
+  }
+  if (from === "left" || from === "top") return `${name}-${inwards(offset)}`;
+  return part === undefined ? undefined : `${name}-${all}_sub_${part}_sub_${inwards(offset)}`;
+}
 
 function placeOf(parts: Parts): string[] {
-  const gravity = own(GRAVITIES, parts.get("g") ?? "center") ?? "center";
-  const at = /^(face|auto|custom)$/.test(gravity) ? "center" : gravity;
-  const [x, y] = [whole(parts.get("x") ?? ""), whole(parts.get("y") ?? "")];
+  const gravity = parts.get("g");
+  const [x, y] = [offsetOf(parts, "x", "bw"), offsetOf(parts, "y", "bh")];
+  if (gravity === "xy_center") return [`lxc-${inwards(x)}`, `lyc-${inwards(y)}`];
+  const { across, down } = sidesOf(gravity);
+  const at = [down, across].filter((one) => one !== "").join("_") || "center";
   if (x === undefined && y === undefined) return [`lfo-${at}`];
-  const horizontal = at.includes("left") ? "start" : at.includes("right") ? "endX" : "middleX";
-  const vertical = at.includes("top") ? "start" : at.includes("bottom") ? "endY" : "middleY";
-  return [`lx-${OFFSETS[horizontal]!(x ?? "0")}`, `ly-${OFFSETS[vertical]!(y ?? "0")}`];
+  const offset = (from: string, by: Offset | undefined): string =>
+    from === "" && by?.negative === true ? `N${by.length}` : inwards(by);
+  return [`lap-${at}`, `lx-${offset(across, x)}`, `ly-${offset(down, y)}`];
 }
 
 /** Texts and paths within components are percent-encoded once more. */

@@ -82,6 +82,21 @@ describe("Cloudinary", () => {
     ["b_rgb:B4F9", "bg-BB44FF60"],
     ["dpr_3.0", "dpr-3.0"],
     ["c_crop,w_9,h_9", "w-9,h-9,cm-extract"],
+    ["c_crop,w_9,h_8,x_5", "w-9,h-8,x-5,y-0,cm-extract"],
+    ["c_crop,w_9,h_8,x_-5,y_6", "w-9,h-8,x-0,y-6,cm-extract"],
+    [
+      "c_crop,w_9,h_8,g_south_east,y_6",
+      "w-9,h-8,cm-extract,fo-bottom_right,x-cw_sub_9_sub_0,y-ch_sub_8_sub_6",
+    ],
+    ["c_crop,w_9,h_8,g_north,x_-5", "w-9,h-8,cm-extract,fo-top,xc-cw_div_2_sub_5,y-0"],
+    [
+      "c_crop,w_0.5,h_8,g_east,x_0.25,y_6",
+      "w-0.5,h-8,cm-extract,fo-right,x-cw_sub_cw_mul_0.5_sub_cw_mul_0.25,yc-ch_div_2_add_6",
+    ],
+    ["c_crop,h_8,g_south,x_5,y_6", "h-8,cm-extract,fo-bottom,x-0,y-ch_sub_8_sub_6"],
+    ["c_crop,w_9,ar_2,g_south,x_5", "w-9,ar-2-1,cm-extract,fo-bottom"],
+    ["c_crop,w_9,h_8,g_face,x_5", "w-9,h-8,cm-extract,fo-face"],
+    ["c_crop,w_9,h_8,g_xy_center,x_40,y_30", "w-9,h-8,cm-extract,xc-40,yc-30"],
     ["c_fill", "c-maintain_ratio"],
     ["c_fit", "c-at_max"],
     ["c_pad", "cm-pad_resize"],
@@ -161,16 +176,17 @@ describe("Cloudinary", () => {
     ["l_logos:logo", `l-image,${ie("logos/logo")},lfo-center,l-end`],
     [
       "l_logo.png,w_100,o_50,g_north_east,x_10,y_20",
-      `l-image,${ie("logo.png")},lx-bw_sub_cw_sub_10,ly-20:w-100,o-50,l-end`,
+      `l-image,${ie("logo.png")},lap-top_right,lx-10,ly-20:w-100,o-50,l-end`,
     ],
-    [
-      "l_logo.png,g_south,y_5",
-      `l-image,${ie("logo.png")},lx-bw_div_2_sub_cw_div_2_add_0,ly-bh_sub_ch_sub_5,l-end`,
-    ],
+    ["l_logo.png,g_south,y_5", `l-image,${ie("logo.png")},lap-bottom,lx-0,ly-5,l-end`],
     [
       "w_500/l_logo.png/w_100,e_grayscale/a_45/fl_layer_apply,g_west/r_9",
       `w-500:l-image,${ie("logo.png")},lfo-left:w-100,e-grayscale:rt-45,l-end:r-9`,
     ],
+    ["l_logo.png,x_-50,y_20", `l-image,${ie("logo.png")},lap-center,lx-N50,ly-20,l-end`],
+    ["l_logo.png,g_east,x_-5,y_-0.1", `l-image,${ie("logo.png")},lap-right,lx-0,ly-Nbh_mul_0.1,l-end`],
+    ["l_logo.png,g_xy_center,x_50,y_0.5", `l-image,${ie("logo.png")},lxc-50,lyc-bh_mul_0.5,l-end`],
+    ["l_logo.png,g_face,x_5", `l-image,${ie("logo.png")},lap-center,lx-5,ly-0,l-end`],
     ["l_logo.png,fl_relative,w_0.5", `l-image,${ie("logo.png")},lfo-center:w-bw_mul_0.5,l-end`],
     [
       "l_logo.png/c_scale,fl_relative,w_1.0/fl_layer_apply.no_overflow,g_north/w_9",
@@ -183,7 +199,7 @@ describe("Cloudinary", () => {
     ["l_text:Roboto_20:x,c_fit,w_0.9", `l-text,${ie("x")},ff-Roboto,fs-20,lfo-center,l-end`],
     [
       "l_text:Roboto_50_bold_left:Hello%2C%20you,co_rgb:FF0000,g_south_west,x_5,y_5",
-      `l-text,${ie("Hello, you")},ff-Roboto,fs-50,tg-b,ia-left,co-FF0000,lx-5,ly-bh_sub_ch_sub_5,l-end`,
+      `l-text,${ie("Hello, you")},ff-Roboto,fs-50,tg-b,ia-left,co-FF0000,lap-bottom_left,lx-5,ly-5,l-end`,
     ],
     [
       "l_text:fonts:My.ttf_20_italic_end:x,b_white",
@@ -195,7 +211,7 @@ describe("Cloudinary", () => {
     ],
     [
       "l_text:Roboto_60:Hi,co_yellow,o_50,a_-90,bo_2px_solid_red,w_90,h_9,x_5",
-      `l-text,${ie("Hi")},ff-Roboto,fs-60,co-yellow,lx-bw_div_2_sub_cw_div_2_add_5,ly-bh_div_2_sub_ch_div_2_add_0:rt-N90,o-50,l-end`,
+      `l-text,${ie("Hi")},ff-Roboto,fs-60,co-yellow,lap-center,lx-5,ly-0:rt-N90,o-50,l-end`,
     ],
     [
       "l_text:PT_Serif_60_bold_letter_spacing_5_line_spacing_-10.5:Hi",
