@@ -52,6 +52,8 @@ test.each([
   ["cloud/image/upload/c_crop,h_0.5,w_1.0/wide.png", "400x150"],
   ["imgix/wide.png?w=1.0&h=0.5&fit=crop", "400x150"],
   ["imgix/wide.png?w=1", "1x1"],
+  ["imgix/wide.png?w=100&h=100", "100x75"],
+  ["imgix/wide.png?w=800&h=800", "800x600"],
 ])("%s is %s", async (path, size) => {
   expect(await sizeOf(await picture(path))).toBe(`png ${size}`);
 });
@@ -104,4 +106,12 @@ test.each([
     left - (left % 2),
     top - (top % 2),
   ]);
+});
+
+test("without a crop mode Cloudinary's pictures are stretched: nothing of them is missing", async () => {
+  const body = await picture("cloud/image/upload/w_100,h_200,f_png/places.png");
+  const { data, info } = await sharp(body).raw().toBuffer({ resolveWithObject: true });
+  expect([info.width, info.height]).toEqual([100, 200]);
+  expect(data[0]).toBeLessThan(5);
+  expect(data.at(-3)).toBeGreaterThan(194);
 });

@@ -4,7 +4,7 @@
  * https://imagekit.io/docs/integration/url-rewriters
  */
 import { cloudinaryChain } from "./rewritecloudinary.ts";
-import { fits, imgixColour, whole } from "./rewritevalues.ts";
+import { fits, hasBothSides, imgixColour, whole } from "./rewritevalues.ts";
 import { valueOf, type Pair } from "./query.ts";
 
 export type Rewriter = "cloudinary" | "imgix" | "akamai";
@@ -34,7 +34,7 @@ export function rewrite(
     pairs.filter(({ name }) => isRewritten(rewriter, name)).map((pair) => [pair.name, valueOf(pair)]),
   );
   if (values.size === 0) return undefined;
-  const items = fits(rewriter === "imgix" ? imgixItems(values) : akamaiItems(values));
+  const items = rewriter === "imgix" ? imgixItems(values) : fits(akamaiItems(values));
   return { dropped: 0, chain: items.length === 0 ? undefined : items.join(",") };
 }
 
@@ -135,9 +135,13 @@ function focus(words: readonly string[]): string | undefined {
     : undefined;
 }
 
-const imgixItems = (values: ReadonlyMap<string, string>): string[] =>
-  Object.entries(IMGIX_ITEMS).flatMap(([name, read]) => {
+function imgixItems(values: ReadonlyMap<string, string>): string[] {
+  const items = Object.entries(IMGIX_ITEMS).flatMap(([name, read]) => {
     const value = values.get(name);
     const text = value === undefined ? undefined : read(value, values);
     return text === undefined ? [] : [text];
   });
+  const fitting = fits(items);
+  // A chain would fill and crop.
+  return hasBothSides(fitting) && !values.has("fit") ? [...fitting, IMGIX_FITS["clip"]!] : fitting;
+}

@@ -1,7 +1,7 @@
 /** Cloudinary's URLs as ImageKit's chains: `image/upload/w_300,c_fill/l_logo,g_north_east/v1234/photo.jpg`. */
 import { DeliveryError } from "../errors.ts";
 import { CHAIN_MAX } from "../limits.ts";
-import { cloudinaryColour, fits, whole } from "./rewritevalues.ts";
+import { cloudinaryColour, fits, hasBothSides, whole } from "./rewritevalues.ts";
 import type { Named, Rewritten } from "./rewrite.ts";
 
 /** Parts of a component: a key of one to four letters and a value. */
@@ -187,7 +187,10 @@ function itemsOf(parts: Parts, about: About): string[] {
     const item = value === undefined ? undefined : read(value, parts, about);
     return item === undefined ? [] : [item];
   });
-  return fits([...items, ...(parts.get("c") === "crop" ? cornerOf(parts) : [])]);
+  if (parts.get("c") === "crop") items.push(...cornerOf(parts));
+  const fitting = fits(items);
+  // A chain would fill and crop.
+  return hasBothSides(fitting) && !parts.has("c") ? [...fitting, "c-force"] : fitting;
 }
 
 /** `2.5`, `4:3`. */

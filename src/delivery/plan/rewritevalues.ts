@@ -22,6 +22,10 @@ export function fits(items: readonly string[]): string[] {
   });
 }
 
+/** Width and height: what then happens to the ratio each service decides for itself. */
+export const hasBothSides = (items: readonly string[]): boolean =>
+  ["w-", "h-"].every((side) => items.some((item) => item.startsWith(side)));
+
 /** `B4F9` → `BB44FF99`. */
 const doubled = (digits: string): string => digits.replace(/./g, "$&$&");
 

@@ -25,7 +25,7 @@ const ie = (text: string): string => `ie-${encodeURIComponent(Buffer.from(text).
 describe("Cloudinary", () => {
   test.each([
     ["w_100", "w-100"],
-    ["h_100,w_50", "w-50,h-100"],
+    ["h_100,w_50", "w-50,h-100,c-force"],
     ["w_0.5", "w-0.5"],
     ["w_1.0", "w-cw_mul_1.0"],
     ["c_scale,w_1.5,h_0.5", "w-cw_mul_1.5,h-0.5,c-force"],
@@ -112,6 +112,7 @@ describe("Cloudinary", () => {
     ["h_300,w_300,c_crop,g_north", "w-300,h-300,cm-extract,fo-top"],
     // Wrong values are left out without a word.
     ["w_0,h_9", "h-9"],
+    ["c_wide,w_8,h_9", "w-8,h-9"],
     ["a_720,h_9", "h-9"],
     ["q_101,h_9", "h-9"],
     ["w_100:rt-90,h_9", "h-9"],
@@ -126,7 +127,7 @@ describe("Cloudinary", () => {
   test.each([
     ["image/upload/w_100/v1234/dir/photo.jpg", "dir/photo.jpg", "w-100"],
     ["w_100/v1234/dir/photo.jpg", "dir/photo.jpg", "w-100"],
-    ["image/upload/s--Ab12Cd34--/w_100,h_50/a_90/photo.jpg", "photo.jpg", "w-100,h-50:rt-90"],
+    ["image/upload/s--Ab12Cd34--/w_100,h_50/a_90/photo.jpg", "photo.jpg", "w-100,h-50,c-force:rt-90"],
     ["image/upload/dir/photo.jpg", "dir/photo.jpg", undefined],
     ["v1234/photo.jpg", "photo.jpg", undefined],
     ["dir/w_100/photo.jpg", "dir/w_100/photo.jpg", undefined],
@@ -183,6 +184,7 @@ describe("Cloudinary", () => {
       "w_500/l_logo.png/w_100,e_grayscale/a_45/fl_layer_apply,g_west/r_9",
       `w-500:l-image,${ie("logo.png")},lfo-left:w-100,e-grayscale:rt-45,l-end:r-9`,
     ],
+    ["l_logo.png,w_9,h_8", `l-image,${ie("logo.png")},lfo-center:w-9,h-8,c-force,l-end`],
     ["l_logo.png,x_-50,y_20", `l-image,${ie("logo.png")},lap-center,lx-N50,ly-20,l-end`],
     ["l_logo.png,g_east,x_-5,y_-0.1", `l-image,${ie("logo.png")},lap-right,lx-0,ly-Nbh_mul_0.1,l-end`],
     ["l_logo.png,g_xy_center,x_50,y_0.5", `l-image,${ie("logo.png")},lxc-50,lyc-bh_mul_0.5,l-end`],
@@ -240,6 +242,8 @@ describe("imgix", () => {
     ["ar=2:3&w=100&fit=crop", "w-100,ar-2-3"],
     ["ar=3:1&w=100&h=50&fit=crop", "w-100,h-50"],
     ["ar=3:1&w=100", "w-100"],
+    ["w=100&h=50", "w-100,h-50,c-at_max_enlarge"],
+    ["w=100&h=50&crop=top", "w-100,h-50,fo-top,c-at_max_enlarge"],
     ["crop=top", "fo-top"],
     ["crop=top,left", "fo-top_left"],
     ["crop=left,top", "fo-top_left"],
