@@ -118,7 +118,10 @@ const withChanges = (command: Command): Command => {
       "format that URLs may ask for, repeatable: jpeg, png, webp, avif, gif, tiff; clients that read none of them get JPEG or PNG",
       collect,
     )
-    .option("--rewriter <NAME>", "understand URLs of cloudinary, imgix or akamai, too");
+    .option(
+      "--rewriter <NAME>",
+      "understand URLs of cloudinary, imgix or akamai, too; with cloudinary-preserve-types, image/upload is part of the file's path",
+    );
 };
 
 export function endpointCommands(): Command {

@@ -262,7 +262,10 @@ const mistakes: [args: string[], message: RegExp][] = [
   [["endpoint", "create", "x", "--origin", "nothing"], /has no origin "nothing"/],
   [["endpoint", "create", "image", "--origin", "photos"], /can't be a prefix/],
   [["endpoint", "update", "default", "--cache-seconds", "long"], /whole number of seconds/],
-  [["endpoint", "update", "default", "--rewriter", "other"], /Allowed: cloudinary, imgix, akamai/],
+  [
+    ["endpoint", "update", "default", "--rewriter", "other"],
+    /Allowed: cloudinary, cloudinary-preserve-types, imgix, akamai/,
+  ],
   [["endpoint", "delete", "default"], /default endpoint can't be deleted/],
 ];
 test.each(mistakes)("windlass %j is refused in a sentence", async (args, message) => {

@@ -22,6 +22,7 @@ beforeAll(async () => {
   await site.put("logo.png", await plain(40, 20, "red"));
   const origins = ["photos"];
   await createEndpoint(site.store, { name: "cloud", origins, rewriter: "cloudinary" });
+  await createEndpoint(site.store, { name: "whole", origins, rewriter: "cloudinary-preserve-types" });
   await createEndpoint(site.store, { name: "imgix", origins, rewriter: "imgix" });
 });
 afterAll(() => site[Symbol.asyncDispose]());
@@ -114,4 +115,11 @@ test("without a crop mode Cloudinary's pictures are stretched: nothing of them i
   expect([info.width, info.height]).toEqual([100, 200]);
   expect(data[0]).toBeLessThan(5);
   expect(data.at(-3)).toBeGreaterThan(194);
+});
+
+test("image/upload stays in the path of files where it is asked to", async () => {
+  await site.put("image/upload/only.png", await plain(40, 20, "blue"));
+  expect(await sizeOf(await picture("whole/image/upload/only.png"))).toBe("png 40x20");
+  expect(await sizeOf(await picture("whole/image/upload/w_20/v1/only.png"))).toBe("png 20x10");
+  expect((await site.get("/root/cloud/image/upload/only.png")).status).toBe(404);
 });

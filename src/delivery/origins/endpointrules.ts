@@ -38,7 +38,7 @@ export interface RulesInput {
 
 const SWITCHES = ["signedOnly", "namedOnly", "allowPrompts", "privateFiles"] as const;
 export const FORMATS: readonly Format[] = ["jpeg", "png", "webp", "avif", "gif", "tiff"];
-export const REWRITERS: readonly Rewriter[] = ["cloudinary", "imgix", "akamai"];
+export const REWRITERS: readonly Rewriter[] = ["cloudinary", "cloudinary-preserve-types", "imgix", "akamai"];
 /** A year: what RFC 9111 lets caches assume at most. */
 const CACHE_SECONDS_MAX = 365 * 24 * 3600;
 /** Of a DNS name, and of one of its labels. */

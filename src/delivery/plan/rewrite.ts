@@ -7,11 +7,13 @@ import { cloudinaryChain } from "./rewritecloudinary.ts";
 import { fits, hasBothSides, imgixColour, whole } from "./rewritevalues.ts";
 import { valueOf, type Pair } from "./query.ts";
 
-export type Rewriter = "cloudinary" | "imgix" | "akamai";
+/** `cloudinary-preserve-types`: `image/upload` is part of the file's path, ImageKit's preserveAssetDeliveryTypes. */
+export type Rewriter = "cloudinary" | "cloudinary-preserve-types" | "imgix" | "akamai";
 
 export interface Rewritten {
-  /** How many segments of the path are no part of the file's path. */
-  readonly dropped: number;
+  /** From this segment of the path up to that one they are no part of the file's path. */
+  readonly start: number;
+  readonly end: number;
   readonly chain: string | undefined;
 }
 
@@ -29,14 +31,18 @@ export function rewrite(
   pairs: readonly Pair[],
   named?: Named,
 ): Rewritten | undefined {
-  if (rewriter === "cloudinary") return cloudinaryChain(segments, named);
+  if (isCloudinary(rewriter)) return cloudinaryChain(segments, named, rewriter !== "cloudinary");
   const values = new Map(
     pairs.filter(({ name }) => isRewritten(rewriter, name)).map((pair) => [pair.name, valueOf(pair)]),
   );
   if (values.size === 0) return undefined;
   const items = rewriter === "imgix" ? imgixItems(values) : fits(akamaiItems(values));
-  return { dropped: 0, chain: items.length === 0 ? undefined : items.join(",") };
+  return { start: 0, end: 0, chain: items.length === 0 ? undefined : items.join(",") };
 }
+
+/** Whose transformations stand in the path, and may be named ones. */
+export const isCloudinary = (rewriter: Rewriter | undefined): boolean =>
+  rewriter === "cloudinary" || rewriter === "cloudinary-preserve-types";
 
 /** Whether a parameter is one of the other service's, so that it is not handed on to a web server. */
 export function isRewritten(rewriter: Rewriter | undefined, name: string): boolean {

@@ -22,14 +22,17 @@ const COMPONENTS_MAX = CHAIN_MAX * 4;
 
 /**
  * Where neither `image/upload` nor a signature says that components come next, the first that says nothing here is the
- * file's folder, such as `a_team`. `named` as for `rewrite`. Undefined: nothing of Cloudinary is in the path.
+ * file's folder, such as `a_team`. `named` as for `rewrite`; `preserve`: `image/upload` stays in the file's path.
+ * Undefined: nothing of Cloudinary is in the path.
  * @throws DeliveryError LimitExceeded
  */
 export function cloudinaryChain(
   segments: readonly string[],
   named: Named | undefined,
+  preserve: boolean,
 ): Rewritten | undefined {
-  let at = TYPES.includes(segments[0] ?? "") && DELIVERIES.includes(segments[1] ?? "") ? 2 : 0;
+  const types = TYPES.includes(segments[0] ?? "") && DELIVERIES.includes(segments[1] ?? "") ? 2 : 0;
+  let at = types;
   const more = (): boolean => at < segments.length - 1;
   if (more() && SIGNATURE.test(segments[at]!)) at++;
   const certain = at > 0;
@@ -49,7 +52,7 @@ export function cloudinaryChain(
   if (more() && VERSION.test(segments[at]!)) at++;
   if (at === 0) return undefined;
   const steps = stepsOf(components, film);
-  return { dropped: at, chain: steps.length === 0 ? undefined : steps.join(":") };
+  return { start: preserve ? types : 0, end: at, chain: steps.length === 0 ? undefined : steps.join(":") };
 }
 
 function partsOf(segment: string): Parts | undefined {

@@ -8,7 +8,7 @@ import { PATH_BYTES_MAX } from "../limits.ts";
 import { parseChain } from "./imagekit.ts";
 import { quote } from "./items.ts";
 import type { Plan } from "./plan.ts";
-import { isRewritten, rewrite, type Named, type Rewriter } from "./rewrite.ts";
+import { isCloudinary, isRewritten, rewrite, type Named, type Rewriter } from "./rewrite.ts";
 import { decode, isTrue, pairsOf, promptOf, valueOf, type Pair } from "./query.ts";
 import { parseOptions } from "./weekerp.ts";
 
@@ -87,6 +87,11 @@ const part = ({ decoded, raw }: Segments, start: number, end?: number): Segments
   raw: raw.slice(start, end),
 });
 
+const without = ({ decoded, raw }: Segments, start: number, end: number): Segments => ({
+  decoded: decoded.toSpliced(start, end - start),
+  raw: raw.toSpliced(start, end - start),
+});
+
 export interface ImageKitUrl {
   /** Un-decoded, behind the endpoint, without a slash in front. */
   readonly rawPath: string;
@@ -147,7 +152,9 @@ function askingOf(
   // SDKs write `tr:` in front in queries too when they are told the whole transformation.
   if (inQuery.length > 0) return { chain: inQuery[0]!.replace(/^tr:/, ""), segments };
   const rewritten = rewriter === undefined ? undefined : rewrite(rewriter, segments.decoded, pairs, named);
-  return { chain: rewritten?.chain, segments: part(segments, rewritten?.dropped ?? 0) };
+  if (rewritten === undefined) return { chain: undefined, segments };
+  const { start, end, chain } = rewritten;
+  return { chain, segments: without(segments, start, end) };
 }
 
 /**
@@ -156,7 +163,7 @@ function askingOf(
  */
 export function namesIn(rawPath: string, rawQuery: string, rewriter?: Rewriter): string[] {
   // Most URLs have none, and need not be taken apart twice.
-  const maybe = rewriter === "cloudinary" || /n-|%/.test(rawPath) || /n-|%/.test(rawQuery);
+  const maybe = isCloudinary(rewriter) || /n-|%/.test(rawPath) || /n-|%/.test(rawQuery);
   const chain = maybe ? askingOf(rawPath, pairsOf(rawQuery), rewriter).chain : undefined;
   return [...new Set([...(chain ?? "").matchAll(NAMED_ITEM)].map(([, , name = ""]) => name))];
 }

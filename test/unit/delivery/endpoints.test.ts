@@ -174,7 +174,7 @@ describe("endpoints", () => {
     [{ cacheSeconds: -1 }, /0 to 31536000 seconds/],
     [{ cacheSeconds: 1.5 }, /0 to 31536000 seconds/],
     [{ formats: ["bmp"] }, /"bmp" is no format. Allowed: jpeg, png/],
-    [{ rewriter: "thumbor" }, /Allowed: cloudinary, imgix, akamai/],
+    [{ rewriter: "thumbor" }, /Allowed: cloudinary, cloudinary-preserve-types, imgix, akamai/],
     [{ name: "a b" }, /can't name an endpoint/],
     [{ owner: "nobody" }, /no account "nobody"/],
   ])("%j is refused", async (change, message) => {

@@ -157,6 +157,16 @@ describe("Cloudinary", () => {
     expect(plan).toMatch(/logo\.png.*e-grayscale.*w-9/);
   });
 
+  test.each([
+    ["image/upload/w_100/v1234/dir/photo.jpg", "image/upload/dir/photo.jpg", "w-100"],
+    ["image/upload/s--Ab12Cd34--/t_thumb/photo.jpg", "image/upload/photo.jpg", "w-9"],
+    ["image/upload/photo.jpg", "image/upload/photo.jpg", undefined],
+    ["w_100/dir/photo.jpg", "dir/photo.jpg", "w-100"],
+    ["dir/photo.jpg", "dir/photo.jpg", undefined],
+  ])("with its types preserved, %s is the file %s", (path, file, plan) => {
+    expect(url("cloudinary-preserve-types", path)).toMatchObject({ path: file, plan });
+  });
+
   test("a path of components without end is refused", () => {
     expect(refusal(() => cloudinary("l_x/".repeat(5000)))).toMatch(
       /^LimitExceeded: A URL has at most 32 components/,
@@ -169,7 +179,8 @@ describe("Cloudinary", () => {
   });
 
   test("named transformations are found, so that they can be looked up", () => {
-    expect(namesIn("image/upload/t_thumb/a.jpg", "", "cloudinary")).toEqual(["thumb"]);
+    for (const rewriter of ["cloudinary", "cloudinary-preserve-types"] as const)
+      expect(namesIn("image/upload/t_thumb/a.jpg", "", rewriter)).toEqual(["thumb"]);
     expect(namesIn("image/upload/t_thumb/a.jpg", "")).toEqual([]);
   });
 

@@ -312,7 +312,13 @@ test("any path and query is understood or refused, and never anything else", () 
     fc.string(),
   );
   const text = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(""));
-  const rewriter = fc.constantFrom(undefined, "cloudinary" as const, "imgix" as const, "akamai" as const);
+  const rewriter = fc.constantFrom(
+    undefined,
+    "cloudinary" as const,
+    "cloudinary-preserve-types" as const,
+    "imgix" as const,
+    "akamai" as const,
+  );
   fc.assert(
     fc.property(
       text,
