@@ -27,6 +27,9 @@ export interface SignedParts {
   readonly rawQuery: string;
 }
 
+/** All that ImageKit signs of it. */
+type Writing = Pick<SignedParts, "rawPath" | "rawQuery">;
+
 /** As stored. */
 interface KeyDocument {
   sealed: string;
@@ -129,11 +132,7 @@ async function keysOf(store: ObjectStore, ownerId: string): Promise<UrlKey[]> {
 }
 
 /** ImageKit's. `end`: seconds since 1970. */
-export function imagekitSignature(
-  secret: string,
-  { rawPath, rawQuery }: Pick<SignedParts, "rawPath" | "rawQuery">,
-  end = NO_END,
-): string {
+export function imagekitSignature(secret: string, { rawPath, rawQuery }: Writing, end = NO_END): string {
   const url = rawQuery === "" ? rawPath : `${rawPath}?${rawQuery}`;
   return createHmac("sha1", secret)
     .update(url + end)
@@ -199,13 +198,43 @@ function checkImageKit(keys: readonly UrlKey[], parts: SignedParts & { readonly 
   }
   const { rest, values } = split(parts.rawQuery, ["ik-s", "ik-t"]);
   const [given = "", end] = values;
-  // All keys are tried, so that time tells nothing of which one it was.
-  const [key] = keys.filter(({ secret }) =>
-    same(given.toLowerCase(), imagekitSignature(secret, { ...parts, rawQuery: rest }, end)),
+  const writings = writingsOf({ ...parts, rawQuery: rest });
+  // All keys are tried, and all writings, so that time tells nothing of which one it was.
+  const [key] = keys.filter(
+    ({ secret }) =>
+      writings.filter((one) => same(given.toLowerCase(), imagekitSignature(secret, one, end))).length > 0,
   );
   if (key === undefined) throw invalid();
   return { until: endOf(end, parts.now), key };
 }
+
+/**
+ * What ImageKit's SDK may have signed of a URL: it, or it with its transformation as the SDK wrote it, where clients
+ * percent-encode on their way what no URL may hold (WHATWG URL, 1.3). The SDK itself encodes nothing there but the words
+ * of texts, and nothing at all of raw transformations.
+ */
+function writingsOf({ rawPath, rawQuery }: Writing): Writing[] {
+  const written = (write: (chain: string) => string): Writing => ({
+    rawPath: rawPath.replace(/(?<=^tr:)[^/]*/, write),
+    rawQuery: rawQuery.replace(/(?<=(?:^|&)tr=)[^&]*/, write),
+  });
+  const butWords = (chain: string): string =>
+    chain
+      .split(/((?:^|[,:])l-text,i-[^,:]*)/)
+      .map((part, n) => (n % 2 === 0 ? bare(part) : part.replaceAll("%27", "'")))
+      .join("");
+  return [{ rawPath, rawQuery }, written(butWords), written(bare)];
+}
+
+/** Never gives a percent sign, so what it gives means what it got. */
+const bare = (text: string): string =>
+  text.replaceAll(/(?:%2[027]|%3[CE]|%5E|%60|%7[BD]|%[89A-F][\dA-F])+/gi, (encoded) => {
+    try {
+      return decodeURIComponent(encoded);
+    } catch {
+      return encoded;
+    }
+  });
 
 function checkWindlass(keys: readonly UrlKey[], parts: SignedParts & { readonly now: number }): Checked {
   const { rest, values } = split(parts.rawQuery, ["wl-sig"]);

@@ -32,6 +32,13 @@ const errorOf = async (path: string): Promise<string> => error(await site.get(pa
 const sdk = (options: Parameters<ImageKit["helper"]["buildSrc"]>[0]): string =>
   new ImageKit({ privateKey: SECRET }).helper.buildSrc(options).slice(site.url.length);
 
+const textLayer = (text: string) => ({
+  type: "text" as const,
+  text,
+  encoding: "plain" as const,
+  transformation: [{ fontFamily: "Open Sans" }],
+});
+
 describe("signed URLs", () => {
   test("ImageKit's own SDK builds plain, transformed and signed ones, and each is served", async () => {
     const urlEndpoint = `${site.url}/root/signed`;
@@ -63,6 +70,33 @@ describe("signed URLs", () => {
     expect(await errorOf(sdk({ urlEndpoint, src, transformation: text, signed: true }))).toBe("200 -");
     expect(await errorOf(sdk({ urlEndpoint, src, signed: true }))).toBe("200 -");
     expect(await errorOf(sdk({ urlEndpoint, src, queryParameters: { v: "2" }, signed: true }))).toBe("200 -");
+  });
+
+  test("are served where the SDK signs a transformation as it writes it, before any client encodes it", async () => {
+    const logo = { meta: { contentType: "image/jpeg" } };
+    await site.put("logos/logo 2 (ü).jpg", photo, logo);
+    await site.put("logos/logo 2.jpg", photo, logo);
+    const image = { type: "image" as const, input: "logos/logo 2.jpg" };
+    for (const transformationPosition of ["path", "query"] as const) {
+      for (const [src, transformation] of [
+        ["/photo.jpg", [{ overlay: textLayer("Hi") }]],
+        ["/logos/logo 2 (ü).jpg", [{ overlay: textLayer("It's a {day}") }, { overlay: image }]],
+        ["/none.jpg", [{ width: 60, defaultImage: "logos/logo 2 (ü).jpg" }]],
+        ["/photo.jpg", [{ raw: "l-text,i-Hello World,ff-Open Sans,l-end" }]],
+      ] as const) {
+        const signed = sdk({
+          urlEndpoint: `${site.url}/root/signed`,
+          src,
+          transformation: [...transformation],
+          transformationPosition,
+          signed: true,
+          expiresIn: 100,
+        });
+        expect([signed, await errorOf(signed)]).toEqual([signed, "200 -"]);
+        const altered = signed.replace(/(Sans|logo 2)/, "$1%20");
+        expect([altered, await errorOf(altered)]).toEqual([altered, "401 InvalidSignature"]);
+      }
+    }
   });
 
   test("unsigned, altered and expired ones are 401", async () => {
