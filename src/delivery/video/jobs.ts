@@ -28,6 +28,8 @@ export interface Job {
   readonly id: string;
   /** Whose work it is. */
   readonly account: string;
+  /** Whichever process is asked how the job stands can tell from then on. Never fails. */
+  readonly announced: Promise<void>;
   /** Fails as the work does. */
   readonly done: Promise<void>;
   readonly status: JobStatus;
@@ -98,14 +100,17 @@ export class Jobs {
         String(RETRY_SECONDS),
       ]);
     }
+    const status: JobStatus = { state: "queued", progress: 0 };
+    const announced = this.#announce({ id, status });
     const job: Running = {
       id,
       account,
-      status: { state: "queued", progress: 0 },
+      announced,
+      status,
       ours: false,
       error: undefined,
       endedAt: 0,
-      done: Promise.resolve().then(() => this.#finish(job, work)),
+      done: announced.then(() => this.#finish(job, work)),
     };
     // Whoever waits hears of it; nobody may be waiting.
     job.done.catch(() => undefined);
@@ -201,8 +206,14 @@ export class Jobs {
     return join(this.#options.folder, "jobs", `${id}.json`);
   }
 
+  /** Tells of a job, unless the process that does it has told already. */
+  async #announce(job: Pick<Job, "id" | "status">): Promise<void> {
+    const told = await readStatus(this.#pathOf(job.id));
+    if (told === undefined || isOver(told)) await this.#tell(job);
+  }
+
   /** Tells other processes. Never fails: then they know less. */
-  async #tell({ id, status }: Running): Promise<void> {
+  async #tell({ id, status }: Pick<Job, "id" | "status">): Promise<void> {
     const path = this.#pathOf(id);
     const draft = `${path}.${process.pid}`;
     try {

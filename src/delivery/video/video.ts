@@ -310,7 +310,8 @@ class Films implements Video {
     return this.#thumbnails.pass(signal, look, account);
   }
 
-  async #pending({ id, status }: Job): Promise<Pending> {
+  async #pending({ id, status, announced }: Job): Promise<Pending> {
+    await announced;
     const { state, progress } = (await this.#jobs.status(id)) ?? status;
     return { id, state, progress, retryAfterSeconds: RETRY_SECONDS };
   }

@@ -123,6 +123,21 @@ describe.skipIf(!here)("films", () => {
     expect(await readdir(join(studio.folder, "video", "work"))).toEqual([]);
   }, 60_000);
 
+  test("are known in all processes as soon as anybody is told of them", async () => {
+    await using shared = await openStudio();
+    const fresh = shared.request(film, "w-60");
+    const failed = shared.request(film.subarray(0, 600), "w-60");
+    await failure(shared.another().render(failed, 30_000));
+    const states: unknown[] = [];
+    for (const request of [fresh, failed]) {
+      // Another process has just claimed the work and hasn't told of it yet.
+      await writeFile(join(shared.folder, "video", "claims", request.key), "");
+      expect(await shared.video.render(request, 0)).toHaveProperty("pending");
+      states.push((await shared.another().status(request.key))?.state);
+    }
+    expect(states).toEqual(["queued", "queued"]);
+  }, 60_000);
+
   test("of one account don't keep those of others out of the line, and take turns with them", async () => {
     await using small = await openStudio({ limits: { queueLength: 1 } });
     const long = await clip({ width: 640, height: 360, seconds: 6 });
