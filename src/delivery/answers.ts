@@ -1,6 +1,7 @@
 /** What goes back to the client: headers that everything carries, conditions, ranges, errors. */
 import type { HttpFailure, HttpRequest, HttpResponse } from "../lib/http.ts";
 import { StoreError } from "../store/errors.ts";
+import { coded, codingOf, isCodable, type Coding } from "./coding.ts";
 import { judge, rangeOf, type Validators } from "./conditional.ts";
 import { DeliveryError, ERRORS, type DeliveryErrorCode } from "./errors.ts";
 import type { Pending } from "./video/video.ts";
@@ -51,6 +52,8 @@ export const preflight = (): HttpResponse => ({
 export interface Answer {
   readonly validators: Validators;
   readonly type: string;
+  /** The coding that the bytes have of themselves. */
+  readonly contentEncoding?: string | undefined;
   /** Undefined: not known before the end; then there are no ranges. */
   readonly size: number | undefined;
   readonly cacheControl: string;
@@ -62,61 +65,75 @@ export interface Answer {
   read(start: number, end: number): NonNullable<HttpResponse["body"]>;
 }
 
-const headersOf = ({
-  validators,
-  cacheControl,
-  headers,
-}: Omit<Answer, "read" | "size" | "type" | "bodyHeaders">): string[] => [
-  "ETag",
-  `"${validators.etag}"`,
-  ...(validators.lastModified === undefined
-    ? []
-    : ["Last-Modified", new Date(validators.lastModified).toUTCString()]),
-  "Cache-Control",
-  cacheControl,
-  ...headers,
-  ...SAFETY,
-  ...SHARING,
-  ...HINTS,
-];
+/** What must be known of an answer before it is made. */
+type Foreseen = Omit<Answer, "read" | "size" | "bodyHeaders"> & Partial<Pick<Answer, "size">>;
+
+/** A coding is another version of the same (RFC 9110, section 8.8.3.3), with an ETag of its own. */
+const versionIn = ({ validators }: Foreseen, coding: Coding | undefined): Validators =>
+  coding === undefined ? validators : { ...validators, etag: `${validators.etag}-${coding}` };
+
+function headersOf(answer: Foreseen, coding: Coding | undefined): string[] {
+  const { etag, lastModified } = versionIn(answer, coding);
+  return [
+    "ETag",
+    `"${etag}"`,
+    ...(lastModified === undefined ? [] : ["Last-Modified", new Date(lastModified).toUTCString()]),
+    "Cache-Control",
+    answer.cacheControl,
+    ...answer.headers,
+    ...(isCodable(answer) ? ["Vary", "Accept-Encoding"] : []),
+    ...SAFETY,
+    ...SHARING,
+    ...HINTS,
+  ];
+}
 
 /**
- * The answer to a request that its conditions already settle, before anything is rendered.
+ * The answer to a request that its conditions already settle, before anything is rendered. `type`: the one that it may
+ * have.
  * @throws DeliveryError PreconditionFailed
  */
-export function early(
-  request: HttpRequest,
-  answer: Pick<Answer, "validators" | "cacheControl" | "headers" | "log">,
-): HttpResponse | undefined {
-  const verdict = judge(request.headers, answer.validators);
-  if (verdict === "failed") {
+export function early(request: HttpRequest, answer: Foreseen): HttpResponse | undefined {
+  const coding = codingOf(request.headers, answer);
+  // All clients can read what has no coding.
+  const forms = coding === undefined ? [undefined] : [coding, undefined];
+  const verdicts = forms.map((form) => judge(request.headers, versionIn(answer, form)));
+  if (verdicts.every((verdict) => verdict === "failed")) {
     throw new DeliveryError("PreconditionFailed", "The file is another version than the request names.");
   }
-  return verdict === "notModified"
-    ? { status: 304, headers: headersOf(answer), log: { ...answer.log } }
-    : undefined;
+  const had = verdicts.indexOf("notModified");
+  return had < 0
+    ? undefined
+    : { status: 304, headers: headersOf(answer, forms[had]), log: { ...answer.log } };
 }
 
 /** The whole, or the range that the request asks for. @throws DeliveryError InvalidRange */
 export function send(request: HttpRequest, answer: Answer): HttpResponse {
-  const headers = headersOf(answer);
-  headers.push("Content-Type", answer.type, ...answer.bodyHeaders);
+  const { size, type, contentEncoding } = answer;
+  const coding = size === undefined ? undefined : codingOf(request.headers, answer);
+  const headers = headersOf(answer, coding);
+  headers.push("Content-Type", type, ...answer.bodyHeaders);
+  const told = coding ?? contentEncoding;
+  if (told !== undefined) headers.push("Content-Encoding", told);
   const head = request.method === "HEAD";
   const log = { ...answer.log };
-  if (answer.size === undefined) {
+  if (size === undefined) {
     return { status: 200, headers, body: head ? undefined : answer.read(0, Infinity), log };
   }
+  if (coding !== undefined) {
+    return { status: 200, headers, body: head ? undefined : coded(answer.read(0, size), size, coding), log };
+  }
   // A range is of a GET alone (RFC 9110, section 14.2).
-  const span = head ? undefined : rangeOf(request.headers, answer.size, answer.validators);
+  const span = head ? undefined : rangeOf(request.headers, size, answer.validators);
   if (span === "unsatisfiable") {
-    throw new DeliveryError("InvalidRange", `The file has ${answer.size} bytes.`, [
+    throw new DeliveryError("InvalidRange", `The file has ${size} bytes.`, [
       "Content-Range",
-      `bytes */${answer.size}`,
+      `bytes */${size}`,
     ]);
   }
-  const { start, end } = span ?? { start: 0, end: answer.size };
+  const { start, end } = span ?? { start: 0, end: size };
   headers.push("Accept-Ranges", "bytes");
-  if (span !== undefined) headers.push("Content-Range", `bytes ${start}-${end - 1}/${answer.size}`);
+  if (span !== undefined) headers.push("Content-Range", `bytes ${start}-${end - 1}/${size}`);
   headers.push("Content-Length", String(end - start));
   return {
     status: span === undefined ? 200 : 206,

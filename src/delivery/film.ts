@@ -111,6 +111,7 @@ async function encodedAnswer(
   const log = { operation: "GetVideo", origin: source.origin, plan: film.facts.variant };
   const common = {
     validators: { etag: film.key.slice(0, 32) },
+    type: film.what === "metadata" ? "application/json" : "video/mp4",
     cacheControl: cacheControlOf(source, reading),
     headers: [...sourceHeaders(source), ...reading.debugHeaders],
     log,

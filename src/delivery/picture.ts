@@ -4,7 +4,7 @@ import { early, MAX_AGE_SECONDS, send, type Answer } from "./answers.ts";
 import { DeliveryError } from "./errors.ts";
 import type { ClientHints } from "./image/job.ts";
 import { hash, prepare, type Making, type MakingContext } from "./making.ts";
-import { acceptedFormats, nameAs, typeOf } from "./mediatypes.ts";
+import { acceptedFormats, kindOf, nameAs, typeOf } from "./mediatypes.ts";
 import type { FormatChoice, Plan, Step } from "./plan/plan.ts";
 import { pathsOf } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
@@ -21,13 +21,13 @@ export function originalAnswer(
   const { info, path } = source;
   const { contentEncoding, contentLanguage } = info;
   const bodyHeaders = [
-    ...(contentEncoding === undefined ? [] : ["Content-Encoding", contentEncoding]),
     ...(contentLanguage === undefined ? [] : ["Content-Language", contentLanguage]),
     ...(asked.attachment ? saving(nameIn(path)) : stored(info.contentDisposition)),
   ];
   const answer: Answer = {
     validators: { etag: info.etag ?? hash([source.identity]).slice(0, 32), lastModified: info.lastModified },
     type: typeOf(info.contentType, path),
+    contentEncoding,
     size: info.size,
     cacheControl: cacheControlOf(source, reading),
     headers: [...sourceHeaders(source), ...headers, ...debugHeaders],
@@ -57,6 +57,8 @@ export async function pictureAnswer(
   const log = { operation: kind === "facts" ? "GetMetadata" : "GetImage", origin: source.origin, plan: text };
   const common = {
     validators: { etag: etagOf(key) },
+    // Of an SVG, a result may be one.
+    type: kind === "facts" ? "application/json" : kindOf(source.info.contentType, source.path),
     cacheControl: cacheControlOf(source, makeshift ? passing(reading) : reading),
     headers: [...sourceHeaders(source), ...variation.headers, ...reading.debugHeaders],
     log,

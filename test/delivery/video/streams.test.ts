@@ -102,7 +102,9 @@ describe.skipIf(!here)("a film of ten seconds in 720p", () => {
   }, 90_000);
 
   test("has a DASH manifest over the same pieces", async () => {
-    const manifest = await get("/root/film.mp4/ik-master.mpd?tr=sr-240_360_480");
+    const { headers, body } = await site.get("/root/film.mp4/ik-master.mpd?tr=sr-240_360_480");
+    expect(headers.get("content-encoding")).toBe("gzip");
+    const manifest = body.toString();
     const media = /media="([^"]+)"/.exec(manifest)![1]!.replaceAll("&amp;", "&");
     const [, id] = /ik-stream\/([0-9a-f]+)\//.exec(media)!;
     expect(await get(path)).toContain(id);
