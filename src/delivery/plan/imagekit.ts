@@ -86,7 +86,7 @@ function readStep(items: Items, within: Within, first: boolean): Step {
     if (isLayerStart(items.text)) {
       layers.push(readLayer(items, within, readSteps));
     } else {
-      if (within.layer?.(items.text, first) !== true) readItem(options, items.text);
+      if (within.layer?.(items.text, first, options) !== true) readItem(options, items.text);
       items.next();
     }
   }

@@ -129,9 +129,9 @@ export interface Within {
   readonly conditions: number;
   /**
    * Takes what an item says of the layer itself; false: it is a transformation of the layer's picture. `first`: it
-   * stands in the first step of the layer's chain.
+   * stands in the first step of the layer's chain. `options`: of the step so far.
    */
-  readonly layer?: (item: string, first: boolean) => boolean;
+  readonly layer?: (item: string, first: boolean, options: Partial<Options>) => boolean;
 }
 
 /** What a layer says of itself besides the transformations of its picture. */
@@ -166,7 +166,7 @@ export function readLayer(items: Items, within: Within, readSteps: ReadSteps): L
   const steps = readSteps(items, ["l-end"], {
     layers: within.layers + 1,
     conditions: within.conditions,
-    layer: (item, first) => readLayerItem(reading, item, first),
+    layer: (item, first, options) => readLayerItem(reading, item, first, options),
   });
   items.next();
   return layerOf(
@@ -178,7 +178,7 @@ export function readLayer(items: Items, within: Within, readSteps: ReadSteps): L
 const isIdle = (step: Step): boolean =>
   "options" in step && Object.keys(step.options).length === 0 && step.layers.length === 0;
 
-function readLayerItem(reading: Reading, item: string, first: boolean): boolean {
+function readLayerItem(reading: Reading, item: string, first: boolean, options: Partial<Options>): boolean {
   const at = item.indexOf("-");
   const name = at < 0 ? item : item.slice(0, at);
   const value = at < 0 ? "" : item.slice(at + 1);
@@ -191,7 +191,11 @@ function readLayerItem(reading: Reading, item: string, first: boolean): boolean 
     return readStyle(reading, styles, item, name, value);
   if (!first) return false;
   if (name === "i" || name === "ie") return readContent(reading, name, value);
-  if (name === "bg") reading.background = value;
+  if (name === "bg") {
+    // ImageKit's SDK says a block's colour, and behind it what else the block's transformation says of it.
+    if ((reading.encoded ?? reading.plain) === CANVAS) delete options.background;
+    reading.background = value;
+  }
   if (name !== "al") return false;
   reading.alpha = 10 * (parseWhole(value, 1, 9) ?? refuse(name, value, "a whole number from 1 to 9"));
   return true;

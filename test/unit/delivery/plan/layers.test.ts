@@ -222,6 +222,7 @@ test.each([
   ["l-image,i-,l-end", /^InvalidParameter: tr: l-image needs i- or ie-\.$/],
   ["l-image,i-@@,l-end", /^InvalidParameter: i can't be "@@"\. Allowed: a path\.$/],
   [`l-image,i-${"a".repeat(1025)},l-end`, /^InvalidParameter: i can't be /],
+  ["l-image,i-a,bg-red,bg-blue,l-end", /^InvalidParameter: bg stands twice\.$/],
   ["l-image,i-a,i-b,l-end", /^InvalidParameter: i stands twice\.$/],
   ["l-text,l-end", /^InvalidParameter: tr: l-text needs i- or ie-\.$/],
   ["l-text,ie-%%%,l-end", /^InvalidParameter: ie can't be "%%%"\. Allowed: UTF-8 in Base64/],

@@ -126,6 +126,10 @@ describe.each(["path", "query"] as const)("in the %s", (position) => {
       },
       "l-image,i-ik_canvas:w-bw_div_2,h-9,r-max,bg-FF0000,o-50,l-end",
     ],
+    [
+      { type: "solidColor", color: "FF0000", transformation: [{ width: 9, background: "blue" }] },
+      "l-image,i-ik_canvas:w-9,bg-0000FF,l-end",
+    ],
   ] as const)("the overlay %j", (overlay, text) => {
     const asked = built([{ overlay: overlay as never }], position);
     expect(planText(asked.plan!)).toBe(text);
