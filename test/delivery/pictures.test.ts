@@ -327,3 +327,36 @@ test("what is purged between its finding and its first byte is made again", asyn
   const reply = await site.get(path);
   expect([reply.status, reply.headers.get("x-cache"), reply.body.equals(body)]).toEqual([200, "HIT", true]);
 });
+
+test("a transformation in the query may be written as forms write it, plus signs for blanks", async () => {
+  await site.put("logos/logo 2+.png", await quadrants(40, 40).png().toBuffer());
+  // Its Base64 has a plus sign.
+  await site.put("logos/aa>.png", await quadrants(40, 40).png().toBuffer());
+  const base64 = Buffer.from("logos/aa>.png").toString("base64");
+  expect(base64).toContain("+");
+  for (const tr of [
+    "l-text,i-Hello World + 1,fs-40,co-yellow,l-end,f-png",
+    "l-image,i-logos@@logo 2+.png,l-end,f-png",
+    `l-image,ie-${base64},l-end,f-png`,
+  ]) {
+    const asked = await Promise.all(
+      [
+        `/root/tr:${encodeURIComponent(tr)}/wide.jpg`,
+        `/root/wide.jpg?tr=${encodeURIComponent(tr)}`,
+        `/root/wide.jpg?${new URLSearchParams({ tr }).toString()}`,
+      ].map((path) => site.get(path)),
+    );
+    const [first] = asked;
+    const alike = asked.map(({ status, body }) => [status, body.equals(first!.body)]);
+    expect([tr, alike]).toEqual([
+      tr,
+      [
+        [200, true],
+        [200, true],
+        [200, true],
+      ],
+    ]);
+  }
+  // Whoever encodes nothing has plus signs in Base64, which has no blanks.
+  expect((await site.get(`/root/wide.jpg?tr=l-image,ie-${base64},l-end`)).status).toBe(200);
+});

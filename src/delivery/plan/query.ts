@@ -55,6 +55,9 @@ function decoded(name: string): string {
 /** @throws DeliveryError InvalidPath */
 export const valueOf = ({ rawValue }: Pair): string => decode(rawValue, "The query");
 
+/** With blanks that may be plus signs, as forms and URLSearchParams write them. @throws DeliveryError InvalidPath */
+export const formValueOf = ({ rawValue }: Pair): string => decode(rawValue.replaceAll("+", " "), "The query");
+
 /**
  * Whether a parameter is `true`.
  * @throws DeliveryError InvalidParameter where it must be one of true and false (`strict`), or stands twice
@@ -71,15 +74,12 @@ export function isTrue(pairs: readonly Pair[], name: string, strict = false): bo
 /** Characters of a prompt. Stops novels. */
 const PROMPT_MAX = 500;
 
-/**
- * The prompt of `ai=`. Spaces may be plus signs, as forms write them: prompts are sentences.
- * @throws DeliveryError InvalidParameter, InvalidPath
- */
+/** The prompt of `ai=`. @throws DeliveryError InvalidParameter, InvalidPath */
 export function promptOf(pairs: readonly Pair[]): string | undefined {
   const found = pairs.filter(({ name }) => name === "ai");
   if (found.length > 1) throw new DeliveryError("InvalidParameter", "ai stands twice.");
   if (found[0] === undefined) return undefined;
-  const prompt = decode(found[0].rawValue.replaceAll("+", " "), "The query").trim();
+  const prompt = formValueOf(found[0]).trim();
   if (prompt !== "" && prompt.length <= PROMPT_MAX && !hasControls(prompt)) return prompt;
   return refuse("ai", prompt, `1 to ${PROMPT_MAX} characters`);
 }

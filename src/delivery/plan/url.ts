@@ -9,7 +9,7 @@ import { parseChain } from "./imagekit.ts";
 import { quote } from "./items.ts";
 import type { Plan } from "./plan.ts";
 import { isCloudinary, isRewritten, rewrite, type Named, type Rewriter } from "./rewrite.ts";
-import { decode, isTrue, pairsOf, promptOf, valueOf, type Pair } from "./query.ts";
+import { decode, formValueOf, isTrue, pairsOf, promptOf, type Pair } from "./query.ts";
 import { parseOptions } from "./weekerp.ts";
 
 /** `image`: pictures, and everything without a form of its own; whether it is a film is told by the file. */
@@ -141,7 +141,7 @@ function askingOf(
 ): Asking {
   const segments = segmentsOf(rawPath);
   const inPath = chainOf(segments.decoded);
-  const inQuery = pairs.filter(({ name }) => name === "tr").map(valueOf);
+  const inQuery = pairs.filter(({ name }) => name === "tr").map(formValueOf);
   if (inQuery.length > 1 || (inPath !== undefined && inQuery.length > 0)) {
     throw new DeliveryError(
       "InvalidParameter",

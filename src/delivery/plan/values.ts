@@ -175,10 +175,13 @@ export function parsePath(text: string): string | undefined {
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-/** Base64 that may be percent-encoded once more and lack its padding. Undefined for what is not UTF-8 below it. */
+/**
+ * Base64 that may be percent-encoded once more, lack its padding, and have blanks for its plus signs, which queries take
+ * for such. Undefined for what is not UTF-8 below it.
+ */
 export function parseBase64(text: string): string | undefined {
   try {
-    const encoded = text.includes("%") ? decodeURIComponent(text) : text;
+    const encoded = (text.includes("%") ? decodeURIComponent(text) : text).replaceAll(" ", "+");
     if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(encoded)) return undefined;
     return UTF8.decode(Buffer.from(encoded, "base64"));
   } catch {
