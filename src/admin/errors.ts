@@ -13,7 +13,7 @@ export const API_ERRORS = {
   NotFound: 404,
   MethodNotAllowed: 405,
   RequestTimeout: 408,
-  /** A name that is taken. */
+  /** A name that is taken, a thing that something else needs. */
   Conflict: 409,
   BodyTooLarge: 413,
   TargetTooLong: 414,

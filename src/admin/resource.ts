@@ -29,7 +29,7 @@ export interface Resource<Create extends z.ZodObject, Change extends z.ZodObject
     list: (store: ObjectStore, filter: { owner?: string }) => Promise<View[]>;
     show: (store: ObjectStore, reference: Reference) => Promise<View>;
     update: (store: ObjectStore, reference: Reference, change: z.output<Change>) => Promise<View>;
-    delete: (store: ObjectStore, reference: Reference) => Promise<void>;
+    delete: (store: ObjectStore, reference: Reference) => Promise<unknown>;
   };
 }
 

@@ -96,9 +96,12 @@ async function update(name: string, flags: ChangeFlags): Promise<void> {
 async function remove(name: string, flags: OwnedFlags): Promise<void> {
   await withStore(flags, async (store) => {
     const { deleteOrigin } = await import("../delivery/origins/origins.ts");
-    await deleteOrigin(store, { name, owner: flags.owner });
-    if (flags.json) printJson({ deleted: name });
-    else print(`Origin ${name} is deleted.`);
+    const { endpoints } = await deleteOrigin(store, { name, owner: flags.owner });
+    if (flags.json) return printJson({ deleted: name, endpoints });
+    print(`Origin ${name} is deleted.`);
+    for (const { name: endpoint, origins } of endpoints) {
+      print(`Endpoint ${endpoint} has ${origins.length === 0 ? "no origin" : origins.join(", ")} now.`);
+    }
   });
 }
 

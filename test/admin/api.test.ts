@@ -61,6 +61,19 @@ describe("origins", () => {
     expect((await call("POST", "/api/v1/origins", { ...photos, name: "two  blanks" })).status).toBe(422);
   });
 
+  test("are not deleted while an endpoint has no other", async () => {
+    await call("POST", "/api/v1/origins", photos);
+    await call("POST", "/api/v1/endpoints", { name: "shop", origins: ["photos"] });
+    const refused = await call("DELETE", "/api/v1/origins/photos");
+    expect([refused.status, refused.body]).toMatchObject([
+      409,
+      { code: "Conflict", message: expect.stringContaining('"shop"') as string },
+    ]);
+    await call("DELETE", "/api/v1/endpoints/shop");
+    expect((await call("DELETE", "/api/v1/origins/photos")).status).toBe(204);
+    expect((await call("GET", "/api/v1/endpoints/default")).body).toMatchObject({ origins: [] });
+  });
+
   test("never show a secret", async () => {
     const answers = [
       await call("POST", "/api/v1/origins", foreign),

@@ -133,6 +133,22 @@ test("an origin has blanks in its name, as in ImageKit's guide, and hyphens in i
   expect(await delivered("/file/Product-images-bucket/summer/only.txt")).toBe(404);
 });
 
+test("an origin that an endpoint can't do without is not deleted; where there are others they are left", async () => {
+  await windlassOk(data, "origin", "create", "spare", "--type", "bucket", "--bucket", "more");
+  await windlassOk(data, "endpoint", "update", "default", "--origin", "photos", "--origin", "spare");
+  await windlassOk(data, "endpoint", "create", "shop", "--origin", "spare");
+  const refused = await windlass(data, "origin", "delete", "spare");
+  expect([refused.code, refused.stdout]).toEqual([1, ""]);
+  expect(refused.stderr).toContain('"spare" is the only origin of the endpoint "shop"');
+  expect(await delivered("/root/shop/summer/only.txt")).toBe("only");
+  await windlassOk(data, "endpoint", "update", "shop", "--origin", "spare", "--origin", "photos");
+  expect(await windlassOk(data, "origin", "delete", "spare")).toBe(
+    "Origin spare is deleted.\nEndpoint default has photos now.\nEndpoint shop has photos now.\n",
+  );
+  expect(await delivered("/root/shop/hello.txt")).toBe("hello");
+  await windlassOk(data, "endpoint", "delete", "shop");
+});
+
 test("the default endpoint's origins can be put in another order", async () => {
   await windlassOk(data, "endpoint", "update", "default", "--origin", "more", "--origin", "photos");
   expect(await windlassJson(data, "endpoint", "show", "default")).toMatchObject({

@@ -71,7 +71,7 @@ export type Change = SettingChange;
 const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/;
 
 export const wrong = (message: string): StoreError => new StoreError("InvalidArgument", {}, message);
-/** A name that somebody else has. */
+/** A name that somebody else has, or a thing that something else needs. */
 export const taken = (message: string): StoreError =>
   new StoreError("ConditionalRequestConflict", {}, message);
 export const key = (ownerId: string, name: string): string => `${ownerId}/${name}`;

@@ -84,6 +84,32 @@ export async function joinDefault(store: ObjectStore, ownerId: string, origin: s
   return [{ kind: "endpoint", name, value: { ...existing, origins: [origin] }, was: existing }];
 }
 
+/**
+ * An account's endpoints that ask an origin, as they are and as they are without it. The default endpoint, which can't be
+ * deleted either, may be left with none. @throws StoreError ConditionalRequestConflict where another one would be
+ */
+export async function endpointsWithout(
+  store: ObjectStore,
+  ownerId: string,
+  origin: string,
+): Promise<{ name: string; was: EndpointDocument; value: EndpointDocument }[]> {
+  const asking = (await all<EndpointDocument>(store, "endpoint")).filter(
+    (one) => one.ownerId === ownerId && one.value.origins.includes(origin),
+  );
+  const alone = asking.filter(({ name, value }) => name !== DEFAULT_ENDPOINT && value.origins.length === 1);
+  if (alone.length > 0) {
+    const names = alone.map(({ name }) => `"${name}"`).join(" and ");
+    throw taken(
+      `"${origin}" is the only origin of the endpoint ${names}: give that another one, or delete it, first.`,
+    );
+  }
+  return asking.map(({ name, value: was }) => ({
+    name,
+    was,
+    value: { ...was, origins: was.origins.filter((one) => one !== origin) },
+  }));
+}
+
 /** @throws StoreError InvalidArgument for origins that the account doesn't have */
 async function checkOrigins(
   store: ObjectStore,

@@ -25,7 +25,7 @@ import {
   type OriginType,
   type Reference,
 } from "./documents.ts";
-import { joinDefault, type EndpointDocument } from "./endpoints.ts";
+import { endpointsWithout, joinDefault } from "./endpoints.ts";
 import { openClient, sealContext } from "./open.ts";
 import { fieldsOf, mergedSecrets, type OriginFields } from "./originfields.ts";
 
@@ -197,23 +197,27 @@ export async function updateOrigin(
   throw taken("Someone else changed the origin at the same time: try again.");
 }
 
-/** Removes an origin, its alias, and its name from its account's endpoints. @throws StoreError InvalidArgument */
-export async function deleteOrigin(store: ObjectStore, reference: Reference): Promise<void> {
+/** The endpoints that asked a deleted origin, with those that are left to them. */
+export interface DeletedOrigin {
+  endpoints: { name: string; origins: string[] }[];
+}
+
+/**
+ * Removes an origin, its alias, and its name from its account's endpoints. Only the default endpoint may be left without
+ * any. @throws StoreError InvalidArgument; ConditionalRequestConflict for the only origin of another endpoint
+ */
+export async function deleteOrigin(store: ObjectStore, reference: Reference): Promise<DeletedOrigin> {
   for (let tries = 0; tries < TRIES; tries++) {
     const { ownerId, name, value } = await find<OriginDocument>(store, "origin", reference);
     const changes: Change[] = [{ kind: "origin", name: key(ownerId, name), value: undefined, was: value }];
     if (value.alias !== undefined) changes.push({ kind: "alias", name: value.alias, value: undefined });
-    for (const endpoint of await all<EndpointDocument>(store, "endpoint")) {
-      if (endpoint.ownerId !== ownerId || !endpoint.value.origins.includes(name)) continue;
-      const origins = endpoint.value.origins.filter((other) => other !== name);
-      changes.push({
-        kind: "endpoint",
-        name: key(ownerId, endpoint.name),
-        value: { ...endpoint.value, origins },
-        was: endpoint.value,
-      });
+    const endpoints = await endpointsWithout(store, ownerId, name);
+    for (const { name: endpoint, ...change } of endpoints) {
+      changes.push({ kind: "endpoint", name: key(ownerId, endpoint), ...change });
     }
-    if (await store.settings.change(changes)) return;
+    if (await store.settings.change(changes)) {
+      return { endpoints: endpoints.map((one) => ({ name: one.name, origins: one.value.origins })) };
+    }
   }
   throw taken("Someone else changed the origin at the same time: try again.");
 }
