@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { ConfigError } from "../config.ts";
 import type { Purge, Scope } from "../delivery/cache/purge.ts";
 import type { ObjectStore } from "../store/store.ts";
-import { ownedCommand, type OwnedFlags } from "./owned.ts";
+import { ofAccount, ownedCommand, type OwnedFlags } from "./owned.ts";
 import { group, print, printJson, when, withStore } from "./shared.ts";
 
 interface PurgeFlags extends OwnedFlags {
@@ -23,10 +23,12 @@ async function request(store: ObjectStore, { url, origin, prefix, owner }: Purge
   return requestPurge(store, { ownerId, origin: name, ...(prefix === undefined ? {} : { prefix }) });
 }
 
-function show({ id, at, scope }: Purge, json: true | undefined): void {
+async function show(store: ObjectStore, { id, at, scope }: Purge, json: true | undefined): Promise<void> {
   // A mark is in force for every node's next request as soon as it is stored.
-  if (json) printJson({ id, state: "done", scope, createdAt: when(at) });
-  else print(`Purge ${id} of ${wordsFor(scope)} is done; it was asked for at ${when(at)}.`);
+  if (json) return printJson({ id, state: "done", scope, createdAt: when(at) });
+  const { ownerName } = await import("../delivery/origins/documents.ts");
+  const whose = ofAccount(await ownerName(store, scope.ownerId));
+  print(`Purge ${id} of ${wordsFor(scope)}${whose} is done; it was asked for at ${when(at)}.`);
 }
 
 function wordsFor({ origin, prefix, path }: Scope): string {
@@ -39,7 +41,7 @@ async function purge(flags: PurgeFlags): Promise<void> {
   if ((url === undefined) === (origin === undefined) || (url !== undefined && prefix !== undefined)) {
     throw new ConfigError("Give --url, or --origin and perhaps --prefix.");
   }
-  await withStore(flags, async (store) => show(await request(store, flags), flags.json));
+  await withStore(flags, async (store) => show(store, await request(store, flags), flags.json));
 }
 
 async function status(id: string, flags: OwnedFlags): Promise<void> {
@@ -47,7 +49,7 @@ async function status(id: string, flags: OwnedFlags): Promise<void> {
     const { listPurges } = await import("../delivery/cache/purge.ts");
     const found = (await listPurges(store)).find((one) => one.id === id);
     if (found === undefined) throw new ConfigError(`There is no purge "${id}".`);
-    show(found, flags.json);
+    await show(store, found, flags.json);
   });
 }
 

@@ -5,6 +5,7 @@ import {
   collect,
   listCommand,
   namedCommand,
+  ofAccount,
   printDocument,
   printDocuments,
   type OwnedFlags,
@@ -81,9 +82,9 @@ async function update(name: string, flags: ChangeFlags): Promise<void> {
 async function remove(name: string, flags: OwnedFlags): Promise<void> {
   await withStore(flags, async (store) => {
     const { deleteEndpoint } = await import("../delivery/origins/endpoints.ts");
-    await deleteEndpoint(store, { name, owner: flags.owner });
-    if (flags.json) printJson({ deleted: name });
-    else print(`Endpoint ${name} is deleted.`);
+    const { owner } = await deleteEndpoint(store, { name, owner: flags.owner });
+    if (flags.json) printJson({ deleted: name, owner });
+    else print(`Endpoint ${name}${ofAccount(owner)} is deleted.`);
   });
 }
 

@@ -6,6 +6,7 @@ import {
   collect,
   listCommand,
   namedCommand,
+  ofAccount,
   printDocument,
   printDocuments,
   type OwnedFlags,
@@ -60,7 +61,8 @@ async function create(name: string, flags: ChangeFlags & { type: string }): Prom
     if (flags.json) return printDocument(origin, true);
     print(`Origin ${origin.name} of account ${origin.owner} reads ${origin.type} ${placeOf(origin)}`);
     if (origin.alias !== undefined) print(`Its alias: /image/${origin.alias}/…`);
-    print(`To see whether it can: windlass origin test ${quoted(origin.name)}`);
+    const whose = origin.owner === "root" ? "" : ` --owner ${origin.owner}`;
+    print(`To see whether it can: windlass origin test ${quoted(origin.name)}${whose}`);
   });
 }
 
@@ -96,9 +98,9 @@ async function update(name: string, flags: ChangeFlags): Promise<void> {
 async function remove(name: string, flags: OwnedFlags): Promise<void> {
   await withStore(flags, async (store) => {
     const { deleteOrigin } = await import("../delivery/origins/origins.ts");
-    const { endpoints } = await deleteOrigin(store, { name, owner: flags.owner });
-    if (flags.json) return printJson({ deleted: name, endpoints });
-    print(`Origin ${name} is deleted.`);
+    const { owner, endpoints } = await deleteOrigin(store, { name, owner: flags.owner });
+    if (flags.json) return printJson({ deleted: name, owner, endpoints });
+    print(`Origin ${name}${ofAccount(owner)} is deleted.`);
     for (const { name: endpoint, origins } of endpoints) {
       print(`Endpoint ${endpoint} has ${origins.length === 0 ? "no origin" : origins.join(", ")} now.`);
     }
@@ -107,10 +109,14 @@ async function remove(name: string, flags: OwnedFlags): Promise<void> {
 
 async function test(name: string, flags: OwnedFlags): Promise<void> {
   await withStore(flags, async (store) => {
-    const { testOrigin } = await import("../delivery/origins/origins.ts");
-    const { ok, findings } = await testOrigin(store, { name, owner: flags.owner });
+    const { showOrigin, testOrigin } = await import("../delivery/origins/origins.ts");
+    const { owner, ownerId } = await showOrigin(store, { name, owner: flags.owner });
+    const { ok, findings } = await testOrigin(store, { name, owner: ownerId });
     if (flags.json) printJson({ ok, findings });
-    else for (const finding of findings) print(finding);
+    else {
+      if (owner !== "root") print(`Origin ${name}${ofAccount(owner)}:`);
+      for (const finding of findings) print(finding);
+    }
     if (!ok) process.exitCode = 1;
   });
 }

@@ -21,6 +21,9 @@ export const namedCommand = (name: string, description: string, what: string): C
 export const listCommand = (description: string): Command =>
   dataCommand("list", description).option("--owner <ACCOUNT>", "account").option("--json", "print JSON");
 
+/** Without --owner another account's may be meant, where root has none of that name: whoever acts on it is told whose. */
+export const ofAccount = (owner: string): string => (owner === "root" ? "" : ` of account ${owner}`);
+
 interface Document {
   readonly createdAt: number;
   readonly updatedAt?: number;

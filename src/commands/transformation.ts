@@ -1,6 +1,13 @@
 /** windlass transformation …: names for chains of transformations. */
 import type { Command } from "commander";
-import { listCommand, namedCommand, printDocument, printDocuments, type OwnedFlags } from "./owned.ts";
+import {
+  listCommand,
+  namedCommand,
+  ofAccount,
+  printDocument,
+  printDocuments,
+  type OwnedFlags,
+} from "./owned.ts";
 import { group, print, printJson, withStore } from "./shared.ts";
 
 async function create(name: string, chain: string, flags: OwnedFlags): Promise<void> {
@@ -38,9 +45,9 @@ async function update(name: string, chain: string, flags: OwnedFlags): Promise<v
 async function remove(name: string, flags: OwnedFlags): Promise<void> {
   await withStore(flags, async (store) => {
     const { deleteTransformation } = await import("../delivery/origins/transformations.ts");
-    await deleteTransformation(store, { name, owner: flags.owner });
-    if (flags.json) printJson({ deleted: name });
-    else print(`Transformation ${name} is deleted; URLs that name it are answered 400.`);
+    const { owner } = await deleteTransformation(store, { name, owner: flags.owner });
+    if (flags.json) printJson({ deleted: name, owner });
+    else print(`Transformation ${name}${ofAccount(owner)} is deleted; URLs that name it are answered 400.`);
   });
 }
 

@@ -250,6 +250,29 @@ test("secrets come from standard input, variables and files, and are never shown
     await windlassOk(data, "origin", "delete", name);
 });
 
+test("what is done to another account's things without --owner says whose they are", async () => {
+  await server.store.accounts.create({ name: "bob" });
+  const source = ["--type", "bucket", "--bucket", "more", "--owner", "bob"];
+  const hint = await windlassOk(data, "origin", "create", "hers", ...source);
+  expect(hint).toContain("windlass origin test hers --owner bob\n");
+  await windlassOk(data, "endpoint", "create", "elsewhere", "--origin", "hers", "--owner", "bob");
+  await windlassOk(data, "transformation", "create", "tiny", "w-30", "--owner", "bob");
+  const tested = await windlass(data, "origin", "test", "hers");
+  expect(tested.stdout).toMatch(/^Origin hers of account bob:\nBucket more is there\./);
+  const said = [
+    await windlassOk(data, "cache", "purge", "--origin", "hers"),
+    await windlassOk(data, "transformation", "delete", "tiny"),
+    await windlassOk(data, "endpoint", "delete", "elsewhere"),
+    await windlassOk(data, "origin", "delete", "hers"),
+  ];
+  expect(said).toEqual([
+    expect.stringMatching(/^Purge \S+ of everything of origin hers of account bob is done/),
+    "Transformation tiny of account bob is deleted; URLs that name it are answered 400.\n",
+    "Endpoint elsewhere of account bob is deleted.\n",
+    "Origin hers of account bob is deleted.\nEndpoint default has no origin now.\n",
+  ]);
+});
+
 const mistakes: [args: string[], message: RegExp][] = [
   [["origin", "create", "x", "--type", "bucket"], /needs --bucket/],
   [["origin", "create", "x", "--bucket", "photos"], /required option '--type <TYPE>' not specified/],

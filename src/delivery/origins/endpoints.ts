@@ -264,12 +264,14 @@ export function updateEndpoint(
   });
 }
 
-/** @throws StoreError InvalidArgument; the default endpoint stays, but may be given other origins */
-export async function deleteEndpoint(store: ObjectStore, reference: Reference): Promise<void> {
+/**
+ * Returns what was deleted. The default endpoint stays, but may be given other origins. @throws StoreError InvalidArgument
+ */
+export async function deleteEndpoint(store: ObjectStore, reference: Reference): Promise<EndpointView> {
   if (reference.name === DEFAULT_ENDPOINT) {
     throw wrong("The default endpoint can't be deleted; update its origins instead.");
   }
-  await insist(store, async () => {
+  return insist(store, async () => {
     const found = await find<EndpointDocument>(store, "endpoint", reference);
     const document: Change = {
       kind: "endpoint",
@@ -278,6 +280,6 @@ export async function deleteEndpoint(store: ObjectStore, reference: Reference): 
       was: found.value,
     };
     const changes = [document, ...addresses(found, found.value, undefined)];
-    return (await store.settings.change(changes)) || undefined;
+    return (await store.settings.change(changes)) ? view(store, found) : undefined;
   });
 }

@@ -197,8 +197,10 @@ export async function updateOrigin(
   throw taken("Someone else changed the origin at the same time: try again.");
 }
 
-/** The endpoints that asked a deleted origin, with those that are left to them. */
 export interface DeletedOrigin {
+  /** Account name; its id when the account is gone. */
+  owner: string;
+  /** Those that asked it, with the origins that are left to them. */
   endpoints: { name: string; origins: string[] }[];
 }
 
@@ -216,7 +218,10 @@ export async function deleteOrigin(store: ObjectStore, reference: Reference): Pr
       changes.push({ kind: "endpoint", name: key(ownerId, endpoint), ...change });
     }
     if (await store.settings.change(changes)) {
-      return { endpoints: endpoints.map((one) => ({ name: one.name, origins: one.value.origins })) };
+      return {
+        owner: await ownerName(store, ownerId),
+        endpoints: endpoints.map((one) => ({ name: one.name, origins: one.value.origins })),
+      };
     }
   }
   throw taken("Someone else changed the origin at the same time: try again.");

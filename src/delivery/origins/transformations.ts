@@ -107,10 +107,15 @@ export async function updateTransformation(
   return view(store, { ownerId, name, value });
 }
 
-/** URLs that name it are answered 400 from now on. @throws StoreError InvalidArgument */
-export async function deleteTransformation(store: ObjectStore, reference: Reference): Promise<void> {
-  const { ownerId, name } = await find<TransformationDocument>(store, "transformation", reference);
-  await store.settings.change([{ kind: "transformation", name: key(ownerId, name), value: undefined }]);
+/** URLs that name it are answered 400 from now on. Returns what was deleted. @throws StoreError InvalidArgument */
+export async function deleteTransformation(
+  store: ObjectStore,
+  reference: Reference,
+): Promise<TransformationView> {
+  const found = await find<TransformationDocument>(store, "transformation", reference);
+  const name = key(found.ownerId, found.name);
+  await store.settings.change([{ kind: "transformation", name, value: undefined }]);
+  return view(store, found);
 }
 
 /** The chains of an account's named transformations; names that it doesn't have are left out. */
