@@ -9,6 +9,7 @@ import type { Readable } from "node:stream";
 import { judge, type AddressPolicy } from "./address.ts";
 import { failureOf, LastingFailure } from "./attempts.ts";
 import {
+  answersAll,
   originError,
   type Fetched,
   type FetchOptions,
@@ -215,7 +216,7 @@ async function testContainer(
   const findings = endOf(sasToken);
   try {
     await inTime(headMs, (abortSignal) => client.getBlobClient(PROBE_PATH).getProperties({ abortSignal }));
-    return { ok: true, findings: [...findings, `Container ${container} can be read.`] };
+    return { ok: false, findings: [...findings, answersAll(base.host, "Blob service")] };
   } catch (error) {
     const said = error as AzureError;
     const [code, status] = [codeOf(said), said.statusCode ?? 0];

@@ -67,6 +67,10 @@ export interface OriginTest {
   findings: string[];
 }
 
+/** Of tests, which ask for files that can't exist: an answer to that comes from something else. */
+export const answersAll = (host: string, service: string): string =>
+  `${host} has an answer for a file that can't exist: it is no ${service}, or the address is that of its web page.`;
+
 /** Of one client to one host. Stops a crowd from taking all descriptors of this process, and all of a small host's. */
 export const CONNECTIONS_MAX = 256;
 

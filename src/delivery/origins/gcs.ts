@@ -5,7 +5,7 @@
 import { createSign } from "node:crypto";
 import type { AddressPolicy } from "./address.ts";
 import { LastingFailure } from "./attempts.ts";
-import { originError, type Fetched, type OriginClient, type OriginTest } from "./client.ts";
+import { answersAll, originError, type Fetched, type OriginClient, type OriginTest } from "./client.ts";
 import { bodyOf, bytesOf, findingOf, openWeb } from "./http.ts";
 import { openWebOrigin } from "./web.ts";
 
@@ -80,7 +80,8 @@ async function testBucket(
 
 function verdictOf(status: number, code: string, bucket: string, host: string): OriginTest {
   if (code === "NoSuchBucket") return { ok: false, findings: [`There is no bucket ${bucket} at ${host}.`] };
-  if (status === 200 || status === 404) return { ok: true, findings: [`Bucket ${bucket} can be read.`] };
+  if (status === 200) return { ok: false, findings: [answersAll(host, "Google Cloud Storage")] };
+  if (status === 404) return { ok: true, findings: [`Bucket ${bucket} can be read.`] };
   if (status === 403) {
     const findings = [
       "Objects that don't exist are answered 403, as for accounts with storage.objects.get alone: they count as not found.",

@@ -170,7 +170,7 @@ export function discard(body: {
  * The body of an answer. Closing it before it was begun gives the socket back too; silence of `idleMs` ends it.
  * Its reader may take any time.
  */
-export function bodyOf(body: Readable, where: { host: string }, idleMs: number): AsyncIterable<Buffer> {
+export function bodyOf(body: Readable, where: OriginPlace, idleMs: number): AsyncIterable<Buffer> {
   return {
     [Symbol.asyncIterator]() {
       const inner = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
@@ -180,8 +180,9 @@ export function bodyOf(body: Readable, where: { host: string }, idleMs: number):
           try {
             return await inner.next();
           } catch (error) {
-            // Azure's SDK calls it so when the service hangs up.
-            if ((error as Error).name === "AbortError") {
+            // Azure's SDK calls it AbortError when the service hangs up.
+            const { name, code } = error as NodeJS.ErrnoException;
+            if (name === "AbortError" || code === "ECONNRESET") {
               throw originError("OriginFailed", where.host, HUNG_UP);
             }
             throw asOriginError(error, where);
@@ -281,19 +282,41 @@ const TLS_WORDS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate can't be verified",
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "its certificate can't be verified",
 };
+/** What OpenSSL calls the first bytes of a server that speaks something else. */
+const NO_TLS: readonly string[] = ["wrong version number", "packet length too long", "http request"];
+
+/** Undefined: it isn't TLS that failed. */
+function tlsWords(code: string, message: string): string | undefined {
+  if (code !== "EPROTO" && !code.startsWith("ERR_SSL_")) return TLS_WORDS[code];
+  const said = /SSL routines:[^:]*:([^:]+)/.exec(message)?.[1];
+  return said !== undefined && NO_TLS.includes(said)
+    ? "it doesn't speak TLS at this port (http:// instead of https://?)"
+    : wordOf(said ?? code);
+}
 const TIMEOUTS: readonly string[] = ["ETIMEDOUT", "TimeoutError", "ABORT_ERR"];
 
+/** Where an origin is. Amazon's has a name in place of a host. */
+export interface OriginPlace {
+  readonly host: string;
+  readonly protocol?: string;
+}
+
 /** The same for the operator alone, who may know more. */
-export function findingOf(error: unknown, place: { readonly host: string }): string {
+export function findingOf(error: unknown, place: OriginPlace): string {
   const { message, detail } = asOriginError(error, place);
   return detail ?? message;
 }
 
-/** Whatever a socket, TLS or an HTTP parser says, in words for the operator and a status for the client. */
-export function asOriginError(error: unknown, place: { readonly host: string }): DeliveryError {
+/** Whatever a socket, TLS or an HTTP parser says before an answer, in words for the operator and a status for the client. */
+export function asOriginError(error: unknown, place: OriginPlace): DeliveryError {
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof DeliveryError) return cause;
     const { code = cause.name } = cause as NodeJS.ErrnoException;
+    // Amazon's SDK calls it a timeout.
+    if (code === "ECONNRESET") {
+      const hint = place.protocol === "http:" ? " (https:// instead of http://?)" : "";
+      return originError("OriginFailed", place.host, `hangs up before it answers${hint}.`);
+    }
     if (TIMEOUTS.includes(code) || cause.name === "TimeoutError" || cause.name === "AbortError") {
       return originError("OriginTimeout", place.host, "did not answer in time.");
     }
@@ -301,7 +324,7 @@ export function asOriginError(error: unknown, place: { readonly host: string }):
     if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
       return unknownName(place.host, code);
     }
-    const tls = TLS_WORDS[code];
+    const tls = tlsWords(code, cause.message);
     if (tls !== undefined) {
       const said = `fails: ${tls}.`;
       return new DeliveryError(

@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import { judge, type AddressPolicy } from "./address.ts";
 import { failureOf, LastingFailure } from "./attempts.ts";
 import {
+  answersAll,
   originError,
   type Fetched,
   type FetchOptions,
@@ -11,7 +12,16 @@ import {
   type OriginClient,
   type OriginTest,
 } from "./client.ts";
-import { asOriginError, bodyOf, discard, findingOf, guardedAgents, rangeOf, wordOf } from "./http.ts";
+import {
+  asOriginError,
+  bodyOf,
+  discard,
+  findingOf,
+  guardedAgents,
+  rangeOf,
+  wordOf,
+  type OriginPlace,
+} from "./http.ts";
 
 export interface S3OriginOptions {
   readonly bucket: string;
@@ -52,7 +62,7 @@ const CREDENTIALS: Readonly<Record<string, string>> = {
 
 export function openS3Origin(options: S3OriginOptions): OriginClient {
   const clients = new Clients(options);
-  const where = { host: options.endpointUrl === undefined ? "Amazon S3" : new URL(options.endpointUrl).host };
+  const where = options.endpointUrl === undefined ? { host: "Amazon S3" } : new URL(options.endpointUrl);
   const get = async (key: string, asked: FetchOptions): Promise<Fetched> => {
     await clients.judge();
     for (let tries = 0; ; tries++) {
@@ -171,7 +181,7 @@ async function getObject(
   { bucket, headMs }: S3OriginOptions,
   key: string,
   { range, known }: FetchOptions,
-  where: { host: string },
+  where: OriginPlace,
 ): Promise<Fetched> {
   const { GetObjectCommand } = await import("@aws-sdk/client-s3");
   const input = {
@@ -245,7 +255,7 @@ const statusOf = (error: AwsError): number => error.$metadata?.httpStatusCode ??
  * Sorts what S3 says. Who may read objects but not list the bucket is told AccessDenied of keys that don't exist: that
  * is a missing file.
  */
-function whatIsWrong(error: unknown, where: { host: string }): Fetched {
+function whatIsWrong(error: unknown, where: OriginPlace): Fetched {
   const said = error as AwsError;
   const [code, status] = [codeOf(said), statusOf(said)];
   if (status === 304) return { kind: "unchanged", said: saidWith(said) };
@@ -266,7 +276,7 @@ function whatIsWrong(error: unknown, where: { host: string }): Fetched {
 const PROBE_KEY = "windlass-origin-test-of-a-key-that-does-not-exist";
 
 /** How far the clocks are apart, by the answer's Date. */
-function clocks(said: AwsError, { host }: { host: string }): string {
+function clocks(said: AwsError, { host }: OriginPlace): string {
   const theirs = Date.parse(said.$response?.headers?.["date"] ?? "");
   if (Number.isNaN(theirs)) return `this server's clock differs from that of ${host}`;
   const seconds = Math.round((Date.now() - theirs) / 1000);
@@ -277,11 +287,7 @@ function clocks(said: AwsError, { host }: { host: string }): string {
   return `this server's clock is ${apart} ${unit} ${seconds < 0 ? "behind" : "ahead of"} that of ${host}`;
 }
 
-async function testS3(
-  clients: Clients,
-  options: S3OriginOptions,
-  where: { host: string },
-): Promise<OriginTest> {
+async function testS3(clients: Clients, options: S3OriginOptions, where: OriginPlace): Promise<OriginTest> {
   const findings: string[] = [];
   const { bucket, region } = options;
   const { GetObjectCommand } = await import("@aws-sdk/client-s3");
@@ -292,7 +298,7 @@ async function testS3(
       const client = await clients.current();
       const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: PROBE_KEY }));
       discard(Body as Readable);
-      return { ok: true, findings: [...findings, `Bucket ${bucket} can be read.`] };
+      return { ok: false, findings: [...findings, answersAll(where.host, "S3 service")] };
     } catch (error) {
       const said = error as AwsError;
       if (tries === 0 && clients.learn(said, asked)) {
@@ -310,7 +316,7 @@ function verdictOf(
   said: AwsError,
   findings: string[],
   { bucket, credentials }: Pick<S3OriginOptions, "bucket" | "credentials">,
-  where: { host: string },
+  where: OriginPlace,
 ): OriginTest {
   const [code, status] = [codeOf(said), statusOf(said)];
   if (code === "NoSuchKey") {

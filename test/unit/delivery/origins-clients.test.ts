@@ -250,8 +250,9 @@ const elsewhere =
   (status: number, code: string, headers: Record<string, string>, more: string): WebServer["answer"] =>
   (request, response) => {
     const signed = /Credential=[^/]+\/\d+\/([^/]+)\//.exec(request.headers.authorization ?? "")?.[1];
-    if (signed === "eu-west-3") response.writeHead(200, { etag: '"1"', "content-length": 2 }).end("ok");
-    else xml(status, code, headers, more)(request, response);
+    if (signed !== "eu-west-3") xml(status, code, headers, more)(request, response);
+    else if (!request.url!.includes("photo.jpg")) xml(404, "NoSuchKey")(request, response);
+    else response.writeHead(200, { etag: '"1"', "content-length": 2 }).end("ok");
   };
 
 describe("the region of a bucket", () => {
@@ -269,7 +270,7 @@ describe("the region of a bucket", () => {
     expect(await outcome(client)).toBe("found ok");
     expect(server.asked.length).toBe(before + 1);
     expect(await tested(s3({ region: "us-west-2" }))).toBe(
-      "true The bucket is in the region eu-west-3, not us-west-2. Bucket box can be read.",
+      "true The bucket is in the region eu-west-3, not us-west-2. Bucket box can be read and listed.",
     );
   });
 
@@ -445,18 +446,9 @@ describe("redirects of web servers", () => {
 test("a certificate that nobody vouches for is refused, and the test says so", async () => {
   const folder = await mkdtemp(join(tmpdir(), "windlass-certificate-"));
   const [keyFile, certFile] = [join(folder, "key"), join(folder, "cert")];
-  const made = [
-    "-newkey",
-    "rsa:2048",
-    "-nodes",
-    "-subj",
-    "/CN=a.example",
-    "-keyout",
-    keyFile,
-    "-out",
-    certFile,
-  ];
-  await promisify(execFile)("openssl", ["req", "-x509", "-days", "2", ...made]);
+  const made = ["-newkey", "rsa:2048", "-nodes", "-subj", "/CN=a.example"];
+  const files = ["-keyout", keyFile, "-out", certFile];
+  await promisify(execFile)("openssl", ["req", "-x509", "-days", "2", ...made, ...files]);
   const secure = createServer(
     { key: await readFile(keyFile), cert: await readFile(certFile) },
     (_, response) => response.end("secret"),
