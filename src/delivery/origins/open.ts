@@ -78,8 +78,13 @@ async function openPlain(store: ObjectStore, named: NamedDocument): Promise<Orig
     forwardHost: web && document.forwardHost === true,
     policy: web ? policy : { ...policy, onlyAllowed: true },
     headMs,
+    ...(web ? { sort: asBucket } : {}),
   });
 }
+
+/** The web server may be a public bucket that nobody may list: of what it lacks it says the same as S3 itself. */
+const asBucket = (status: number, code: string | undefined): Fetched | undefined =>
+  status === 403 && code === "AccessDenied" ? { kind: "missing" } : undefined;
 
 const encoded = (path: string): string => path.split("/").map(encodeURIComponent).join("/");
 

@@ -1,8 +1,9 @@
-/** What is wrong with an origin, as its test says it. */
+/** What is wrong with an origin: as its test says it, and as those see it who ask for a file. */
 import { once } from "node:events";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
 import { createOrigin, testOrigin, type OriginInput } from "../../../src/delivery/origins/origins.ts";
 import { openSite, type Site } from "../site.ts";
 import { AZURE_ACCOUNT, startWeb, type WebServer } from "./storage.ts";
@@ -68,4 +69,27 @@ describe.each(["web server", ...Object.keys(kinds(""))])("the address of a %s", 
       secure.close();
     }
   });
+});
+
+test("a public bucket that is asked as a web server lacks what it calls AccessDenied: the next origin has it", async () => {
+  await using bucket = await startWeb((request, response) => {
+    if (request.url === "/there.txt") response.end("there");
+    else if (request.url === "/shut.txt") response.writeHead(403).end("<html>Forbidden</html>");
+    else response.writeHead(403).end("<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>");
+  });
+  await using other = await startWeb((_, response) => response.end("from the other"));
+  const names = [
+    await added({ type: "web", baseUrl: `${bucket.url}/` }),
+    await added({ type: "web", baseUrl: `${other.url}/` }),
+  ];
+  await createEndpoint(site.store, { name: "alone", origins: names.slice(0, 1) });
+  await createEndpoint(site.store, { name: "both", origins: names });
+  const asked = async (path: string): Promise<string> => {
+    const { status, body } = await site.get(path);
+    return status === 200 ? body.toString() : String(status);
+  };
+  expect(await asked("/root/alone/missing.txt")).toBe("404");
+  expect(await asked("/root/both/missing.txt")).toBe("from the other");
+  expect(await asked("/root/both/there.txt")).toBe("there");
+  expect(await asked("/root/both/shut.txt")).toBe("403");
 });
