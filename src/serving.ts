@@ -254,7 +254,7 @@ function deliveryFamilies(delivery: Delivery): Family[] {
     [
       "windlass_render_seconds_total",
       "counter",
-      "From question to answer, waiting included.",
+      "From asking a renderer to its answer, waiting in line included; that of origins is not in it.",
       renders.seconds,
     ],
     ["windlass_renders_waiting", "gauge", "Pictures that wait for a renderer.", renders.waiting],

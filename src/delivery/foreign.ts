@@ -51,6 +51,8 @@ export interface ForeignFile {
   readonly checkedAt: number;
   /** The origin can't be asked now: this is what it said before. */
   readonly stale: boolean;
+  /** A copy is served that was kept before, new as it may be that it is still the file. */
+  readonly hit: boolean;
   read(start: number, end: number): AsyncIterable<Buffer>;
   /** Where it is kept. It may be gone when it is read. */
   files(): Promise<readonly FileRange[] | undefined>;
@@ -126,6 +128,7 @@ export class ForeignFiles {
       identity: keyOf("version", address, [note.version, note.info.customCoordinates ?? ""]),
       checkedAt: note.checkedAt,
       stale: note.retryAt !== undefined,
+      hit: note.kept && note.version === known?.version,
       read: (start, end) => this.#read(address, note, start, end),
       files: async () => {
         const { path, size } = (await this.#cache.get(bodyKeyOf(address, note.version))) ?? {};

@@ -21,6 +21,7 @@ export function originalAnswer(
   const { info, path } = source;
   const { contentEncoding, contentLanguage } = info;
   const bodyHeaders = [
+    ...(source.found === undefined ? [] : cacheHeaders(source.found.hit, [originTiming(source.found.ms)])),
     ...(contentLanguage === undefined ? [] : ["Content-Language", contentLanguage]),
     ...(asked.attachment ? saving(nameIn(path)) : stored(info.contentDisposition)),
   ];
@@ -48,10 +49,10 @@ export async function pictureAnswer(
   request: HttpRequest,
   { reading, source, plan, kind, from }: PictureWish,
 ): Promise<HttpResponse> {
-  const started = performance.now();
   const { rules } = reading.place;
   const variation = variationOf(request.headers, plan, rules.formats, namesQuality(reading, plan));
   const layers = await openLayers(context, reading, pathsOf(plan));
+  const started = performance.now();
   const prospect = prepare(context, { kind, source, plan, layers, hints: variation.hints, from });
   const { key, text, makeshift } = prospect;
   const log = { operation: kind === "facts" ? "GetMetadata" : "GetImage", origin: source.origin, plan: text };
@@ -74,7 +75,7 @@ export async function pictureAnswer(
     type: entry.facts.type,
     size: entry.size,
     bodyHeaders: [
-      ...madeHeaders(reading, source, { type: entry.facts.type, hit, started }),
+      ...madeHeaders(reading, source, { type: entry.facts.type, hit, started, layers }),
       ...entry.facts.headers,
       ...densityOf(variation, entry.facts.width),
     ],
@@ -267,20 +268,37 @@ function ending(said: string, seconds: number, age: number): string {
   );
 }
 
-/** Headers that come with what was made of a source, or kept. `started`: by `performance.now()`. */
+const cacheHeaders = (hit: boolean, timings: readonly string[]): string[] => [
+  "X-Cache",
+  hit ? "HIT" : "MISS",
+  "Server-Timing",
+  timings.join(", "),
+];
+const originTiming = (ms: number): string => `origin;dur=${ms.toFixed(1)}`;
+
+interface Manner {
+  readonly type: string;
+  readonly hit: boolean;
+  /** When all sources were open, by `performance.now()`. */
+  readonly started: number;
+  /** Opened at the same time as each other. */
+  readonly layers?: readonly Source[];
+}
+
+/** Headers that come with what was made of a source, or kept. */
 export function madeHeaders(
   { asked }: Reading,
-  { path }: Source,
-  { type, hit, started }: { readonly type: string; readonly hit: boolean; readonly started: number },
+  { path, found }: Source,
+  { type, hit, started, layers = [] }: Manner,
 ): string[] {
   const milliseconds = (performance.now() - started).toFixed(1);
-  return [
-    "X-Cache",
-    hit ? "HIT" : "MISS",
-    "Server-Timing",
+  const times = layers.flatMap((layer) => layer.found?.ms ?? []);
+  const foreign = found !== undefined || times.length > 0;
+  const timings = [
+    ...(foreign ? [originTiming((found?.ms ?? 0) + Math.max(0, ...times))] : []),
     hit ? `cache;desc=hit;dur=${milliseconds}` : `render;dur=${milliseconds}`,
-    ...(asked.attachment ? saving(nameAs(type, nameIn(path))) : []),
   ];
+  return [...cacheHeaders(hit, timings), ...(asked.attachment ? saving(nameAs(type, nameIn(path))) : [])];
 }
 
 const nameIn = (path: string): string => path.slice(path.lastIndexOf("/") + 1);

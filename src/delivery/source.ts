@@ -5,7 +5,7 @@ import type { ObjectStore } from "../store/store.ts";
 import type { Account, Bucket, ObjectVersion } from "../store/types.ts";
 import type { Epochs } from "./cache/purge.ts";
 import { DeliveryError } from "./errors.ts";
-import type { ForeignFiles } from "./foreign.ts";
+import type { ForeignFile, ForeignFiles } from "./foreign.ts";
 import { OutsideOrigin, type FileInfo } from "./origins/client.ts";
 import type { OriginDocument } from "./origins/documents.ts";
 import type { ForeignDocument } from "./origins/open.ts";
@@ -26,6 +26,8 @@ export interface Source {
   readonly checkedAt: number | undefined;
   /** The origin can't be asked now. */
   readonly stale: boolean;
+  /** Of a foreign origin: whether a copy is served that was kept before, and how long it took to know, in milliseconds. */
+  readonly found?: { readonly hit: boolean; readonly ms: number };
   /** Value of a Link header. */
   readonly link: string | undefined;
   /** It stands in for a file that is missing. */
@@ -59,6 +61,7 @@ export async function openSource(
   { owner, origins, rules, host }: Pick<Place, "owner" | "origins" | "rules" | "host">,
   wanted: Wanted,
 ): Promise<Source> {
+  const started = performance.now();
   let listable = true;
   let looked = false;
   let outside: OutsideOrigin | undefined;
@@ -75,7 +78,10 @@ export async function openSource(
       const asked = { ...wanted, host, seconds: rules.cacheSeconds };
       try {
         const found = await foreignFile(context, named, document, asked);
-        if (found !== undefined) return found;
+        if (found !== undefined) {
+          const { hit, ...source } = found;
+          return { ...source, found: { hit, ms: performance.now() - started } };
+        }
         looked = true;
       } catch (error) {
         if (!(error instanceof OutsideOrigin)) throw error;
@@ -168,7 +174,7 @@ async function foreignFile(
   { owner, name }: Named,
   document: ForeignDocument,
   { path, query, host, seconds }: Wanted & { host: string | undefined; seconds: number | undefined },
-): Promise<Source | undefined> {
+): Promise<(Source & Pick<ForeignFile, "hit">) | undefined> {
   const originId = `${owner.id}/${name}`;
   const file = await foreign.open({
     client: clients.get(store, { ownerId: owner.id, name, document }),

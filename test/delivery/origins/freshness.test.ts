@@ -93,6 +93,7 @@ beforeAll(async () => {
     timeout: 1,
   });
   await createEndpoint(site.store, { name: "web", origins: ["web"] });
+  await createEndpoint(site.store, { name: "both", origins: ["photos", "web"] });
   await createEndpoint(site.store, { name: "short", origins: ["web"], cacheSeconds: 20 });
 });
 afterAll(async () => {
@@ -120,6 +121,40 @@ describe("a file with an ETag", () => {
     expect([confirmed.headers.get("age"), confirmed.body.equals(red)]).toEqual(["0", true]);
     expect(web.asked.slice(-2)).toEqual([`GET /${path}`, `GET /${path}`]);
     expect(web.headers.at(-1)).toMatchObject({ "if-none-match": first.headers.get("etag") });
+  });
+
+  test("says whether the copy that was kept is served", async () => {
+    const path = put(tagged(red));
+    const cached = async (): Promise<string | null> =>
+      (await site.get(`/root/web/${path}`)).headers.get("x-cache");
+    expect([await cached(), await cached()]).toEqual(["MISS", "HIT"]);
+    pass(301);
+    expect(await cached()).toBe("HIT");
+    files.set(path, tagged(blue));
+    pass(301);
+    expect([await cached(), await cached()]).toEqual(["MISS", "HIT"]);
+    await site.put("own.png", red);
+    expect((await site.get("/root/own.png")).headers.has("x-cache")).toBe(false);
+  });
+
+  test("says how long its origin took, and apart from that what was done to it", async () => {
+    const MS = 200;
+    web.answer = (request, response) => void setTimeout(() => answer(request, response), MS);
+    const timings = async (path: string): Promise<[string, number][]> => {
+      const { headers } = await site.get(path);
+      const parts = headers.get("server-timing")!.split(", ");
+      return parts.map((part) => [part.split(";")[0]!, Number(part.split("dur=")[1])]);
+    };
+    const path = put(tagged(red));
+    const [[name, ms] = ["", 0], ...more] = await timings(`/root/web/${path}`);
+    // Timers may be a millisecond early.
+    expect([name, ms >= MS - 1, more]).toEqual(["origin", true, []]);
+    const [source, rendered] = await timings(`/root/web/tr:w-10/${put(tagged(red))}`);
+    expect([source![0], source![1] >= MS - 1, rendered![0]]).toEqual(["origin", true, "render"]);
+    await site.put("base.png", red);
+    const [layer, over] = await timings(`/root/both/tr:l-image,i-${put(tagged(red))},l-end/base.png`);
+    expect([layer![0], layer![1] >= MS - 1, over![0]]).toEqual(["origin", true, "render"]);
+    expect((await timings("/root/tr:w-9/base.png")).map(([one]) => one)).toEqual(["render"]);
   });
 
   test("that has changed is another picture after its lifetime, whatever was made of it", async () => {
