@@ -3,7 +3,7 @@ import { createAdmin } from "./admin/admin.ts";
 import { family, Measures, processFamilies, type Family } from "./admin/measures.ts";
 import { ConfigError, DRAIN_MS, regionOf, renderersOf, type Config } from "./config.ts";
 import { dataPaths } from "./datadir.ts";
-import { createDelivery, type Delivery, type Services } from "./delivery/delivery.ts";
+import { createDelivery, type Delivery, type DeliveryCounts, type Services } from "./delivery/delivery.ts";
 import type { Service as Helper } from "./delivery/image/job.ts";
 import { startListener, type FinishedRequest, type Listener, type ListenerOptions } from "./lib/http.ts";
 import type { Logger } from "./lib/log.ts";
@@ -235,7 +235,7 @@ function finish(service: keyof Urls, record: FinishedRequest, measures: Measures
 }
 
 function deliveryFamilies(delivery: Delivery): Family[] {
-  const { renders, cache } = delivery.counts();
+  const { renders, cache, films, origins } = delivery.counts();
   const made = family(
     "windlass_renders_total",
     "counter",
@@ -259,12 +259,38 @@ function deliveryFamilies(delivery: Delivery): Family[] {
     ],
     ["windlass_renders_waiting", "gauge", "Pictures that wait for a renderer.", renders.waiting],
     ["windlass_renderers", "gauge", "Renderer processes.", renders.processes],
+    ["windlass_films_running", "gauge", "Films and streams that are made now.", films.running],
+    ["windlass_films_waiting", "gauge", "Films and streams that wait for an encoder.", films.waiting],
   ];
   const singles = single.map(([name, type, help, value]) => ({
     ...family(name, type, help),
     values: [{ value, labels: {} }],
   }));
-  return [made, ...singles, results];
+  // The processes share the folder, and each knows it as of its last count.
+  const space: Family = {
+    ...family("windlass_delivery_cache_bytes", "gauge", "Space that the delivery cache takes on disk."),
+    aggregator: "max",
+    values: cache.bytes === undefined ? [] : [{ value: cache.bytes, labels: {} }],
+  };
+  return [made, ...singles, results, space, ...originFamilies(origins)];
+}
+
+function originFamilies(origins: DeliveryCounts["origins"]): Family[] {
+  const asked = family(
+    "windlass_origin_requests_total",
+    "counter",
+    "Questions to other people's storage, by origin and what came of them.",
+  );
+  const seconds = family(
+    "windlass_origin_seconds_total",
+    "counter",
+    "From such a question to the head of the answer, further attempts included.",
+  );
+  for (const { origin, results, seconds: value } of origins) {
+    for (const [result, count] of results) asked.values.push({ value: count, labels: { origin, result } });
+    seconds.values.push({ value, labels: { origin } });
+  }
+  return [asked, seconds];
 }
 
 function inFlight(listeners: readonly Listener[]): Family {

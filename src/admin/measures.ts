@@ -17,7 +17,8 @@ export interface Family {
   name: string;
   help: string;
   type: "counter" | "gauge" | "histogram";
-  aggregator: "sum";
+  /** How several processes' values become one. */
+  aggregator: "sum" | "max";
   values: Sample[];
 }
 

@@ -220,7 +220,7 @@ const LOOP_STATUS: Readonly<Partial<Record<HttpFailure, number>>> = {
 
 /** What the HTTP loop has to answer itself. */
 export const loopFailure = (reason: HttpFailure, requestId: string): HttpResponse =>
-  failure(new DeliveryError(...LOOP_FAILURES[reason]), requestId, LOOP_STATUS[reason]);
+  failure(new DeliveryError(...LOOP_FAILURES[reason]), requestId, { status: LOOP_STATUS[reason] });
 
 /** What ImageKit's clients look for in `ik-error`. */
 const IMAGEKIT_CODES: Readonly<Partial<Record<DeliveryErrorCode, string>>> = {
@@ -236,11 +236,11 @@ const IMAGEKIT_CODES: Readonly<Partial<Record<DeliveryErrorCode, string>>> = {
   TooManyPrompts: "ELIMIT",
 };
 
-/** No Cache-Control: an error must not outlive its cause. */
+/** No Cache-Control: an error must not outlive its cause. `about`: what the log says of the request. */
 export function failure(
-  { code, message, headers, detail }: DeliveryError,
+  { code, message, headers, detail, origin }: DeliveryError,
   requestId: string,
-  status: number = ERRORS[code],
+  { status = ERRORS[code], about = {} }: { status?: number | undefined; about?: object } = {},
 ): HttpResponse {
   // Clients read headers as Latin-1; the body has the words as they are.
   const plain = message.replaceAll(
@@ -261,6 +261,13 @@ export function failure(
       ...SHARING,
     ],
     body: `${JSON.stringify({ code, message, requestId })}\n`,
-    log: { operation: "DeliveryError", code, ...(detail === undefined ? {} : { detail }) },
+    log: {
+      operation: "DeliveryError",
+      code,
+      message,
+      ...about,
+      ...(detail === undefined ? {} : { detail }),
+      ...(origin === undefined ? {} : { origin }),
+    },
   };
 }

@@ -14,14 +14,17 @@ import type { Service } from "./image/job.ts";
 import { DEFAULT_LIMITS, type DeliveryLimits } from "./limits.ts";
 import { Detector, FailureMemory } from "./making.ts";
 import { acceptedFormats, acceptedTypes, isFilm, kindOf, typeOf } from "./mediatypes.ts";
+import { OriginHealth, type OriginCounts } from "./origins/health.ts";
 import { OriginClients } from "./origins/origins.ts";
 import { checkPrivate, originalAnswer, passing, pictureAnswer } from "./picture.ts";
 import type { Plan } from "./plan/plan.ts";
+import { planText } from "./plan/text.ts";
 import type { PromptService } from "./plan/promptmodel.ts";
 import { Prompts } from "./plan/promptstore.ts";
 import { readRequest, type Reading, type ReadingContext } from "./reading.ts";
 import { defaultPlace, locate } from "./site.ts";
 import { isMissing, openSource, type Source } from "./source.ts";
+import type { JobCounts } from "./video/jobs.ts";
 import { beginsAsFilm, HEAD_BYTES } from "./video/probe.ts";
 import { createVideo } from "./video/video.ts";
 
@@ -46,7 +49,9 @@ export interface Services {
 /** Of this process. */
 export interface DeliveryCounts {
   readonly renders: RenderCounts;
-  readonly cache: { readonly hits: number; readonly misses: number };
+  readonly cache: DerivedCache["counts"];
+  readonly films: JobCounts;
+  readonly origins: readonly OriginCounts[];
 }
 
 export interface Delivery {
@@ -65,7 +70,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const { cacheBytes: maxBytes, memoryBytes } = limits;
   const cache = new DerivedCache({ folder: options.cacheDir, maxBytes, memoryBytes, log });
   const renderers = new Renderers(limits, log);
-  const clients = new OriginClients();
+  const health = new OriginHealth(log);
+  const clients = new OriginClients(health);
   const video = createVideo({
     cache,
     folder: join(options.cacheDir, "video"),
@@ -90,15 +96,21 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   };
   return {
     async handle(request) {
+      const trail: Trail = {};
       try {
-        return await begun(await answer(context, request));
+        return await begun(await answer(context, request, trail));
       } catch (error) {
-        return failure(asDeliveryError(error), request.id);
+        return failure(asDeliveryError(error), request.id, { about: aboutOf(trail) });
       }
     },
     onFailure: (reason, { id }) => loopFailure(reason, id),
     rendererPids: () => renderers.pids,
-    counts: () => ({ renders: renderers.counts, cache: cache.counts }),
+    counts: () => ({
+      renders: renderers.counts,
+      cache: cache.counts,
+      films: video.counts,
+      origins: health.counts(),
+    }),
     async close() {
       clients.close();
       await Promise.all([renderers.close(), video.close()]);
@@ -110,8 +122,14 @@ type Context = FilmContext & ReadingContext;
 
 const JOBS = "/-/jobs/";
 
-/** URL → place → what is asked for → the file → the file itself, or what is made of it. */
-async function answer(context: Context, request: HttpRequest): Promise<HttpResponse> {
+/** Of what is known so far of a request, what the log says when it fails. */
+const aboutOf = ({ reading, source }: Trail): object => ({
+  ...(source === undefined ? {} : { origin: source.origin }),
+  ...(reading?.plan === undefined ? {} : { plan: planText(reading.plan) }),
+});
+
+/** URL → place → what is asked for → the file → the file itself, or what is made of it. `trail`: how far it came. */
+async function answer(context: Context, request: HttpRequest, trail: Trail): Promise<HttpResponse> {
   const { method, path, rawQuery, headers } = request;
   if (method === "OPTIONS") return preflight();
   if (method !== "GET" && method !== "HEAD") {
@@ -125,7 +143,9 @@ async function answer(context: Context, request: HttpRequest): Promise<HttpRespo
   if (path.startsWith(JOBS)) return jobStatus(context, path.slice(JOBS.length));
   const place = await locate(context.store, { host: headers["host"], path, rawQuery });
   const reading = await readRequest(context, place);
+  trail.reading = reading;
   const found = await find(context, reading);
+  trail.source = found.source;
   checkPrivate(found.source, reading);
   return dispatch(context, request, found);
 }
@@ -134,6 +154,7 @@ interface Found {
   readonly source: Source;
   readonly reading: Reading;
 }
+type Trail = { -readonly [Name in keyof Found]?: Found[Name] };
 
 /** The file, or the picture that stands in for one that no origin has. */
 async function find(context: Context, reading: Reading): Promise<Found> {

@@ -46,6 +46,8 @@ export class DeliveryError extends Error {
   readonly headers: readonly string[];
   /** What of it is the operator's to know: for the log and for tests of origins. */
   readonly detail: string | undefined;
+  /** `account/origin` that it came from, for the log. */
+  origin: string | undefined;
   constructor(code: DeliveryErrorCode, message: string, headers: readonly string[] = [], detail?: string) {
     super(message);
     this.code = code;

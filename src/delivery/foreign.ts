@@ -22,12 +22,12 @@ import {
   type Fetched,
   type FetchOptions,
   type FileInfo,
-  type OriginClient,
+  type OriginReader,
 } from "./origins/client.ts";
 
 /** One file of one origin. */
 export interface Address {
-  readonly client: OriginClient;
+  readonly client: OriginReader;
   /** Names the origin with its present settings: with others the same path is another file. */
   readonly origin: string;
   /** For purges. */

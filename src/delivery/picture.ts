@@ -100,7 +100,10 @@ export const openLayers = (
         return source;
       } catch (error) {
         if (!(error instanceof DeliveryError)) throw error;
-        throw new DeliveryError(error.code, `Layer ${path}: ${error.message}`, error.headers, error.detail);
+        const { code, message, headers, detail, origin } = error;
+        const told = new DeliveryError(code, `Layer ${path}: ${message}`, headers, detail);
+        told.origin = origin;
+        throw told;
       }
     }),
   );

@@ -5,7 +5,7 @@ import type { ObjectStore } from "../store/store.ts";
 import type { Account, Bucket, ObjectVersion } from "../store/types.ts";
 import type { Epochs } from "./cache/purge.ts";
 import { DeliveryError } from "./errors.ts";
-import type { ForeignFile, ForeignFiles } from "./foreign.ts";
+import type { ForeignFiles } from "./foreign.ts";
 import { OutsideOrigin, type FileInfo } from "./origins/client.ts";
 import type { OriginDocument } from "./origins/documents.ts";
 import type { ForeignDocument } from "./origins/open.ts";
@@ -69,23 +69,20 @@ export async function openSource(
     const document = await context.store.settings.get<OriginDocument>("origin", `${owner.id}/${name}`);
     if (document === undefined) continue;
     const named = { owner, name };
-    if (document.type === "bucket") {
-      const found = await ownFile(context, named, document, wanted);
+    const asked = { ...wanted, host, seconds: rules.cacheSeconds, started };
+    try {
+      const found =
+        document.type === "bucket"
+          ? await ownFile(context, named, document, wanted)
+          : await foreignFile(context, named, document, asked);
       if (found === "hidden") listable = false;
       else if (found !== undefined) return found;
       looked = true;
-    } else {
-      const asked = { ...wanted, host, seconds: rules.cacheSeconds };
-      try {
-        const found = await foreignFile(context, named, document, asked);
-        if (found !== undefined) {
-          const { hit, ...source } = found;
-          return { ...source, found: { hit, ms: performance.now() - started } };
-        }
-        looked = true;
-      } catch (error) {
-        if (!(error instanceof OutsideOrigin)) throw error;
-        outside ??= error;
+    } catch (error) {
+      if (error instanceof OutsideOrigin) outside ??= error;
+      else {
+        if (error instanceof DeliveryError) error.origin = titleOf(named);
+        throw error;
       }
     }
   }
@@ -102,6 +99,8 @@ interface Named {
   readonly owner: Account;
   readonly name: string;
 }
+
+const titleOf = ({ owner, name }: Named): string => `${owner.name}/${name}`;
 
 const mayRead = (owner: Account, { ownerId, acl }: Pick<Bucket, "ownerId" | "acl">): boolean =>
   decide({ account: owner, ownerId, acl, permission: "READ" });
@@ -128,7 +127,7 @@ async function ownFile(
   }
   const originId = `${owner.id}/${name}`;
   return {
-    origin: `${owner.name}/${name}`,
+    origin: titleOf({ owner, name }),
     originId,
     path,
     info: infoOf(version),
@@ -169,15 +168,24 @@ function identityOf(
   return JSON.stringify([bucketId, key, versionId, etag, size, lastModified, epoch]);
 }
 
+interface Asked extends Wanted {
+  readonly host: string | undefined;
+  /** For which the endpoint lets files be kept. */
+  readonly seconds: number | undefined;
+  /** When the first origin was asked, by `performance.now()`. */
+  readonly started: number;
+}
+
 async function foreignFile(
   { store, clients, foreign, epochs }: SourceContext,
   { owner, name }: Named,
   document: ForeignDocument,
-  { path, query, host, seconds }: Wanted & { host: string | undefined; seconds: number | undefined },
-): Promise<(Source & Pick<ForeignFile, "hit">) | undefined> {
+  { path, query, host, seconds, started }: Asked,
+): Promise<Source | undefined> {
   const originId = `${owner.id}/${name}`;
+  const title = titleOf({ owner, name });
   const file = await foreign.open({
-    client: clients.get(store, { ownerId: owner.id, name, document }),
+    client: clients.get(store, { ownerId: owner.id, name, document }, title),
     origin: `${originId}/${document.createdAt}/${document.updatedAt ?? ""}`,
     originId,
     path,
@@ -188,5 +196,6 @@ async function foreignFile(
   });
   if (file === undefined) return undefined;
   const link = canonicalLink(document, path);
-  return { origin: `${owner.name}/${name}`, originId, path, link, ...file };
+  const { hit, ...rest } = file;
+  return { origin: title, originId, path, link, found: { hit, ms: performance.now() - started }, ...rest };
 }

@@ -1,8 +1,10 @@
 /** The console listener: health and metrics. */
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createOrigin } from "../../src/delivery/origins/origins.ts";
 import { startServer, type TestServer } from "../server.ts";
 import { signedText } from "../signed.ts";
+import { files, startWeb } from "../delivery/origins/storage.ts";
 import { basic } from "./console.ts";
 
 let server: TestServer;
@@ -103,4 +105,23 @@ test("pictures are counted: made, failed, found in the cache", async () => {
   }
   expect(text).toMatch(/^windlass_render_seconds_total 0\.\d+$/m);
   expect(text).toMatch(/^windlass_renderers [12]$/m);
+});
+
+test("other people's storage is counted by origin, and what its files take of the disk", async () => {
+  await using web = await startWeb(files({ "there.txt": Buffer.alloc(100) }, "text/plain"));
+  const source = { type: "web", baseUrl: web.url, allowHosts: ["127.0.0.1"] };
+  await createOrigin(server.store, { name: "web", ...source });
+  for (const path of ["there.txt", "there.txt", "none.txt"])
+    await fetch(`${server.deliveryUrl}/file/web/${path}`).then((answer) => answer.text());
+  const { text } = await get("/metrics");
+  for (const line of [
+    'windlass_origin_requests_total{origin="root/web",result="found"} 1',
+    'windlass_origin_requests_total{origin="root/web",result="missing"} 1',
+    "windlass_films_running 0",
+    "windlass_films_waiting 0",
+  ]) {
+    expect(text.split("\n")).toContain(line);
+  }
+  expect(text).toMatch(/^windlass_origin_seconds_total\{origin="root\/web"\} 0\.\d+$/m);
+  expect(text).toMatch(/^windlass_delivery_cache_bytes \d{4,}$/m);
 });

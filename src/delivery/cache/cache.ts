@@ -107,9 +107,12 @@ export class DerivedCache {
     });
   }
 
-  /** How often `produce` and `find` found what they were asked for, and how often it was made. */
-  get counts(): { readonly hits: number; readonly misses: number } {
-    return { hits: this.#hits, misses: this.#misses };
+  /**
+   * How often `produce` and `find` found what they were asked for, and how often it was made; the space that the folder
+   * takes, as far as this process knows.
+   */
+  get counts(): { readonly hits: number; readonly misses: number; readonly bytes: number | undefined } {
+    return { hits: this.#hits, misses: this.#misses, bytes: this.#total };
   }
 
   /** Keys are hexadecimal. A damaged entry is removed and counts as absent. */

@@ -36,8 +36,14 @@ const isPassing = (error: unknown): boolean =>
   (error.code === "OriginFailed" || error.code === "OriginTimeout");
 
 export class Attempts {
+  readonly #onTurn: (open: boolean) => void;
   #failures = 0;
   #openUntil = 0;
+
+  /** `onTurn` hears of it when the circuit opens and when it closes. */
+  constructor(onTurn: (open: boolean) => void = () => undefined) {
+    this.#onTurn = onTurn;
+  }
 
   /**
    * @throws DeliveryError ServiceUnavailable while the circuit is open; after it one request tries, and closes or opens
@@ -59,19 +65,18 @@ export class Attempts {
     for (let tries = 1; ; tries++) {
       try {
         const result = await once();
-        this.#failures = 0;
-        this.#openUntil = 0;
+        this.#close();
         return result;
       } catch (error) {
         if (!isPassing(error)) {
-          this.#failures = 0;
-          this.#openUntil = 0;
+          this.#close();
           throw error;
         }
         // Of timeouts the client has waited for one already.
         const again = tries < TRIES && !halfOpen && (error as DeliveryError).code !== "OriginTimeout";
         if (!again) {
           if (++this.#failures >= FAILURES_MAX) this.#openUntil = Date.now() + OPEN_MS;
+          if (this.#failures === FAILURES_MAX) this.#onTurn(true);
           throw error;
         }
         await new Promise((resolve) =>
@@ -79,5 +84,12 @@ export class Attempts {
         );
       }
     }
+  }
+
+  #close(): void {
+    const wasOpen = this.#failures >= FAILURES_MAX;
+    this.#failures = 0;
+    this.#openUntil = 0;
+    if (wasOpen) this.#onTurn(false);
   }
 }

@@ -74,14 +74,17 @@ export const answersAll = (host: string, service: string): string =>
 /** Of one client to one host. Stops a crowd from taking all descriptors of this process, and all of a small host's. */
 export const CONNECTIONS_MAX = 256;
 
-export interface OriginClient {
+export interface OriginReader {
   /**
    * One file by its path below the origin's folder, decoded, without a slash in front. Retries with back-off inside.
    * @throws DeliveryError OriginDenied (our credentials are refused), OriginFailed, OriginTimeout, OriginRefused (an
    * address that is not allowed); OutsideOrigin
    */
   fetch(path: string, options: FetchOptions): Promise<Fetched>;
+  close(): void;
+}
+
+export interface OriginClient extends OriginReader {
   /** Looks at DNS, TLS, credentials, bucket, clock, and says what is wrong in words that name the remedy. */
   test(): Promise<OriginTest>;
-  close(): void;
 }

@@ -4,8 +4,9 @@ import type { ObjectStore } from "../../store/store.ts";
 import { DeliveryError } from "../errors.ts";
 import type { AddressPolicy } from "./address.ts";
 import { Attempts } from "./attempts.ts";
-import type { Fetched, FetchOptions, OriginClient } from "./client.ts";
+import type { Fetched, FetchOptions, OriginClient, OriginReader } from "./client.ts";
 import { key, type OriginDocument, type OriginSecrets } from "./documents.ts";
+import type { OriginHealth, OriginWatch } from "./health.ts";
 
 /** Seconds until an origin's first byte where its document doesn't say. */
 const TIMEOUT_SECONDS = 10;
@@ -27,8 +28,8 @@ const secretsOf = (store: ObjectStore, { ownerId, name, document }: NamedDocumen
     ? {}
     : (JSON.parse(store.settings.unseal(document.sealed, sealContext(ownerId, name))) as OriginSecrets);
 
-/** A client without folder, retries and key variants: what a test asks. Modules of SDKs are loaded when needed. */
-async function openPlain(store: ObjectStore, named: NamedDocument): Promise<OriginClient> {
+/** A client without folder, retries, key variants and counts: what a test asks. Modules of SDKs are loaded when needed. */
+export async function openPlain(store: ObjectStore, named: NamedDocument): Promise<OriginClient> {
   const { document } = named;
   const secrets = secretsOf(store, named);
   const { allowHosts = [], timeout = TIMEOUT_SECONDS } = document;
@@ -98,19 +99,20 @@ function variantsOf(path: string, encodeKeys: boolean): string[] {
 /** Hosts whose health is known apart from each other. Stops a proxy's flood of names from filling the memory. */
 const HEALTH_MAX = 1000;
 
-/** A proxy's hosts are ill one by one; other origins are one service. */
-function healthOf(type: OriginDocument["type"]): (path: string) => Attempts {
+/** A proxy's hosts, which strangers name, are ill one by one and not worth a word each; other origins are one service. */
+function healthOf(type: OriginDocument["type"], { turned }: OriginWatch): (path: string) => Attempts {
   const hosts = new Lru<string, Attempts>({ maxEntries: HEALTH_MAX });
+  const proxy = type === "web-proxy";
   return (path) => {
-    const host = type === "web-proxy" && URL.canParse(path) ? new URL(path).host : "";
-    const attempts = hosts.get(host) ?? new Attempts();
+    const host = proxy && URL.canParse(path) ? new URL(path).host : "";
+    const attempts = hosts.get(host) ?? new Attempts(proxy ? undefined : turned);
     hosts.set(host, attempts);
     return attempts;
   };
 }
 
-/** A client for a document: loads its parts at the first request, knows the folder, tries again. */
-export function openClient(store: ObjectStore, named: NamedDocument): OriginClient {
+/** A reader for a document: loads its parts at the first request, knows the folder, tries again. */
+function openReader(store: ObjectStore, named: NamedDocument, watch: OriginWatch): OriginReader {
   let plain: Promise<OriginClient> | undefined;
   // What failed at one time, such as for want of descriptors, is tried again.
   const opened = (): Promise<OriginClient> =>
@@ -119,7 +121,7 @@ export function openClient(store: ObjectStore, named: NamedDocument): OriginClie
       throw error;
     }));
   const { folder, encodeKeys = false, type } = named.document;
-  const health = healthOf(type);
+  const health = healthOf(type, watch);
   const inFolder = (path: string): string => (type === "web-proxy" ? path : folder + path);
   return {
     async fetch(path: string, options: FetchOptions): Promise<Fetched> {
@@ -129,12 +131,12 @@ export function openClient(store: ObjectStore, named: NamedDocument): OriginClie
       }
       const client = await opened();
       for (const variant of variantsOf(path, encodeKeys)) {
-        const fetched = await health(path).run(() => client.fetch(inFolder(variant), options));
+        const once = (): Promise<Fetched> => client.fetch(inFolder(variant), options);
+        const fetched = await watch.ask(() => health(path).run(once));
         if (fetched.kind !== "missing") return fetched;
       }
       return { kind: "missing" };
     },
-    test: async () => (await opened()).test(),
     // One that could not be opened has nothing to close.
     close: () =>
       void plain?.then(
@@ -152,26 +154,32 @@ const LEAVING_MS = 60_000;
 
 /** Clients by origin; a changed document gets a new one. */
 export class OriginClients {
+  readonly #health: OriginHealth;
   readonly #clients = new Map<
     string,
-    { readonly document: ForeignDocument; readonly client: OriginClient }
+    { readonly document: ForeignDocument; readonly client: OriginReader }
   >();
   /** Replaced ones, with what closes them. */
-  readonly #leaving = new Map<OriginClient, NodeJS.Timeout>();
+  readonly #leaving = new Map<OriginReader, NodeJS.Timeout>();
 
-  get(store: ObjectStore, named: NamedDocument): OriginClient {
+  constructor(health: OriginHealth) {
+    this.#health = health;
+  }
+
+  /** `title`: what the operator calls it. */
+  get(store: ObjectStore, named: NamedDocument, title: string): OriginReader {
     const id = key(named.ownerId, named.name);
     const kept = this.#clients.get(id);
     if (kept?.document === named.document) return kept.client;
     const same = kept !== undefined && JSON.stringify(kept.document) === JSON.stringify(named.document);
-    const client = same ? kept.client : openClient(store, named);
+    const client = same ? kept.client : openReader(store, named, this.#health.of(title));
     if (!same && kept !== undefined) this.#leave(kept.client);
     if (kept === undefined && this.#clients.size >= CLIENTS_MAX) this.close();
     this.#clients.set(id, { document: named.document, client });
     return client;
   }
 
-  #leave(client: OriginClient): void {
+  #leave(client: OriginReader): void {
     const timer = setTimeout(() => {
       this.#leaving.delete(client);
       client.close();

@@ -26,7 +26,7 @@ import {
   type Reference,
 } from "./documents.ts";
 import { endpointsWithout, joinDefault } from "./endpoints.ts";
-import { openClient, sealContext } from "./open.ts";
+import { openPlain, sealContext } from "./open.ts";
 import { fieldsOf, mergedSecrets, type OriginFields } from "./originfields.ts";
 
 export { OriginClients } from "./open.ts";
@@ -249,7 +249,7 @@ export async function testOrigin(
     return { ok: false, findings: [`Account ${account.name} is suspended: all answers are 403.`] };
   }
   if (value.type === "bucket") return testBucket(store, account, value);
-  const client = openClient(store, { ownerId, name, document: value, discreet });
+  const client = await openPlain(store, { ownerId, name, document: value, discreet });
   try {
     return await client.test();
   } finally {

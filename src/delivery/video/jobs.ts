@@ -72,6 +72,13 @@ const FINAL_MS = 30_000;
 const RETRY_SECONDS = 10;
 const ID = /^[0-9a-f]{16,64}$/;
 
+/** Of this process. */
+export interface JobCounts {
+  readonly running: number;
+  /** In line for a place; those that another process has are not among them. */
+  readonly waiting: number;
+}
+
 export class Jobs {
   readonly #options: JobsOptions;
   readonly #jobs = new Map<string, Running>();
@@ -128,6 +135,11 @@ export class Jobs {
     const told = await readStatus(this.#pathOf(id));
     // What waits here is not over, whatever became of the work before.
     return told === undefined || (own !== undefined && isOver(told)) ? own?.status : told;
+  }
+
+  get counts(): JobCounts {
+    const running = [...this.#jobs.values()].filter(({ status }) => status.state === "running").length;
+    return { running, waiting: this.#turnstile.waiting };
   }
 
   /** Whether any process has work on it. */

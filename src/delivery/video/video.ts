@@ -13,7 +13,7 @@ import type { Plan } from "../plan/plan.ts";
 import { same } from "../signature.ts";
 import { encodeFilm, extractFrame } from "./encoding.ts";
 import { abilitiesOf, type Abilities, type Programs } from "./ffmpeg.ts";
-import { Jobs, type Job, type JobStatus, type JobTools } from "./jobs.ts";
+import { Jobs, type Job, type JobCounts, type JobStatus, type JobTools } from "./jobs.ts";
 import { DEFAULT_VIDEO_LIMITS, type VideoLimits } from "./limits.ts";
 import { isSetFile, MASTERS } from "./playlists.ts";
 import {
@@ -97,6 +97,8 @@ export interface Video {
   status(id: string): Promise<JobStatus | undefined>;
   /** Removes complete streams; films are the cache's. Those in work go when they are not used for longest. */
   remove(match: (about: Provenance, createdAt: number) => boolean): Promise<number>;
+  /** Films and streams in work; single frames don't count. */
+  readonly counts: JobCounts;
   /** Ends encoders. */
   close(): Promise<void>;
 }
@@ -135,6 +137,10 @@ class Films implements Video {
     const { encoders: atOnce, queueLength, thumbnails } = this.#limits;
     this.#jobs = new Jobs({ folder, log, atOnce, queueLength });
     this.#thumbnails = new Turnstile(thumbnails);
+  }
+
+  get counts(): JobCounts {
+    return this.#jobs.counts;
   }
 
   async unavailable(): Promise<string | undefined> {

@@ -1,17 +1,28 @@
-/** What is wrong with an origin: as its test says it, and as those see it who ask for a file. */
+/** What is wrong with an origin: as its test says it, as those see it who ask for a file, and as the operator does. */
 import { once } from "node:events";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
 import { createOrigin, testOrigin, type OriginInput } from "../../../src/delivery/origins/origins.ts";
-import { openSite, type Site } from "../site.ts";
-import { AZURE_ACCOUNT, startWeb, type WebServer } from "./storage.ts";
+import type { HttpRequest } from "../../../src/lib/http.ts";
+import { createLogger } from "../../../src/lib/log.ts";
+import { noise, openSite, type Site } from "../site.ts";
+import { AZURE_ACCOUNT, files, startWeb, type WebServer } from "./storage.ts";
 
 let site: Site;
 let web: WebServer;
+/** Lines of the log at its usual level. */
+const lines: Partial<Record<"origin" | "level" | "msg" | "code" | "detail", string>>[] = [];
 beforeAll(async () => {
-  [site, web] = await Promise.all([openSite(), startWeb((_, response) => response.end("<html>Shop</html>"))]);
+  const stream = {
+    write: (line: string) => void lines.push(JSON.parse(line) as (typeof lines)[number]),
+  };
+  const log = createLogger({ level: "info", stream });
+  [site, web] = await Promise.all([
+    openSite({}, { log }),
+    startWeb((_, response) => response.end("<html>Shop</html>")),
+  ]);
 });
 afterAll(async () => {
   await site[Symbol.asyncDispose]();
@@ -92,4 +103,108 @@ test("a public bucket that is asked as a web server lacks what it calls AccessDe
   expect(await asked("/root/both/missing.txt")).toBe("from the other");
   expect(await asked("/root/both/there.txt")).toBe("there");
   expect(await asked("/root/both/shut.txt")).toBe("403");
+});
+
+/** A web server as an origin, and its endpoint of the same name. */
+async function serving(server: WebServer): Promise<string> {
+  const name = await added({ type: "web", baseUrl: `${server.url}/` });
+  await createEndpoint(site.store, { name, origins: [name] });
+  return name;
+}
+const down: WebServer["answer"] = (_, response) => void response.writeHead(500).end();
+
+/** What the log says of an origin. */
+const said = (name: string): string[] =>
+  lines
+    .filter(({ origin }) => origin === `root/${name}`)
+    .map(({ level, msg, code, detail }) =>
+      (code === undefined ? `${level} ${msg}` : `${level} ${msg} ${code} ${detail}`).replaceAll(
+        /127\.0\.0\.1:\d+/g,
+        "HOST",
+      ),
+    );
+/** What became of the questions to an origin. */
+function counted(name: string): object {
+  const found = site.delivery.counts().origins.find(({ origin }) => origin === `root/${name}`);
+  return Object.fromEntries(found?.results ?? []);
+}
+
+describe("the operator", () => {
+  let now = Date.now();
+  const pass = (seconds: number): void => {
+    now += seconds * 1000;
+    vi.setSystemTime(now);
+  };
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    pass(100);
+  });
+  afterEach(() => void vi.useRealTimers());
+
+  test("reads once a minute that an origin fails, though what is known is served; and when it is left alone", async () => {
+    const photo = await noise(20, 20);
+    const there = files({ "photo.jpg": photo });
+    await using server = await startWeb(there);
+    const name = await serving(server);
+    expect((await site.get(`/root/${name}/photo.jpg`)).status).toBe(200);
+    expect([said(name), counted(name)]).toEqual([[], { found: 1 }]);
+    server.answer = down;
+    pass(301);
+    expect((await site.get(`/root/${name}/photo.jpg`)).headers.get("warning")).toContain("110");
+    const failing = "warn an origin fails OriginFailed HOST answers 500.";
+    expect([said(name), counted(name)]).toEqual([[failing], { found: 1, OriginFailed: 1 }]);
+    const statuses: number[] = [];
+    for (let n = 0; n < 6; n++) statuses.push((await site.get(`/root/${name}/other-${n}.jpg`)).status);
+    expect(statuses).toEqual([502, 502, 502, 502, 503, 503]);
+    const alone = "warn an origin failed several times and is left alone";
+    expect(said(name)).toEqual([failing, alone]);
+    expect(counted(name)).toEqual({ found: 1, OriginFailed: 5, ServiceUnavailable: 2 });
+    pass(61);
+    expect((await site.get(`/root/${name}/other.jpg`)).status).toBe(502);
+    server.answer = there;
+    pass(6);
+    expect((await site.get(`/root/${name}/other.jpg`)).status).toBe(404);
+    expect(said(name)).toEqual([failing, alone, failing, "info an origin that was left alone answers again"]);
+  });
+
+  test("reads of files that break off, and of credentials that are refused", async () => {
+    await using server = await startWeb((request, response) => {
+      if (request.url !== "/half.jpg") response.writeHead(401).end();
+      else response.writeHead(200, { "content-length": 1e8 }).write("half", () => response.destroy());
+    });
+    const name = await serving(server);
+    await site.get(`/root/${name}/half.jpg`).catch(() => undefined);
+    await site.get(`/root/${name}/photo.jpg`);
+    expect(said(name)).toEqual([
+      "warn an origin fails OriginFailed HOST can't be read (it hung up).",
+      "warn an origin fails OriginDenied HOST answers 401: it wants credentials.",
+    ]);
+  });
+
+  test("finds origin, message and plan in the line of a request that failed", async () => {
+    await using server = await startWeb(down);
+    const name = await serving(server);
+    await site.put("bad.png", Buffer.from("no picture"));
+    const line = async (path: string): Promise<unknown> => {
+      const request = { id: "", method: "GET", path, rawQuery: "", headers: {} } as unknown as HttpRequest;
+      return (await site.delivery.handle(request)).log;
+    };
+    expect(await line(`/root/${name}/tr:w-9/photo.jpg`)).toMatchObject({
+      code: "OriginFailed",
+      message: "The origin answers 500.",
+      origin: `root/${name}`,
+      plan: "w-9",
+    });
+    expect(await line("/root/tr:w-9/bad.png")).toMatchObject({
+      origin: "root/photos",
+      message: expect.stringContaining("The source is no picture") as string,
+      plan: "w-9",
+    });
+    await createEndpoint(site.store, { name: "layered", origins: ["photos", name] });
+    await site.put("base.png", await noise(20, 20));
+    expect(await line("/root/layered/tr:l-image,i-logo.png,l-end/base.png")).toMatchObject({
+      message: "Layer logo.png: The origin answers 500.",
+      origin: `root/${name}`,
+    });
+  });
 });

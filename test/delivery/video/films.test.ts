@@ -94,7 +94,7 @@ describe.skipIf(!here)("films", () => {
     const { hits, misses } = site.delivery.counts().cache;
     const first = await site.get(path);
     const part = await site.get(path, { headers: { range: "bytes=10-19" } });
-    expect(site.delivery.counts().cache).toEqual({ hits: hits + 1, misses: misses + 1 });
+    expect(site.delivery.counts().cache).toMatchObject({ hits: hits + 1, misses: misses + 1 });
     expect(first.headers.get("server-timing")).toMatch(/^render;dur=\d/);
     expect([first.headers.get("x-cache"), part.headers.get("x-cache"), part.status]).toEqual([
       "MISS",

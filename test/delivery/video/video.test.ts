@@ -171,6 +171,7 @@ describe.skipIf(!here)("films", () => {
       "queued",
       "TooManyRenders Retry-After",
     ]);
+    await expect.poll(() => small.video.counts, POLLING).toEqual({ running: 1, waiting: 1 });
   }, 60_000);
 
   test("wait by the dozen without Node's warning of a leak", async () => {
