@@ -1,7 +1,9 @@
 /** Clients of origins as they are opened, kept and closed. */
+import { pino } from "pino";
 import { expect, test } from "vitest";
 import type { OriginDocument } from "../../../src/delivery/origins/documents.ts";
-import { openClient } from "../../../src/delivery/origins/open.ts";
+import { OriginHealth } from "../../../src/delivery/origins/health.ts";
+import { OriginClients } from "../../../src/delivery/origins/open.ts";
 import type { ObjectStore } from "../../../src/store/store.ts";
 import { startWeb } from "../../delivery/origins/storage.ts";
 
@@ -22,12 +24,14 @@ test("one that can't be opened has nothing to close, and is opened when it can b
     sealed: "x",
     createdAt: 0,
   } satisfies OriginDocument;
-  const client = openClient({ settings } as unknown as ObjectStore, { ownerId: "1", name: "web", document });
+  const clients = new OriginClients(new OriginHealth(pino({ level: "silent" })));
+  const named = { ownerId: "1", name: "web", document };
+  const client = clients.get({ settings } as unknown as ObjectStore, named, "root/web");
   await expect(client.fetch("a", {})).rejects.toThrow("another key");
-  client.close();
+  clients.close();
   // What nobody handles fails the run.
   await new Promise((done) => setImmediate(done));
   sealed = false;
   expect(await client.fetch("a", {})).toEqual({ kind: "missing" });
-  client.close();
+  clients.close();
 });
