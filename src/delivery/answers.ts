@@ -143,22 +143,6 @@ export function send(request: HttpRequest, answer: Answer): HttpResponse {
   };
 }
 
-/** With its first chunk at hand, so that what fails before it is told as what it is. @throws what its source throws */
-export async function begun(answer: HttpResponse): Promise<HttpResponse> {
-  const { body } = answer;
-  if (typeof body !== "object" || Buffer.isBuffer(body)) return answer;
-  const source = body[Symbol.asyncIterator]();
-  let first: IteratorResult<Buffer> | undefined = await source.next();
-  const next = (): Promise<IteratorResult<Buffer>> => {
-    const step = first === undefined ? source.next() : Promise.resolve(first);
-    first = undefined;
-    return step;
-  };
-  const close = (): Promise<IteratorResult<Buffer>> =>
-    source.return?.() ?? Promise.resolve({ done: true, value: undefined });
-  return { ...answer, body: { [Symbol.asyncIterator]: () => ({ next, return: close }) } };
-}
-
 /** Work that takes longer than the client waits. Not an error and not a picture: nothing that a cache may keep. */
 export function accepted(
   { id, state, retryAfterSeconds, progress }: Pending,

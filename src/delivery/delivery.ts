@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { FailureContext, HttpFailure, HttpHandler, HttpRequest, HttpResponse } from "../lib/http.ts";
 import type { Logger } from "../lib/log.ts";
 import type { ObjectStore } from "../store/store.ts";
-import { asDeliveryError, begun, failure, loopFailure, now, preflight } from "./answers.ts";
+import { asDeliveryError, failure, loopFailure, now, preflight } from "./answers.ts";
 import { DerivedCache } from "./cache/cache.ts";
 import { Epochs } from "./cache/purge.ts";
 import { DeliveryError, type DeliveryErrorCode } from "./errors.ts";
@@ -97,10 +97,12 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   return {
     async handle(request) {
       const trail: Trail = {};
+      const failed = (error: unknown): HttpResponse =>
+        failure(asDeliveryError(error), request.id, { about: aboutOf(trail) });
       try {
-        return await begun(await answer(context, request, trail));
+        return { ...(await answer(context, request, trail)), failed };
       } catch (error) {
-        return failure(asDeliveryError(error), request.id, { about: aboutOf(trail) });
+        return failed(error);
       }
     },
     onFailure: (reason, { id }) => loopFailure(reason, id),

@@ -58,10 +58,12 @@ export interface HttpResponse {
   headers: string[];
   /**
    * A chunk of a stream is valid only until the next is asked for. Content-Length is added for strings and buffers.
-   * A stream that fails before its first chunk is answered with InternalError; later, the connection is cut. When
+   * A stream that fails before its first chunk is answered as `failed` says; later, the connection is cut. When
    * the last announced byte is out the client has its answer: a source that verifies itself must do so before that.
    */
   body?: string | Buffer | AsyncIterable<Buffer> | undefined;
+  /** What is answered then. Without it, and for what it throws again: InternalError. */
+  failed?: ((error: unknown) => HttpResponse) | undefined;
   /** Passed on to `onFinish`. */
   log?: Record<string, unknown> | undefined;
 }

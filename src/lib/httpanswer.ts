@@ -82,7 +82,7 @@ export class Streaming {
   }
 
   /** Fetches the first chunk, before anything is sent, so that what fails at once can still be answered. */
-  async prepare(): Promise<void> {
+  async prepare(): Promise<undefined> {
     this.#first = await this.#iterator.next();
   }
 

@@ -158,7 +158,16 @@ export class Exchange implements HttpRequest {
     if (isStream(body)) {
       this.#streaming = new Streaming(this.#output, body);
       if (this.#closed || isBodiless(this.method, response.status)) await this.#closeStream();
-      else await this.#streaming.prepare();
+      else {
+        const failure = await this.#streaming.prepare().catch((error: unknown) => {
+          if (response.failed === undefined) throw error;
+          return response.failed(error);
+        });
+        if (failure !== undefined) {
+          await this.#closeStream();
+          return this.#answer(failure);
+        }
+      }
     }
     if (this.#closed) {
       await this.#closeStream();
