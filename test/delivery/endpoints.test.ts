@@ -8,7 +8,18 @@ import { createEndpoint, updateEndpoint } from "../../src/delivery/origins/endpo
 import { createOrigin } from "../../src/delivery/origins/origins.ts";
 import { createTransformation } from "../../src/delivery/origins/transformations.ts";
 import { locateUrl, purgeUrl } from "../../src/delivery/urls.ts";
-import { noise, openSite, quadrants, RED, sizeOf, stripes, WHITE, type Reply, type Site } from "./site.ts";
+import {
+  noise,
+  openSite,
+  privateTo,
+  quadrants,
+  RED,
+  sizeOf,
+  stripes,
+  WHITE,
+  type Reply,
+  type Site,
+} from "./site.ts";
 
 let site: Site;
 let photo: Buffer;
@@ -57,7 +68,8 @@ const byHost = (host: string, path: string): Promise<{ status: number; length: n
 describe("a domain of its own", () => {
   test("holds neither account nor prefix", async () => {
     expect(await byHost("images.example.com", "/photo.jpg")).toEqual({ status: 200, length: photo.length });
-    expect((await byHost("Images.Example.com:8080", "/tr:w-50/photo.jpg")).status).toBe(200);
+    for (const host of ["Images.Example.com:8080", "images.example.com.", "images.example.com.:8080"])
+      expect([host, (await byHost(host, "/tr:w-50/photo.jpg")).status]).toEqual([host, 200]);
     for (const path of ["/root/photo.jpg", "/image/photos/photo.jpg"])
       expect((await byHost("images.example.com", path)).status).toBe(404);
     expect((await byHost("other.example.com", "/photo.jpg")).status).toBe(404);
@@ -65,6 +77,28 @@ describe("a domain of its own", () => {
     expect((await byHost("other.example.com", "http://images.example.com/photo.jpg")).status).toBe(200);
     expect((await byHost("images.example.com", "http://other.example.com/photo.jpg")).status).toBe(404);
   });
+});
+
+test("a suspended account's files are 403, by whatever URL they are asked for", async () => {
+  const { store } = site;
+  const { account } = await store.accounts.create({ name: "alice" });
+  const [ownerId, acl] = [account.id, privateTo(account.id)];
+  const bucket = await store.createBucket({ name: "hers", ownerId, location: "", acl, maxBuckets: 1 });
+  await site.put("a.jpg", photo, { bucket, ownerId });
+  await createOrigin(store, { name: "hers", type: "bucket", bucket: "hers", owner: "alice" });
+  const domain = "alice.example.com";
+  await createEndpoint(store, { name: "own", owner: "alice", origins: ["hers"], domain });
+  const statuses = async (): Promise<number[]> => [
+    (await site.get("/alice/a.jpg")).status,
+    (await site.get("/alice/own/a.jpg")).status,
+    (await site.get("/image/hers/a.jpg")).status,
+    (await byHost(domain, "/a.jpg")).status,
+  ];
+  expect(await statuses()).toEqual([200, 200, 200, 200]);
+  await store.accounts.update(ownerId, { status: "suspended" });
+  expect(await statuses()).toEqual([403, 403, 403, 403]);
+  await store.accounts.update(ownerId, { status: "active" });
+  expect(await statuses()).toEqual([200, 200, 200, 200]);
 });
 
 test("an endpoint for named transformations refuses all others, and the original it gives", async () => {
@@ -330,6 +364,11 @@ test("attachments are downloads under their name", async () => {
   const reply = await site.get("/root/photo.jpg?ik-attachment=true");
   expect(reply.headers.get("content-disposition")).toBe(
     `attachment; filename="photo.jpg"; filename*=UTF-8''photo.jpg`,
+  );
+  await site.put('a"b\\ü.jpg', photo);
+  const odd = await site.get("/root/a%22b%5C%C3%BC.jpg?ik-attachment=true");
+  expect(odd.headers.get("content-disposition")).toBe(
+    `attachment; filename="a_b__.jpg"; filename*=UTF-8''a%22b%5C%C3%BC.jpg`,
   );
 });
 
