@@ -1,6 +1,6 @@
 /** What strangers upload and ask for, within the limits; and renderers that die. */
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { jpegClaiming, png as pngClaiming } from "./hostile/rasters.ts";
 import { noise, openSite, quadrants, sizeOf, type Reply, type Site } from "./site.ts";
 
@@ -54,6 +54,27 @@ describe("hostile files", () => {
     expect(site.delivery.rendererPids()).toHaveLength(1);
     await site.put("honest.jpg", jpeg);
     expect((await site.get("/root/tr:w-10/honest.jpg")).status).toBe(200);
+  });
+
+  test("are tried once a minute, however often they are asked for", async () => {
+    await site.put("again.jpg", Buffer.alloc(100_000, "no picture "), {
+      meta: { contentType: "image/jpeg" },
+    });
+    const tries = async (): Promise<number> => {
+      const before = site.reads.count;
+      expect(error(await site.get("/root/tr:w-10/again.jpg"))).toBe("415 UnsupportedSource");
+      return site.reads.count - before;
+    };
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      expect([await tries(), await tries()]).toEqual([1, 0]);
+      vi.setSystemTime(Date.now() + 59_000);
+      expect(await tries()).toBe(0);
+      vi.setSystemTime(Date.now() + 2000);
+      expect([await tries(), await tries()]).toEqual([1, 0]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test("a PNG that calls itself a JPEG is what it is", async () => {

@@ -4,6 +4,7 @@ import { rm, writeFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { requestPurge } from "../../../src/delivery/cache/purge.ts";
 import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
 import { createOrigin } from "../../../src/delivery/origins/origins.ts";
 import { colourAt, openSite, stripes, BLUE, RED, type Reply, type Site } from "../site.ts";
@@ -238,6 +239,21 @@ test("a picture that stands in may be kept for five seconds from now, however lo
   expect(await life()).toBe("public, max-age=5 at 0");
   pass(60);
   expect(await life()).toBe("public, max-age=65 at 60");
+});
+
+test("a purge has the origin asked at once, for the file and for what is made of it", async () => {
+  const path = put(tagged(red));
+  const colours = async (): Promise<string[]> =>
+    Promise.all(
+      [`/root/web/${path}`, `/root/web/tr:w-10/${path}`].map(async (url) =>
+        colourAt((await site.get(url)).body, 0.5, 0.5),
+      ),
+    );
+  expect(await colours()).toEqual(["red", "red"]);
+  files.set(path, tagged(blue));
+  expect(await colours()).toEqual(["red", "red"]);
+  await requestPurge(site.store, { ownerId: site.bucket.ownerId, origin: "web", path });
+  expect(await colours()).toEqual(["blue", "blue"]);
 });
 
 describe("while the origin is down", () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { claim } from "../../../src/delivery/claims.ts";
+import { claim, tryClaim } from "../../../src/delivery/claims.ts";
 import { DerivedCache, lasting, type Entry, type Kept } from "../../../src/delivery/cache/cache.ts";
 import { keepSync, type Draft, type Facts } from "../../../src/delivery/cache/entries.ts";
 
@@ -245,6 +245,7 @@ test("what another process finished between a look and a claim is not made again
 test("what is served from memory does not look unused on disk", async () => {
   const cache = open(1_000_000, 10_000);
   await put(cache, 1, picture(1));
+  expect(await get(cache, 1)).toEqual(picture(1));
   await utimes(pathOf(1), 1000, 1000);
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
   try {
@@ -278,6 +279,18 @@ test("the claim of a process that died is taken over", async () => {
   expect(hit).toBe(false);
 });
 
+test("whoever was taken for dead at its work has its result, and keeps nothing in its heir's place", async () => {
+  let heir: Awaited<ReturnType<typeof tryClaim>>;
+  const { entry } = await open().produce(keyOf(5), async (draft) => {
+    await utimes(draft!.path, 1, 1);
+    heir = await tryClaim(draft!.path);
+    return { facts: FACTS, data: picture(5) };
+  });
+  expect([await content(entry), entry.path]).toEqual([picture(5), undefined]);
+  expect([existsSync(pathOf(5)), existsSync(heir!.path)]).toEqual([false, true]);
+  await heir![Symbol.asyncDispose]();
+});
+
 /** As another process does that makes something. */
 function keep(draft: Draft | undefined, data: Buffer): { facts: Facts; kept: Kept; data?: Buffer } {
   const kept = { size: data.length, bytes: keepSync(draft!, FACTS, data)! };
@@ -298,13 +311,21 @@ test("what a maker kept itself is the entry, in memory or, when it is long, on d
   expect(await readdir(join(folder, "tmp"))).toEqual([]);
 });
 
-test("what makers keep counts", async () => {
+test("what makers keep counts, and so do finished files", async () => {
   const cache = open(16 * BLOCK);
   for (let n = 1; n <= 40; n++) {
     await cache.produce(keyOf(n), async (draft) => keep(draft, picture(n)));
     await cache.settled();
   }
   expect(await space()).toBeLessThanOrEqual(16 * BLOCK * (1 + 1 / 16) + BLOCK);
+  for (let n = 41; n <= 80; n++) {
+    const file = join(await cache.draftFolder(), "film");
+    await writeFile(file, picture(n));
+    await cache.produce(keyOf(n), async () => ({ facts: FACTS, file }));
+    await cache.settled();
+  }
+  expect(await space()).toBeLessThanOrEqual(16 * BLOCK * (1 + 1 / 16) + BLOCK);
+  expect(await get(cache, 80)).toEqual(picture(80));
 });
 
 test("a maker that dies after it kept something takes nothing from whoever works on it now", async () => {

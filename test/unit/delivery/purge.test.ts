@@ -129,6 +129,23 @@ test("what was purged leaves the disk, and what was not stays", async () => {
   await vi.waitFor(async () => expect(await kept()).toEqual([2, 3, 4]));
 });
 
+test("what was made after a purge stays, though a node learns of the purge later", async () => {
+  const cache = openCache();
+  const node = await openNode(cache);
+  const facts = { type: "image/webp", width: 1, height: 1, headers: [], path: "a/one.jpg", variant: "w-3" };
+  // The later one is looked at first.
+  const [later, earlier] = ["00".repeat(32), "01".repeat(32)];
+  const put = (key: string) => cache.put(key, { ...facts, origin: ORIGIN }, Buffer.from("picture"));
+  vi.useFakeTimers({ toFake: ["Date"] });
+  await put(earlier);
+  await purge({ origin: "photos" });
+  vi.setSystemTime(Date.now() + 1000);
+  await put(later);
+  await request(node);
+  await vi.waitFor(async () => expect(await openCache().get(earlier)).toBeUndefined());
+  expect(await openCache().get(later)).toBeDefined();
+});
+
 test("a purge is found by its id, by its account alone", async () => {
   const { id } = await purge({ origin: "photos", prefix: "a/" });
   expect(await showPurge(store, OWNER, id)).toMatchObject({
