@@ -73,7 +73,8 @@ beforeAll(async () => {
         response.writeHead(401).end();
         return;
       }
-      files({ "bucket-1/photo.jpg": photo })(request, response);
+      if (request.url!.includes("private")) response.setHeader("x-goog-meta-isprivatefile", "true");
+      files({ "bucket-1/photo.jpg": photo, "bucket-1/private.jpg": photo })(request, response);
     }),
   ]);
   const { accessKeyId, secretAccessKey } = foreign.rootKey;
@@ -92,6 +93,9 @@ beforeAll(async () => {
   await container
     .getBlockBlobClient("photo.jpg")
     .upload(photo, photo.length, { blobHTTPHeaders: { blobContentType: "image/jpeg" } });
+  await container
+    .getBlockBlobClient("private.jpg")
+    .upload(photo, photo.length, { metadata: { isprivatefile: "true" } });
   const sasToken = `?${generateBlobSASQueryParameters(
     {
       containerName: "pictures",
@@ -240,6 +244,16 @@ test("what is wrong with an origin is said to the client by status, and by its t
   expect(await words("azurewrong")).toMatch(/^false The SAS token ends on .* Auth\w+: /);
   const refused = await site.get("/root/refused/photo.jpg");
   expect(error(refused)).toBe("403 OriginRefused");
+  const answers = [
+    refused,
+    await site.get("/root/wrongkey/photo.jpg"),
+    await site.get("/root/nobucket/a.jpg"),
+  ];
+  expect(answers.map(({ headers }) => headers.get("ik-error")?.split(" ")[0])).toEqual([
+    "ECONNREFUSED",
+    "EACCES",
+    "ECONNREFUSED",
+  ]);
   // Where our own network has what is not for clients to know.
   expect(refused.body.toString() + JSON.stringify([...refused.headers])).not.toMatch(
     /127\.0\.0\.1|allow-host/,
@@ -275,9 +289,23 @@ test("folders, aliases, canonical links and encoded keys", async () => {
   expect(await errorOf("/root/encoded/photo.jpg")).toBe("200 -");
 });
 
-test("private files of other people's storage are for signed URLs alone", async () => {
-  expect(await errorOf("/root/s3/private.jpg")).toBe("401 SignatureRequired");
-  expect(await errorOf("/root/s3/tr:w-10/private.jpg")).toBe("401 SignatureRequired");
+test.each(["s3", "azure", "gcs"])("private files of %s are for signed URLs alone", async (name) => {
+  expect(await errorOf(`/root/${name}/photo.jpg`)).toBe("200 -");
+  expect(await errorOf(`/root/${name}/private.jpg`)).toBe("401 SignatureRequired");
+  expect(await errorOf(`/root/${name}/tr:w-10/private.jpg`)).toBe("401 SignatureRequired");
+});
+
+test("Google is shown one token until shortly before its end, and then the next", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const tokens: (string | undefined)[] = [];
+  // Beyond the file's lifetime, each time.
+  for (const minutes of [6, 6, 50, 6]) {
+    vi.setSystemTime(Date.now() + minutes * 60_000);
+    expect(await errorOf("/root/gcs/photo.jpg")).toBe("200 -");
+    tokens.push(google.headers.at(-1)!.authorization);
+  }
+  const [first, second, third, fourth] = tokens;
+  expect([second === first, third === first, fourth === third]).toEqual([true, false, true]);
 });
 
 test("metadata that changed without the content is known when the file's lifetime is over", async () => {

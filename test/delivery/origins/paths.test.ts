@@ -177,6 +177,8 @@ describe("no path leaves the origin's folder", () => {
   });
 });
 
+const hostsTold = ({ headers }: WebServer) => headers.map((one) => [one.host, one["x-forwarded-host"]]);
+
 test("a web server is told the client's host where it wants to know it, and files are kept for each host", async () => {
   await add({ name: "hosts", type: "web", baseUrl: web.url, forwardHost: true, allowHosts });
   await add({ name: "nohosts", type: "web", baseUrl: web.url, allowHosts });
@@ -185,11 +187,28 @@ test("a web server is told the client's host where it wants to know it, and file
     expect(await raw("/root/hosts/a.jpg", { host })).toBe("200 -");
     expect(await raw("/root/nohosts/a.jpg", { host })).toBe("200 -");
   }
-  expect(web.headers.map((headers) => [headers.host, headers["x-forwarded-host"]])).toEqual([
+  expect(hostsTold(web)).toEqual([
     ["one.example.com", "one.example.com"],
     [`127.0.0.1:${web.port}`, undefined],
     ["two.example.com", "two.example.com"],
   ]);
+});
+
+test("a web server's redirect takes the client's host along, but to no other server", async () => {
+  await using other = await startWeb((_, response) => void response.end("ok"));
+  await add({ name: "moving", type: "web", baseUrl: web.url, forwardHost: true, allowHosts });
+  const before = web.answer;
+  web.answer = (asked, response) => {
+    const location = asked.url === "/a.jpg" ? "/b.jpg" : `${other.url}/c.jpg`;
+    response.writeHead(302, { location }).end();
+  };
+  expect(await raw("/root/moving/a.jpg", { host: "one.example.com" })).toBe("200 -");
+  web.answer = before;
+  expect(hostsTold(web)).toEqual([
+    ["one.example.com", "one.example.com"],
+    ["one.example.com", "one.example.com"],
+  ]);
+  expect(hostsTold(other)).toEqual([[`127.0.0.1:${other.port}`, undefined]]);
 });
 
 test("a proxy's dead host doesn't take the others with it", async () => {
@@ -288,6 +307,40 @@ test.each([
   expect(`${tested.ok} ${tested.findings[0]}`).toBe(
     `${ok} 127.0.0.1:${web.port} answers: ${status} to its base URL.`,
   );
+});
+
+test.each([
+  [404, "404 NotFound"],
+  [410, "404 NotFound"],
+  [401, "403 OriginDenied"],
+  [403, "403 OriginDenied"],
+  [407, "403 OriginDenied"],
+  [400, "502 OriginFailed"],
+])("a web server's %i is %s", async (status, expected) => {
+  await add({ name: `says-${status}`, type: "web", baseUrl: web.url, allowHosts });
+  const before = web.answer;
+  web.answer = (_, response) => void response.writeHead(status).end();
+  expect(said(await site.get(`/root/says-${status}/a.jpg`))).toBe(expected);
+  web.answer = before;
+});
+
+test("an S3 that finds our clock wrong is asked once more, by its own clock", async () => {
+  const s3 = { type: "s3-compatible", bucket: "box", endpointUrl: web.url, pathStyle: true, allowHosts };
+  await add({ name: "skewed", ...s3, accessKey: "AKIA", secretKey: "secret" });
+  const before = web.answer;
+  const ahead = Date.now() + 3_600_000;
+  web.answer = (asked, response) => {
+    const [, day, time] = /^(\d{8})T(\d{4})/.exec(String(asked.headers["x-amz-date"]))!;
+    const right = new Date(ahead).toISOString().replaceAll(/[-:]/g, "");
+    if (right.startsWith(`${day}T${time}`)) response.writeHead(200, { "content-length": 2 }).end("ok");
+    else {
+      response.writeHead(403, { date: new Date(ahead).toUTCString() });
+      response.end("<Error><Code>RequestTimeTooSkewed</Code></Error>");
+    }
+  };
+  expect(said(await site.get("/root/skewed/a.jpg"))).toBe("200 -");
+  web.answer = before;
+  expect(web.asked).toHaveLength(2);
 });
 
 test.each([
