@@ -146,6 +146,9 @@ describe.skipIf(!here)("a film of ten seconds in 720p", () => {
     const elsewhere = /ik-stream\/([0-9a-f]+)\//.exec(await get(path))![1]!;
     const refused = async (...urls: readonly string[]): Promise<string[]> =>
       Promise.all(urls.map(async (one) => errorOf(await site.get(one))));
+    // The right is one of the endpoint whose playlist told it.
+    const moved = piece.pathname.replace("/signed/", "/private/") + piece.search;
+    expect(await refused(moved)).toEqual(["401 SignatureRequired"]);
     const tried = [
       `film.mp4/ik-stream/abc/v0.m3u8`,
       `film.mp4/ik-stream/abc/v0.m3u8${query}`,
@@ -216,6 +219,13 @@ describe.skipIf(!here)("streams of short films", () => {
         ),
       );
     expect(await heard()).toEqual(["200 -", "200 -", "200 -", "200 -"]);
+    const kept = async (piece: string): Promise<number> => {
+      const { headers } = await site.get(piece);
+      return Number(/^public, max-age=(\d+)$/.exec(headers.get("cache-control") ?? "")?.[1]);
+    };
+    // Once it is made, no cache has a piece for longer than it may be asked for.
+    await expect.poll(() => kept(short.piece), { timeout: 30_000 }).toBeLessThan(12 * 3_600 + 60);
+    await expect.poll(() => kept(endless.piece), { timeout: 30_000 }).toBe(86_400);
     const plain = endless.piece.replace(/ik-stream\/0\.[0-9a-f]{8}\./, "ik-stream/");
     expect(errorOf(await site.get(plain))).toBe("401 SignatureRequired");
     expect(errorOf(await site.get(short.piece.replace(/ik-stream\/\d+/, "ik-stream/0")))).toBe(

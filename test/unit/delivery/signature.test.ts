@@ -189,6 +189,11 @@ describe("a signed URL", () => {
     expect(await check(endless.replace("ik-s=", "ik-t=999999999&ik-s="))).toBe("InvalidSignature");
   });
 
+  test("(imagekit) may be written in capital letters", async () => {
+    const url = await sign("photo.jpg?v=1", "imagekit");
+    expect(await check(url.replace(/[0-9a-f]{40}$/, (hex) => hex.toUpperCase()))).toBe("valid");
+  });
+
   test("(windlass) is one of its place, account and key alone", async () => {
     const url = await sign("photo.jpg", "windlass", { keyId: "second", expires: 60 });
     expect(await check(url)).toBe("valid");
@@ -212,6 +217,15 @@ describe("a signed URL", () => {
       "ik-s=0&ik-s=1",
     ])
       expect([rest, await check(`${BASE}photo.jpg?${rest}`)]).toEqual([rest, "InvalidSignature"]);
+  });
+
+  test("is signed by one of ten keys at most", async () => {
+    await using own = await openFixture();
+    for (let n = 0; n < 10; n++) await createUrlKey(own.store, { id: `key-${n}` });
+    await expect(createUrlKey(own.store, { id: "key-10" })).rejects.toThrow("at most 10 keys");
+    await deleteUrlKey(own.store, { id: "key-0" });
+    await createUrlKey(own.store, { id: "key-10" });
+    expect(await listUrlKeys(own.store)).toHaveLength(10);
   });
 
   test("lives as long as its key; several keys are good at once", async () => {
