@@ -8,7 +8,10 @@ import type { OriginClient } from "../../../src/delivery/origins/client.ts";
 import { openWebOrigin } from "../../../src/delivery/origins/web.ts";
 
 const policy = { allowHosts: ["127.0.0.1"] };
-const HEAD_MS = 400;
+/** Time enough for an answer, on a busy machine too. */
+const HEAD_MS = 10_000;
+/** For those whose silence is waited for. */
+const SILENCE_MS = 1000;
 
 const opened: OriginClient[] = [];
 afterEach(() => {
@@ -16,7 +19,10 @@ afterEach(() => {
 });
 
 /** `answer` hears of each request, with its number on its connection. */
-async function bare(answer: (socket: Socket, number: number) => void): Promise<OriginClient> {
+async function bare(
+  answer: (socket: Socket, number: number) => void,
+  headMs = HEAD_MS,
+): Promise<OriginClient> {
   const sockets = new Set<Socket>();
   const tcp = createServer((socket) => {
     let requests = 0;
@@ -26,7 +32,7 @@ async function bare(answer: (socket: Socket, number: number) => void): Promise<O
   tcp.listen(0, "127.0.0.1");
   await once(tcp, "listening");
   const baseUrl = `http://127.0.0.1:${(tcp.address() as AddressInfo).port}/`;
-  const client = openWebOrigin({ baseUrl, forwardHost: false, policy, headMs: HEAD_MS });
+  const client = openWebOrigin({ baseUrl, forwardHost: false, policy, headMs });
   const close = (): void => {
     client.close();
     tcp.close();
@@ -104,12 +110,14 @@ test.each([
   ["stops in what it refuses with", "HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\n<Code>", "OriginDenied"],
   ["has endless headers", `HTTP/1.1 200 OK\r\n${"A: b\r\n".repeat(20_000)}`, "OriginFailed"],
 ])("one that %s", async (_, said, code) => {
-  const client = await bare((socket) => socket.write(said));
+  const headMs = code === "OriginFailed" ? HEAD_MS : SILENCE_MS;
+  const client = await bare((socket) => socket.write(said), headMs);
   expect(await outcome(client)).toBe(code);
 });
 
 test("one whose connections are all taken is not waited for without end", async () => {
-  const client = await bare((socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"));
+  const half = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort";
+  const client = await bare((socket) => socket.write(half), 5 * SILENCE_MS);
   const held = await Promise.all(Array.from({ length: 256 }, () => client.fetch("photo.jpg", {})));
   expect(await outcome(client)).toBe("ServiceUnavailable");
   const [first] = held;
@@ -122,7 +130,7 @@ test("one that promises an answer for ever is left", async () => {
   const client = await bare((socket) => {
     const timer = setInterval(() => socket.write("HTTP/1.1 102 Processing\r\n\r\n"), 20);
     socket.on("close", () => clearInterval(timer));
-  });
+  }, SILENCE_MS);
   expect(await outcome(client)).toBe("OriginTimeout");
 });
 
