@@ -116,7 +116,9 @@ async function produce(
   }: Making & { readonly key: string; readonly text: string; readonly detector: Service | undefined },
 ): ReturnType<DerivedCache["produce"]> {
   const { cache, renderers, limits, failures } = context;
-  failures.check(key);
+  const failure = failures.of(key);
+  // Another process may have made it meanwhile.
+  if (failure !== undefined && (await cache.get(key)) === undefined) throw failure;
   const { path, originId, info } = source;
   try {
     return await cache.produce(key, async (draft) => {
@@ -250,18 +252,21 @@ const finds = ({ focus }: Readonly<Partial<Options>>): boolean =>
 export class FailureMemory {
   readonly #failures = new Lru<string, { error: DeliveryError; until: number }>({ maxEntries: FAILURES_MAX });
 
-  /** @throws DeliveryError: what happened the last time */
-  check(key: string): void {
+  /** What happened the last time, if that is not long ago. */
+  of(key: string): DeliveryError | undefined {
     const found = this.#failures.get(key);
-    if (found !== undefined && Date.now() < found.until) throw found.error;
+    return found !== undefined && Date.now() < found.until ? found.error : undefined;
   }
 
   remember(key: string, error: unknown): void {
     if (!(error instanceof DeliveryError) || !LASTING.includes(ERRORS[error.code])) return;
-    this.#failures.set(key, { error, until: Date.now() + FAILURE_MS });
+    const ms = error.code === "LimitExceeded" ? LIMIT_MS : FAILURE_MS;
+    this.#failures.set(key, { error, until: Date.now() + ms });
   }
 }
 const FAILURES_MAX = 2000;
 const FAILURE_MS = 60_000;
+/** Which limits are met may tell of the machine's load: of time, above all. */
+const LIMIT_MS = 10_000;
 /** Statuses that tell of source and plan and not of the moment. */
 const LASTING: readonly number[] = [400, 413, 415, 422];

@@ -125,6 +125,34 @@ describe("limits", () => {
     expect(site.delivery.rendererPids()).not.toContain(before);
   });
 
+  test("a rendering that was held up is no reason to refuse what another worker has made meanwhile", async () => {
+    await using site = await openSite({ renderSeconds: 3, renderers: 1 });
+    await using other = await site.openWorker();
+    await site.put("photo.jpg", await noise(300, 300));
+    expect((await site.get("/root/tr:w-20/photo.jpg")).status).toBe(200);
+    process.kill(site.delivery.rendererPids()[0]!, "SIGSTOP");
+    expect(error(await site.get("/root/tr:w-21/photo.jpg"))).toBe("422 LimitExceeded");
+    const made = await other.get("/root/tr:w-21/photo.jpg");
+    const found = await site.get("/root/tr:w-21/photo.jpg");
+    expect([made.status, found.status, found.headers.get("x-cache")]).toEqual([200, 200, "HIT"]);
+  });
+
+  test("a rendering that took too long is not begun with every request, but again after some seconds", async () => {
+    await using site = await openSite({ renderSeconds: 3, renderers: 1 });
+    await site.put("photo.jpg", await noise(300, 300));
+    expect((await site.get("/root/tr:w-20/photo.jpg")).status).toBe(200);
+    process.kill(site.delivery.rendererPids()[0]!, "SIGSTOP");
+    expect(error(await site.get("/root/tr:w-21/photo.jpg"))).toBe("422 LimitExceeded");
+    expect(error(await site.get("/root/tr:w-21/photo.jpg"))).toBe("422 LimitExceeded");
+    expect(site.delivery.counts().renders).toMatchObject({ done: 1, failed: 1 });
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 11_000 });
+    try {
+      expect((await site.get("/root/tr:w-21/photo.jpg")).status).toBe(200);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test("a full queue is 429 and says when to come again; the others are served", async () => {
     await using site = await openSite({ renderers: 1, queueLength: 2, renderSeconds: 50 });
     const renderer = await halted(site);

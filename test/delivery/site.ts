@@ -21,12 +21,15 @@ export const privateTo = (id: string): Acl => ({
   grants: [{ grantee: { type: "CanonicalUser", id }, permission: "FULL_CONTROL" }],
 });
 
-export interface Site extends AsyncDisposable {
+export interface Worker extends AsyncDisposable {
   readonly url: string;
+  readonly delivery: Delivery;
+  get(path: string, init?: RequestInit): Promise<Reply>;
+}
+export interface Site extends Worker {
   /** Of its own: the derived cache and the films' work lie below it. */
   readonly folder: string;
   readonly store: ObjectStore;
-  readonly delivery: Delivery;
   /** Of root; the origin `photos` reads it. */
   readonly bucket: Bucket;
   /** How often sources were read for rendering. */
@@ -36,7 +39,8 @@ export interface Site extends AsyncDisposable {
     body: Buffer,
     more?: { meta?: ObjectMeta; acl?: Acl; ownerId?: string; bucket?: Bucket },
   ): Promise<void>;
-  get(path: string, init?: RequestInit): Promise<Reply>;
+  /** Another one with the same store and cache, to be closed before the site. */
+  openWorker(): Promise<Worker>;
 }
 export interface Reply {
   readonly status: number;
@@ -74,25 +78,18 @@ export async function openSite(
     maxBuckets: 100,
   });
   await createOrigin(store, { name: "photos", type: "bucket", bucket: "photos" });
-  const delivery = createDelivery({
+  const options: DeliveryOptions = {
     store,
     cacheDir: join(folder, "cache"),
     log,
     limits: { renderers: 2, ...limits },
     ...more,
-  });
-  const listener = await startListener({
-    host: "127.0.0.1",
-    port: 0,
-    log,
-    handle: delivery.handle,
-    onFailure: delivery.onFailure,
-  });
+  };
+  const worker = await openWorker(options);
   return {
-    url: listener.url,
+    ...worker,
     folder,
     store,
-    delivery,
     bucket,
     reads,
     async put(
@@ -103,6 +100,27 @@ export async function openSite(
       const staged = await store.receive(chunks(body), { maxSize: 1 << 30, checksums: [] });
       await store.putObject(into, { key, ownerId, meta, acl, tags: [], storageClass: "STANDARD" }, staged);
     },
+    openWorker: () => openWorker(options),
+    async [Symbol.asyncDispose]() {
+      await worker[Symbol.asyncDispose]();
+      await store.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function openWorker(options: DeliveryOptions): Promise<Worker> {
+  const delivery = createDelivery(options);
+  const listener = await startListener({
+    host: "127.0.0.1",
+    port: 0,
+    log: options.log,
+    handle: delivery.handle,
+    onFailure: delivery.onFailure,
+  });
+  return {
+    url: listener.url,
+    delivery,
     async get(path, init) {
       const response = await fetch(listener.url + path, init);
       return {
@@ -114,8 +132,6 @@ export async function openSite(
     async [Symbol.asyncDispose]() {
       await listener.close(1000);
       await delivery.close();
-      await store.close();
-      await rm(folder, { recursive: true });
     },
   };
 }
