@@ -6,6 +6,7 @@ import { constants, fstatSync, futimes } from "node:fs";
 import { mkdir, rename, stat, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errorCode, localDisk } from "../blob/disk.ts";
+import { isRecent } from "../lib/clock.ts";
 
 /** How often those who wait look again, and how often the claimer shows that it lives, in milliseconds. */
 const POLL_MS = 15;
@@ -45,7 +46,7 @@ export async function isClaimed(path: string): Promise<boolean> {
 /** Whether it was lost: somebody took this process for dead, and what is at its path now is another's. */
 export const isLost = ({ fd }: Claim): boolean => fstatSync(fd).nlink === 0;
 
-const isDead = (mtimeMs: number): boolean => Date.now() - mtimeMs > DEAD_MS;
+const isDead = (mtimeMs: number): boolean => !isRecent(mtimeMs, DEAD_MS);
 
 /**
  * The descriptor of a file that is ours alone. A dead process's file has one heir: whoever gets the claim that is named

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { FileRange } from "../blob/blob.ts";
 import { errorCode } from "../blob/disk.ts";
+import { isRecent } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { Lru } from "../lib/lru.ts";
 import { SingleFlight } from "../lib/singleflight.ts";
@@ -66,8 +67,8 @@ interface Note {
   /** The body is to be kept: where it isn't, it had to make room, or the disk had none. */
   readonly kept: boolean;
   readonly checkedAt: number;
-  /** The origin could not be asked, and is left alone until then; milliseconds since 1970. */
-  readonly retryAt?: number;
+  /** When the origin could not be asked; it is left alone for a while since. Milliseconds since 1970. */
+  readonly failedAt?: number;
   /** What was read since is another file: the origin is asked again whatever the lifetime says. */
   readonly doubtful?: boolean;
 }
@@ -116,10 +117,12 @@ export class ForeignFiles {
    */
   async open(address: Address): Promise<ForeignFile | undefined> {
     const key = keyOf(NOTE, address, []);
-    if (Date.now() - (this.#missing.get(key) ?? 0) < MISSING_MS) return undefined;
+    if (isRecent(this.#missing.get(key) ?? 0, MISSING_MS)) return undefined;
     const known = this.#notes.get(key) ?? (await this.#stored(key));
-    const fresh = known !== undefined && Date.now() < Math.max(endOf(address, known), known.retryAt ?? 0);
-    const note = fresh ? known : await this.#flights.run(key, () => this.#ask(key, address, known));
+    const note =
+      known !== undefined && isBelieved(address, known)
+        ? known
+        : await this.#flights.run(key, () => this.#ask(key, address, known));
     if (note === undefined) this.#missing.set(key, Date.now());
     else this.#notes.set(key, note);
     if (note?.info === undefined) return undefined;
@@ -127,7 +130,7 @@ export class ForeignFiles {
       info: note.info,
       identity: keyOf("version", address, [note.version, note.info.customCoordinates ?? ""]),
       checkedAt: note.checkedAt,
-      stale: note.retryAt !== undefined,
+      stale: note.failedAt !== undefined,
       hit: note.kept && note.version === known?.version,
       read: (start, end) => this.#read(address, note, start, end),
       files: async () => {
@@ -184,7 +187,7 @@ export class ForeignFiles {
     } catch (error) {
       const unconfirmed = error instanceof DeliveryError && UNCONFIRMED.includes(error.code);
       if (!unconfirmed || info === undefined || now > known.checkedAt + staleOf(address, info)) throw error;
-      return { ...known, retryAt: now + RETRY_MS };
+      return { ...known, checkedAt: Math.min(known.checkedAt, now), failedAt: now };
     }
     if (fetched.kind === "missing") return { info: undefined, version: "", kept: false, checkedAt: now };
     if (fetched.kind === "unchanged") {
@@ -347,10 +350,12 @@ function isSame({ info, version }: Note, { etag, weakEtag, lastModified, size }:
   return size === undefined || info?.size === undefined || size === info.size;
 }
 
-/** Until when a note is believed without asking; milliseconds since 1970. */
-function endOf(address: Address, { info, checkedAt, doubtful }: Note): number {
-  if (doubtful === true) return 0;
-  return checkedAt + (info === undefined ? MISSING_MS : lifetimeOf(address, info));
+/** Whether nobody needs to ask. A note from the future has no age: the clock was set back since. */
+function isBelieved(address: Address, { info, checkedAt, failedAt = 0, doubtful }: Note): boolean {
+  if (isRecent(failedAt, RETRY_MS)) return true;
+  const age = Date.now() - checkedAt;
+  const lifetime = info === undefined ? MISSING_MS : lifetimeOf(address, info);
+  return doubtful !== true && age >= 0 && age < lifetime;
 }
 
 function lifetimeOf({ lifetimeMs }: Address, { cacheControl }: FileInfo): number {

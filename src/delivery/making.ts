@@ -1,5 +1,6 @@
 /** What a plan makes of a source: made once for all who ask, kept, and made again where it had to make room. */
 import { createHash } from "node:crypto";
+import { isRecent } from "../lib/clock.ts";
 import { Lru } from "../lib/lru.ts";
 import { lasting, type DerivedCache, type Entry } from "./cache/cache.ts";
 import { DeliveryError, ERRORS } from "./errors.ts";
@@ -222,7 +223,7 @@ class DetectorFailed extends DeliveryError {
  */
 export class Detector {
   readonly #service: Service | undefined;
-  #awayUntil = 0;
+  #leftAt = 0;
 
   constructor(service: Service | undefined) {
     this.#service = service;
@@ -233,13 +234,13 @@ export class Detector {
     if (this.#service === undefined) return undefined;
     const layered = layersOf(steps).flatMap((layer) => ("steps" in layer ? layer.steps : []));
     if (!anyOf([...steps, ...layered], finds)) return undefined;
-    return Date.now() < this.#awayUntil ? "away" : this.#service;
+    return isRecent(this.#leftAt, AWAY_MS) ? "away" : this.#service;
   }
 
   /** @throws DetectorFailed for a picture for which it gave no answer: not to be kept */
   check({ headers }: Pick<Picture, "headers">): void {
     if (!headers.includes(UNANSWERED[1])) return;
-    this.#awayUntil = Date.now() + AWAY_MS;
+    this.#leftAt = Date.now();
     throw new DetectorFailed();
   }
 }
@@ -250,18 +251,18 @@ const finds = ({ focus }: Readonly<Partial<Options>>): boolean =>
 
 /** Failures that the same source and plan will meet again are remembered for a while, so that a bomb goes off once. */
 export class FailureMemory {
-  readonly #failures = new Lru<string, { error: DeliveryError; until: number }>({ maxEntries: FAILURES_MAX });
+  readonly #failures = new Lru<string, { error: DeliveryError; at: number }>({ maxEntries: FAILURES_MAX });
 
   /** What happened the last time, if that is not long ago. */
   of(key: string): DeliveryError | undefined {
-    const found = this.#failures.get(key);
-    return found !== undefined && Date.now() < found.until ? found.error : undefined;
+    const { error, at } = this.#failures.get(key) ?? {};
+    const ms = error?.code === "LimitExceeded" ? LIMIT_MS : FAILURE_MS;
+    return at !== undefined && isRecent(at, ms) ? error : undefined;
   }
 
   remember(key: string, error: unknown): void {
     if (!(error instanceof DeliveryError) || !LASTING.includes(ERRORS[error.code])) return;
-    const ms = error.code === "LimitExceeded" ? LIMIT_MS : FAILURE_MS;
-    this.#failures.set(key, { error, until: Date.now() + ms });
+    this.#failures.set(key, { error, at: Date.now() });
   }
 }
 const FAILURES_MAX = 2000;

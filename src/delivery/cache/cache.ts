@@ -12,6 +12,7 @@ import { ReadBuffers } from "../../blob/buffers.ts";
 import { errorCode, localDisk } from "../../blob/disk.ts";
 import { readFile } from "../../blob/filereader.ts";
 import { breaths } from "../../lib/breaths.ts";
+import { isRecent } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { Lru } from "../../lib/lru.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
@@ -250,7 +251,7 @@ export class DerivedCache {
   /** From this process's memory. On disk it must not look unused meanwhile. */
   #hot(key: string): Entry | undefined {
     const hot = this.#memory.get(key);
-    if (hot !== undefined && Date.now() - hot.touchedAt > TOUCH_MS) {
+    if (hot !== undefined && !isRecent(hot.touchedAt, TOUCH_MS)) {
       hot.touchedAt = Date.now();
       void touch(this.#path(key));
     }
@@ -437,6 +438,6 @@ async function removeDrafts(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const path = join(folder, name);
     const found = await stat(path).catch(() => undefined);
-    if (found !== undefined && Date.now() - found.mtimeMs > STALE_MS) await rm(path, { force: true });
+    if (found !== undefined && !isRecent(found.mtimeMs, STALE_MS)) await rm(path, { force: true });
   }
 }

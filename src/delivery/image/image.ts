@@ -6,6 +6,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { isRecent } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { programUrl } from "../../lib/program.ts";
 import type { Kept } from "../cache/cache.ts";
@@ -414,9 +415,9 @@ export class Renderers {
 
   /** Ends renderers that had nothing to do for a while. */
   #reap(): void {
-    const before = Date.now() - this.#limits.idleSeconds * 1000;
+    const idleMs = this.#limits.idleSeconds * 1000;
     for (const renderer of this.#all) {
-      if (renderer.tasks.length > 0 || renderer.idleSince > before) continue;
+      if (renderer.tasks.length > 0 || isRecent(renderer.idleSince, idleMs)) continue;
       this.#all.delete(renderer);
       kill(renderer);
     }

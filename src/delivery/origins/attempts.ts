@@ -1,4 +1,5 @@
 /** Trying again, and knowing when not to: retries with back-off, and a circuit breaker for origins that are down. */
+import { isRecent } from "../../lib/clock.ts";
 import { DeliveryError } from "../errors.ts";
 import { originError } from "./client.ts";
 
@@ -38,7 +39,7 @@ const isPassing = (error: unknown): boolean =>
 export class Attempts {
   readonly #onTurn: (open: boolean) => void;
   #failures = 0;
-  #openUntil = 0;
+  #openedAt = 0;
 
   /** `onTurn` hears of it when the circuit opens and when it closes. */
   constructor(onTurn: (open: boolean) => void = () => undefined) {
@@ -50,9 +51,8 @@ export class Attempts {
    * it again
    */
   async run<T>(once: () => Promise<T>): Promise<T> {
-    const now = Date.now();
-    if (now < this.#openUntil) {
-      const seconds = Math.max(1, Math.ceil((this.#openUntil - now) / 1000));
+    if (isRecent(this.#openedAt, OPEN_MS)) {
+      const seconds = Math.ceil((this.#openedAt + OPEN_MS - Date.now()) / 1000);
       throw new DeliveryError(
         "ServiceUnavailable",
         "The origin failed several times and is left alone for a moment.",
@@ -61,7 +61,7 @@ export class Attempts {
     }
     const halfOpen = this.#failures >= FAILURES_MAX;
     // While one tries, the others are told to wait.
-    if (halfOpen) this.#openUntil = now + OPEN_MS;
+    if (halfOpen) this.#openedAt = Date.now();
     for (let tries = 1; ; tries++) {
       try {
         const result = await once();
@@ -75,7 +75,7 @@ export class Attempts {
         // Of timeouts the client has waited for one already.
         const again = tries < TRIES && !halfOpen && (error as DeliveryError).code !== "OriginTimeout";
         if (!again) {
-          if (++this.#failures >= FAILURES_MAX) this.#openUntil = Date.now() + OPEN_MS;
+          if (++this.#failures >= FAILURES_MAX) this.#openedAt = Date.now();
           if (this.#failures === FAILURES_MAX) this.#onTurn(true);
           throw error;
         }
@@ -89,7 +89,7 @@ export class Attempts {
   #close(): void {
     const wasOpen = this.#failures >= FAILURES_MAX;
     this.#failures = 0;
-    this.#openUntil = 0;
+    this.#openedAt = 0;
     if (wasOpen) this.#onTurn(false);
   }
 }

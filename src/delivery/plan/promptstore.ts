@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { ObjectStore } from "../../store/store.ts";
+import { isRecent } from "../../lib/clock.ts";
 import { Lru } from "../../lib/lru.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import { DeliveryError } from "../errors.ts";
@@ -97,7 +98,7 @@ export class Prompts {
 
   #mayAsk({ model }: PromptWish, name: string): boolean {
     if (this.#service === undefined || model === "never") return false;
-    return model === "free" || (this.#refused.get(name) ?? 0) < Date.now();
+    return model === "free" || !isRecent(this.#refused.get(name) ?? 0, REFUSED_MS);
   }
 
   /** Undefined: not understood either. */
@@ -108,12 +109,12 @@ export class Prompts {
     if (model === "limited") this.#takeTurn(ownerId);
     const options = await askModel(this.#service!, prompt);
     if (options !== undefined) return [options];
-    this.#refused.set(name, Date.now() + REFUSED_MS);
+    this.#refused.set(name, Date.now());
     return undefined;
   }
 
   #takeTurn(ownerId: string): void {
-    const now = Date.now();
+    const now = performance.now();
     const next = Math.max(now, this.#asked.get(ownerId) ?? 0) + QUESTION_MS;
     if (next > now + QUESTIONS_MAX * QUESTION_MS) {
       const seconds = Math.ceil(QUESTION_MS / 1000);

@@ -5,6 +5,7 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isRecent } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { isClaimed, tryClaim, type Claim } from "../claims.ts";
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
@@ -243,7 +244,7 @@ export class Jobs {
     for (const name of await readdir(folder)) {
       const path = join(folder, name);
       const found = await stat(path).catch(() => undefined);
-      if (found !== undefined && Date.now() - found.mtimeMs > FORGOTTEN_MS) await rm(path, { force: true });
+      if (found !== undefined && !isRecent(found.mtimeMs, FORGOTTEN_MS)) await rm(path, { force: true });
     }
   }
 
@@ -258,7 +259,7 @@ export class Jobs {
 const isOpen = ({ status: { state } }: Job): boolean => state === "queued" || state === "running";
 
 const isFinal = ({ error, endedAt }: Running): boolean =>
-  error instanceof DeliveryError && FINAL.includes(error.code) && Date.now() - endedAt < FINAL_MS;
+  error instanceof DeliveryError && FINAL.includes(error.code) && isRecent(endedAt, FINAL_MS);
 
 const isOver = ({ state }: JobStatus): boolean => state === "done" || state === "failed";
 
@@ -266,7 +267,7 @@ async function readStatus(path: string): Promise<JobStatus | undefined> {
   try {
     const [text, { mtimeMs }] = await Promise.all([readFile(path, "utf8"), stat(path)]);
     const status = JSON.parse(text) as JobStatus;
-    return isOver(status) || Date.now() - mtimeMs < SILENT_MS ? status : undefined;
+    return isOver(status) || isRecent(mtimeMs, SILENT_MS) ? status : undefined;
   } catch {
     // No process has told of it.
     return undefined;

@@ -256,6 +256,51 @@ test("a purge has the origin asked at once, for the file and for what is made of
   expect(await colours()).toEqual(["blue", "blue"]);
 });
 
+describe("a clock that is set back", () => {
+  test("makes files no fresher", async () => {
+    const path = put({ body: red, headers: { "cache-control": "max-age=3" } });
+    await site.get(`/root/web/${path}`);
+    pass(-7200);
+    files.set(path, { body: blue });
+    expect((await site.get(`/root/web/${path}`)).body.equals(blue)).toBe(true);
+  });
+
+  test("makes files that are stale none for longer, nor for ever", async () => {
+    const path = put({ ...tagged(red) });
+    await site.get(`/root/web/${path}`);
+    web.answer = down;
+    pass(301);
+    expect(said(await site.get(`/root/web/${path}`))).toBe(STALE);
+    pass(-7200);
+    expect(said(await site.get(`/root/web/${path}`))).toBe(STALE);
+    pass(86_400 + 299);
+    expect(said(await site.get(`/root/web/${path}`))).toBe(STALE);
+    pass(6);
+    expect(said(await site.get(`/root/web/${path}`))).toBe("502 OriginFailed");
+    web.answer = answer;
+    pass(-7200);
+    expect(said(await site.get(`/root/web/${path}`))).toBe("200 -");
+  });
+
+  test("makes no file missing that came", async () => {
+    const path = put(tagged(red));
+    files.delete(path);
+    expect(said(await site.get(`/root/web/${path}`))).toBe("404 NotFound");
+    files.set(path, tagged(red));
+    pass(-7200);
+    expect(said(await site.get(`/root/web/${path}`))).toBe("200 -");
+  });
+
+  test("leaves an origin alone no longer", async () => {
+    web.answer = down;
+    for (let n = 0; n < 5; n++) await ask();
+    expect(await ask()).toBe("503 ServiceUnavailable");
+    web.answer = answer;
+    pass(-7200);
+    expect(await ask()).toBe("200 -");
+  });
+});
+
 describe("while the origin is down", () => {
   test("files are served with a warning for a day, and the origin is left alone between", async () => {
     const path = put(tagged(red));
