@@ -316,19 +316,26 @@ export class DerivedCache {
       let total = entries.reduce((sum, { space }) => sum + space, 0);
       const before = known === undefined ? undefined : known - written;
       const pace = before === undefined ? UNKNOWN_PACE : Math.max(1, (total - before) / Math.max(1, written));
+      let failure: unknown;
       if (total > maxBytes) {
         entries.sort((a, b) => a.usedAt - b.usedAt);
         for (const { path, space, usedAt } of entries) {
           if (total <= maxBytes * SWEEP_SHARE) break;
           // Somebody found it since it was listed, and may be about to read it.
           if ((statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) > usedAt) continue;
-          await rm(path, { force: true });
-          total -= space;
+          try {
+            // What lies there may be anything, even a folder.
+            await rm(path, { recursive: true, force: true });
+            total -= space;
+          } catch (error) {
+            failure ??= error;
+          }
         }
       }
       this.#total = total + this.#writtenSinceScan;
       this.#allowance = Math.max(maxBytes * SCAN_SHARE, (maxBytes - total) / 2 / pace);
       await removeDrafts(join(folder, "tmp"));
+      if (failure !== undefined) throw failure;
     } catch (error) {
       log.warn({ err: error, folder }, "the derived cache could not be swept");
     }
@@ -424,7 +431,7 @@ async function listEntries(folder: string): Promise<Listed[]> {
   const breath = breaths(SCAN_MS);
   for (const group of await readdir(folder).catch(() => [])) {
     if (!/^[0-9a-f]{2}$/.test(group)) continue;
-    for (const name of await readdir(join(folder, group))) {
+    for (const name of await readdir(join(folder, group)).catch(() => [])) {
       const path = join(folder, group, name);
       const found = statSync(path, { throwIfNoEntry: false });
       if (found !== undefined) entries.push({ path, space: spaceOf(found.size), usedAt: found.mtimeMs });
@@ -438,6 +445,7 @@ async function removeDrafts(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const path = join(folder, name);
     const found = await stat(path).catch(() => undefined);
-    if (found !== undefined && !isRecent(found.mtimeMs, STALE_MS)) await rm(path, { force: true });
+    if (found !== undefined && !isRecent(found.mtimeMs, STALE_MS))
+      await rm(path, { recursive: true, force: true });
   }
 }

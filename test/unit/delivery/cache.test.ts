@@ -1,5 +1,5 @@
 import { existsSync, utimesSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
@@ -103,6 +103,24 @@ test("what is found while others make room stays", async () => {
   await cache.settled();
   expect(existsSync(pathOf(179))).toBe(false);
   expect(await get(cache, 180)).toEqual(picture(180));
+});
+
+test("room is made whatever else lies in the folder", async () => {
+  const cache = open(16 * BLOCK);
+  // By hand, or by a file system that was repaired.
+  await mkdir(join(pathOf(1), "folder"), { recursive: true });
+  await utimes(pathOf(1), 1000, 1000);
+  await writeFile(join(folder, "ab"), "no folder");
+  for (let n = 2; n <= 40; n++) {
+    await put(cache, n, picture(n));
+    await cache.settled();
+  }
+  expect(await space()).toBeLessThanOrEqual(17 * BLOCK);
+  expect(await cache.get(keyOf(1))).toBeUndefined();
+  expect(await get(cache, 40)).toEqual(picture(40));
+  await mkdir(join(pathOf(1), "folder"), { recursive: true });
+  expect(await cache.remove(() => true)).toBeGreaterThan(0);
+  expect(await get(cache, 40)).toBeUndefined();
 });
 
 test("what others wrote counts too", async () => {
