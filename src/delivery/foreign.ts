@@ -161,7 +161,9 @@ export class ForeignFiles {
     try {
       const { entry } = await this.#cache.produce(key, async () => {
         const fetched = await address.client.fetch(address.path, optionsOf(address));
-        if (fetched.kind !== "found") throw new Missing();
+        if (fetched.kind === "missing") throw new Missing();
+        if (fetched.kind === "unchanged")
+          throw new DeliveryError("OriginFailed", "The origin answers 304 to a request without a condition.");
         const note = await this.#received(address, fetched);
         return { facts: factsOf(address, "note"), data: Buffer.from(JSON.stringify(note)) };
       });
