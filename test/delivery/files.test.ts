@@ -1,11 +1,12 @@
 /** Who may read what under which URL, and the HTTP of it. */
+import { gzipSync } from "node:zlib";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createEndpoint } from "../../src/delivery/origins/endpoints.ts";
 import { createOrigin } from "../../src/delivery/origins/origins.ts";
 import { createTransformation, updateTransformation } from "../../src/delivery/origins/transformations.ts";
 import { ALL_USERS } from "../../src/store/types.ts";
-import { noise, openSite, privateTo, quadrants, sizeOf, type Site } from "./site.ts";
+import { colourAt, noise, openSite, privateTo, quadrants, sizeOf, type Site } from "./site.ts";
 
 const ALICE = "b".repeat(64);
 let site: Site;
@@ -202,6 +203,35 @@ test("a changed object is never served stale, and neither is a deleted one", asy
   await site.store.deleteObject(site.bucket, "changing.png");
   expect(await status("/root/tr:w-0.5/changing.png")).toBe(404);
   expect(await status("/root/changing.png")).toBe(404);
+});
+
+test("what was stored compressed is transformed as what it is", async () => {
+  const meta = { contentEncoding: "gzip" };
+  const svg =
+    '<svg xmlns="http://www.w3.org/2000/svg" width="30" height="20"><rect width="30" height="20" fill="red"/></svg>';
+  await site.put("packed.jpg", gzipSync(photo), { meta: { ...meta, contentType: "image/jpeg" } });
+  await site.put("packed.svg", gzipSync(svg), { meta: { ...meta, contentType: "image/svg+xml" } });
+  await site.put("drawing.svgz", gzipSync(svg));
+  const [plain, packed] = [
+    await site.get("/root/tr:w-50/photo.jpg"),
+    await site.get("/root/tr:w-50/packed.jpg"),
+  ];
+  expect([packed.status, packed.headers.get("content-encoding"), packed.body.equals(plain.body)]).toEqual([
+    200,
+    null,
+    true,
+  ]);
+  for (const name of ["packed.svg", "drawing.svgz"]) {
+    const drawn = await site.get(`/root/tr:w-60,f-png/${name}`);
+    expect([name, await sizeOf(drawn.body), await colourAt(drawn.body, 0.5, 0.5)]).toEqual([
+      name,
+      "png 60x40",
+      "red",
+    ]);
+    expect((await site.get(`/root/tr:f-svg/${name}`)).body.toString()).toMatch(/^<svg.*<rect/s);
+  }
+  const { body } = await site.get("/root/tr:w-100,h-100,l-image,i-packed.svg,l-end,f-png/photo.jpg");
+  expect(await colourAt(body, 0.5, 0.5)).toBe("red");
 });
 
 test("what lies over a picture is named when it can't be had", async () => {

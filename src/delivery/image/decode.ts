@@ -11,7 +11,7 @@ import type { Pages } from "../plan/plan.ts";
 import type { Decoded, Undecoded } from "./decodethread.ts";
 import type { Job } from "./job.ts";
 import { isJxl } from "./jxl.ts";
-import { SVG_BYTES_MAX, isSvg, sanitizeSvg } from "./svg.ts";
+import { isSvg, sanitizeSvg } from "./svg.ts";
 
 /** libvips' loaders that strangers' bytes may reach, all from memory; none of them reads a file or a network. */
 const LOADERS = ["Jpeg", "Png", "Webp", "Heif", "Nsgif", "Tiff", "Svg"].map(
@@ -49,7 +49,7 @@ interface Choice {
   readonly animated: boolean;
 }
 
-type Kind = "jpeg" | "png" | "gif" | "webp" | "tiff" | "avif" | "heic" | "jxl" | "svg" | "svgz";
+type Kind = "jpeg" | "png" | "gif" | "webp" | "tiff" | "avif" | "heic" | "jxl" | "svg";
 
 const SUPPORTED = "JPEG, PNG, WebP, AVIF, GIF, TIFF, HEIC, JPEG XL, SVG";
 /** Formats that are common enough to be called by their names when they are refused. By their first bytes in hex. */
@@ -77,9 +77,25 @@ function kindOf(bytes: Buffer): Kind | undefined {
     if (/^avi[fs]$/.test(brand)) return "avif";
     return HEIC_BRANDS.test(brand) ? "heic" : undefined;
   }
-  if (head.startsWith("\x1f\x8b")) return "svgz";
   return isSvg(bytes) ? "svg" : undefined;
 }
+
+/**
+ * What a source is when it was stored compressed: SVGZ, and whatever has `Content-Encoding: gzip`.
+ * @throws DeliveryError LimitExceeded, DamagedSource
+ */
+export function unpacked(bytes: Buffer, { limits: { sourceBytes } }: Job): Buffer {
+  if (!bytes.subarray(0, 2).equals(GZIP)) return bytes;
+  try {
+    return gunzipSync(bytes, { maxOutputLength: sourceBytes });
+  } catch (error) {
+    if (error instanceof RangeError) {
+      throw new DeliveryError("LimitExceeded", `The source has more than ${sourceBytes} bytes, unpacked.`);
+    }
+    throw new DeliveryError("DamagedSource", "The source is damaged or cut short.");
+  }
+}
+const GZIP = Buffer.from([0x1f, 0x8b]);
 
 /**
  * Opens a source.
@@ -94,7 +110,6 @@ export async function openPicture(
   try {
     if (kind === undefined) throw unsupported(bytes);
     if (kind === "svg") return await openStill(sanitizeSvg(bytes), job);
-    if (kind === "svgz") return await openStill(sanitizeSvg(gunzip(bytes)), job);
     if (kind === "jxl") return await openJxl(bytes, job);
     if (kind === "heic" || kind === "avif") return await openHeif(bytes, job);
     return await openPages(bytes, job, kind, choice);
@@ -109,17 +124,6 @@ function unsupported(bytes: Buffer): DeliveryError {
   const what =
     name === undefined ? "The source is no picture that can be decoded" : `${name} can't be decoded`;
   return new DeliveryError("UnsupportedSource", `${what}: ${SUPPORTED} can.`);
-}
-
-function gunzip(bytes: Buffer): Buffer {
-  try {
-    return gunzipSync(bytes, { maxOutputLength: SVG_BYTES_MAX + 1 });
-  } catch (error) {
-    if (error instanceof RangeError) {
-      throw new DeliveryError("LimitExceeded", `An SVG has at most ${SVG_BYTES_MAX} bytes.`);
-    }
-    throw new DeliveryError("DamagedSource", "The source is damaged or cut short.");
-  }
 }
 
 /** `failOn: "error"`: cameras write many a JPEG with warnings; what is cut short or broken is refused. */

@@ -42,7 +42,13 @@ export interface Job {
   readonly detector?: Service;
   readonly limits: Pick<
     DeliveryLimits,
-    "sourcePixels" | "resultPixels" | "resultSide" | "resultBytes" | "frames" | "renderSeconds"
+    | "sourceBytes"
+    | "sourcePixels"
+    | "resultPixels"
+    | "resultSide"
+    | "resultBytes"
+    | "frames"
+    | "renderSeconds"
   >;
 }
 

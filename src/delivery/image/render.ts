@@ -2,13 +2,12 @@
  * From bytes to bytes. Runs in renderer processes only: the codecs are the part of Windlass that strangers' bytes are
  * most likely to break.
  */
-import { gunzipSync } from "node:zlib";
 import sharp, { type Metadata } from "sharp";
 import { DeliveryError } from "../errors.ts";
 import type { Options, Plan, Step } from "../plan/plan.ts";
 import { firstFrame } from "./animation.ts";
 import { flattened } from "./background.ts";
-import { asDeliveryError, openPicture, type Opened } from "./decode.ts";
+import { asDeliveryError, openPicture, unpacked, type Opened } from "./decode.ts";
 import { encode, opaque, type Encoding } from "./encode.ts";
 import { factsOf } from "./facts.ts";
 import type { Job, Picture } from "./job.ts";
@@ -16,7 +15,7 @@ import { mezzanineOf } from "./mezzanine.ts";
 import { alternatives, chooseFormat, isDrawing, moves, type Output } from "./negotiate.ts";
 import { applySteps } from "./rendersteps.ts";
 import { copyOf, pixelsOf, settle, type Environment, type Surface } from "./surface.ts";
-import { isSvg, sanitizeSvg } from "./svg.ts";
+import { sanitizeSvg } from "./svg.ts";
 
 export { prepareCodecs } from "./decode.ts";
 
@@ -34,8 +33,8 @@ const MEDIA_TYPES = {
  * @throws DeliveryError UnsupportedSource, DamagedSource, LimitExceeded, InvalidParameter, NotAvailable …
  */
 export async function render(sources: readonly Buffer[], job: Job): Promise<Picture> {
-  const [source = Buffer.alloc(0), ...inputs] = sources;
   try {
+    const [source = Buffer.alloc(0), ...inputs] = sources.map((bytes) => unpacked(bytes, job));
     if (job.kind === "facts") return await factsOf(source, job);
     if (job.kind === "mezzanine") return await mezzanineOf(source, job);
     const env = environment(job, new Map(job.inputs.map((path, n) => [path, inputs[n]!])));
@@ -88,7 +87,7 @@ async function picture(source: Buffer, job: Job, env: Environment): Promise<Pict
   const changed = made !== input;
   const { headers } = env;
   if (!changed && metadata.format === "svg" && keepsVector(output)) {
-    const data = sanitizeSvg(isSvg(source) ? source : gunzipSync(source));
+    const data = sanitizeSvg(source);
     return { data, type: "image/svg+xml", width: made.width, height: made.height, headers };
   }
   let last = made;

@@ -1,6 +1,5 @@
 /** What strangers' bytes become, or how they are turned away. */
 import { readFileSync } from "node:fs";
-import { gzipSync } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { openPicture } from "../../../../src/delivery/image/decode.ts";
@@ -83,7 +82,6 @@ describe("formats", () => {
     ["with a prolog and a comment", Buffer.from(`<?xml version="1.0"?>\n<!-- a <b> -->\n${SVG}`)],
     ["with a byte order mark", Buffer.from(`\uFEFF${SVG}`)],
     ["in UTF-16", Buffer.from(`\uFEFF${SVG}`, "utf16le")],
-    ["compressed", gzipSync(SVG)],
   ])("SVG %s opens", async (_, bytes) => {
     const { image, metadata } = await openPicture(bytes, JOB);
     expect([metadata.format, metadata.width, metadata.height]).toEqual(["svg", 30, 20]);
@@ -201,11 +199,9 @@ describe("what is turned away", () => {
     expect(await refusal("LimitExceeded", work)).toMatch(/pixels/);
   });
 
-  test("an SVG of more bytes than allowed, also when it is compressed", async () => {
+  test("an SVG of more bytes than allowed", async () => {
     const large = `<svg xmlns="http://www.w3.org/2000/svg"><!--${" ".repeat(6_000_000)}--></svg>`;
-    for (const bytes of [Buffer.from(large), gzipSync(large)]) {
-      expect(await refusal("LimitExceeded", openPicture(bytes, JOB))).toContain("5242880 bytes");
-    }
+    expect(await refusal("LimitExceeded", openPicture(Buffer.from(large), JOB))).toContain("5242880 bytes");
   });
 
   test.each(['width="0" height="4"', 'width="99999999999" height="1"', 'width="30000" height="30000"'])(
