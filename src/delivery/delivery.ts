@@ -8,7 +8,7 @@ import { DerivedCache } from "./cache/cache.ts";
 import { Epochs } from "./cache/purge.ts";
 import { DeliveryError, type DeliveryErrorCode } from "./errors.ts";
 import { filmAnswer, thumbnailAnswer, thumbnailPlan, type FilmContext } from "./film.ts";
-import { ForeignFiles } from "./foreign.ts";
+import { ForeignFiles, SourceChanged } from "./foreign.ts";
 import { Renderers, type RenderCounts } from "./image/image.ts";
 import type { Service } from "./image/job.ts";
 import { DEFAULT_LIMITS, type DeliveryLimits } from "./limits.ts";
@@ -99,11 +99,15 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       const trail: Trail = {};
       const failed = (error: unknown): HttpResponse =>
         failure(asDeliveryError(error), request.id, { about: aboutOf(trail) });
-      try {
-        return { ...(await answer(context, request, trail)), failed };
-      } catch (error) {
-        return failed(error);
-      }
+      const attempt = async (onError: NonNullable<HttpResponse["failed"]>): Promise<HttpResponse> => {
+        try {
+          return { ...(await answer(context, request, trail)), failed: onError };
+        } catch (error) {
+          return onError(error);
+        }
+      };
+      // The client has heard nothing yet.
+      return attempt((error) => (error instanceof SourceChanged ? attempt(failed) : failed(error)));
     },
     onFailure: (reason, { id }) => loopFailure(reason, id),
     rendererPids: () => renderers.pids,

@@ -298,16 +298,19 @@ export class ForeignFiles {
     });
   }
 
-  /** The next request asks the origin. @throws DeliveryError OriginFailed */
+  /** The next request asks the origin. @throws SourceChanged */
   async #changed(address: Address, note: Note, fetched: Fetched | undefined): Promise<never> {
     if (fetched?.kind === "found") await close(fetched.body);
     const key = keyOf(NOTE, address, []);
     const doubted: Note = { ...note, doubtful: true };
     this.#notes.set(key, doubted);
     await this.#write(key, address, doubted);
-    throw new DeliveryError("OriginFailed", "The origin's file changed while it was read.");
+    throw new SourceChanged("OriginFailed", "The origin's file changed while it was read.");
   }
 }
+
+/** What a file was opened as is there no more: opened again it is another one. */
+export class SourceChanged extends DeliveryError {}
 
 /** Not for clients: says within this file that there is nothing to keep. */
 class Missing extends Error {}

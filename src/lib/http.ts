@@ -63,7 +63,7 @@ export interface HttpResponse {
    */
   body?: string | Buffer | AsyncIterable<Buffer> | undefined;
   /** What is answered then. Without it, and for what it throws again: InternalError. */
-  failed?: ((error: unknown) => HttpResponse) | undefined;
+  failed?: ((error: unknown) => HttpResponse | Promise<HttpResponse>) | undefined;
   /** Passed on to `onFinish`. */
   log?: Record<string, unknown> | undefined;
 }

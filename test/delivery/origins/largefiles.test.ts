@@ -108,9 +108,34 @@ test.each([
   ["the ETag is gone that told which they are", { etag: '"A"' }, {}],
 ])("are no others' bytes under one name when %s", async (_, before, after) => {
   web.answer = full("A", before);
-  expect((await part("bytes=0-9")).body.toString()).toBe("AAAAAAAAAA");
+  const first = await part("bytes=0-9");
   web.answer = full("B", after);
-  expect(said(await part("bytes=10-19"))).toBe("502 OriginFailed");
+  const second = await part("bytes=10-19");
+  expect([first.body.toString(), second.body.toString()]).toEqual(["AAAAAAAAAA", "BBBBBBBBBB"]);
+  expect(second.headers.get("etag")).not.toBe(first.headers.get("etag"));
+});
+
+const short = (etag: string, body: string) => (_: IncomingMessage, response: ServerResponse) =>
+  void response.writeHead(200, { etag, "content-length": SIZE }).end(body);
+
+test("are the new ones for the first who asks each worker after they changed", async () => {
+  await using other = await site.openWorker();
+  const path = `${base}/changing.zip`;
+  const range = { headers: { range: "bytes=0-2" } };
+  web.answer = short('"1"', "one");
+  for (const worker of [site, other]) expect((await worker.get(path, range)).body.toString()).toBe("one");
+  web.answer = short('"2"', "two");
+  for (const worker of [site, other]) {
+    const { status, headers, body } = await worker.get(path, range);
+    expect([status, headers.get("etag"), body.toString()]).toEqual([206, '"2"', "two"]);
+  }
+});
+
+test("are an error while every answer is of another version", async () => {
+  let version = 0;
+  web.answer = (request, response) => short(`"${++version}"`, "abc")(request, response);
+  const range = { headers: { range: "bytes=0-2" } };
+  expect(said(await site.get(`${base}/restless.zip`, range))).toBe("502 OriginFailed");
 });
 
 test.each([true, false])("are passed on whole (without a length: %s)", async (chunked) => {
@@ -126,7 +151,7 @@ test.each<[string, WebServer["answer"], string]>([
   ["fails", (_, response) => void response.writeHead(503).end(), "502 OriginFailed"],
   ["is silent", () => undefined, "504 OriginTimeout"],
   ["hangs up", (request) => void request.socket.destroy(), "502 OriginFailed"],
-  ["has them no more", (_, response) => void response.writeHead(404).end(), "502 OriginFailed"],
+  ["has them no more", (_, response) => void response.writeHead(404).end(), "404 NotFound"],
 ])("say what is wrong with an origin that %s before their first byte", async (how, failing, error) => {
   const path = `${base}/${encodeURIComponent(how)}.zip`;
   web.answer = large(false, true);
