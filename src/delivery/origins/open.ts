@@ -149,18 +149,16 @@ function openReader(store: ObjectStore, named: NamedDocument, watch: OriginWatch
 /** Clients kept per process: sockets and signing keys are worth keeping, and nobody has thousands of origins. */
 const CLIENTS_MAX = 1000;
 
-/** How long a client that was replaced may end what it has begun, in milliseconds. */
-const LEAVING_MS = 60_000;
-
-/** Clients by origin; a changed document gets a new one. */
+/**
+ * Clients by origin; a changed document gets a new one. The one before ends what it has begun, however long that takes; its
+ * sockets close once nobody has used them for some seconds.
+ */
 export class OriginClients {
   readonly #health: OriginHealth;
   readonly #clients = new Map<
     string,
     { readonly document: ForeignDocument; readonly client: OriginReader }
   >();
-  /** Replaced ones, with what closes them. */
-  readonly #leaving = new Map<OriginReader, NodeJS.Timeout>();
 
   constructor(health: OriginHealth) {
     this.#health = health;
@@ -173,27 +171,13 @@ export class OriginClients {
     if (kept?.document === named.document) return kept.client;
     const same = kept !== undefined && JSON.stringify(kept.document) === JSON.stringify(named.document);
     const client = same ? kept.client : openReader(store, named, this.#health.of(title));
-    if (!same && kept !== undefined) this.#leave(kept.client);
-    if (kept === undefined && this.#clients.size >= CLIENTS_MAX) this.close();
+    if (kept === undefined && this.#clients.size >= CLIENTS_MAX) this.#clients.clear();
     this.#clients.set(id, { document: named.document, client });
     return client;
-  }
-
-  #leave(client: OriginReader): void {
-    const timer = setTimeout(() => {
-      this.#leaving.delete(client);
-      client.close();
-    }, LEAVING_MS);
-    this.#leaving.set(client, timer.unref());
   }
 
   close(): void {
     for (const { client } of this.#clients.values()) client.close();
     this.#clients.clear();
-    for (const [client, timer] of this.#leaving) {
-      clearTimeout(timer);
-      client.close();
-    }
-    this.#leaving.clear();
   }
 }

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
-import { createOrigin } from "../../../src/delivery/origins/origins.ts";
+import { createOrigin, updateOrigin } from "../../../src/delivery/origins/origins.ts";
 import { openSite, type Reply, type Site } from "../site.ts";
 import { startWeb, type WebServer } from "./storage.ts";
 
@@ -158,6 +158,28 @@ test.each<[string, WebServer["answer"], string]>([
   await site.get(path, { method: "HEAD" });
   web.answer = failing;
   expect(said(await site.get(path, { headers: { range: "bytes=0-9" } }))).toBe(error);
+});
+
+test("come whole, however slowly, when their origin is edited meanwhile", async () => {
+  const name = "edited";
+  const allowHosts = ["127.0.0.1"];
+  await createOrigin(site.store, { name, type: "web", baseUrl: web.url, allowHosts, timeout: 100 });
+  await createEndpoint(site.store, { name, origins: [name] });
+  const path = "/root/edited/a.zip";
+  web.answer = large(false, true);
+  await site.get(path, { method: "HEAD" });
+  // It takes only as much as fits into sockets.
+  const reader = await fetch(site.url + path);
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    await updateOrigin(site.store, { name }, { canonicalBase: "https://example.com/" });
+    const edited = await fetch(site.url + path, { method: "HEAD" });
+    expect(edited.headers.get("link")).toContain("https://example.com/");
+    await vi.advanceTimersByTimeAsync(61_000);
+  } finally {
+    vi.useRealTimers();
+  }
+  expect((await reader.arrayBuffer()).byteLength).toBe(SIZE);
 });
 
 test("leave room to others, however many read them and however slowly", async () => {
