@@ -2,11 +2,21 @@
  * Who of several processes does a piece of work: a file that only one can create. It may also be where the result is
  * written, because making and removing another file for it costs as much as all else that a kept result costs.
  */
-import { constants, fstatSync, futimes } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  futimes,
+  openSync,
+  readSync,
+  writeSync,
+} from "node:fs";
 import { mkdir, rename, stat, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errorCode, localDisk } from "../blob/disk.ts";
 import { isRecent } from "../lib/clock.ts";
+import { DeliveryError, ERRORS } from "./errors.ts";
 
 /** How often those who wait look again, and how often the claimer shows that it lives, in milliseconds. */
 const POLL_MS = 15;
@@ -20,6 +30,8 @@ export interface Claim extends AsyncDisposable {
   readonly fd: number;
   /** Says that the file has been renamed and stays. */
   moved(): void;
+  /** Whoever waits for the claim now is to have this error in its place. */
+  failed(error: DeliveryError): void;
 }
 
 /** Undefined: somebody else has it. It is given back by disposal, or by death. @throws system errors */
@@ -28,12 +40,28 @@ export async function tryClaim(path: string): Promise<Claim | undefined> {
   return fd === undefined ? undefined : held(path, fd);
 }
 
-/** Resolves when the claim is ours. @throws system errors */
+/** Resolves when the claim is ours. @throws system errors; what its holder says when it fails */
 export async function claim(path: string): Promise<Claim> {
-  for (;;) {
-    const mine = await tryClaim(path);
-    if (mine !== undefined) return mine;
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  /** The file of whoever has it: what was left in it can be read when it has no name any more. */
+  let theirs: number | undefined;
+  try {
+    for (;;) {
+      const mine = await tryClaim(path);
+      const left = theirs === undefined ? undefined : leftIn(theirs);
+      if (left instanceof DeliveryError) {
+        await mine?.[Symbol.asyncDispose]();
+        throw left;
+      }
+      if (mine !== undefined) return mine;
+      if (theirs !== undefined && left === "nothing") {
+        closeSync(theirs);
+        theirs = undefined;
+      }
+      theirs ??= openIfThere(path);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  } finally {
+    if (theirs !== undefined) closeSync(theirs);
   }
 }
 
@@ -78,6 +106,7 @@ async function deadAt(path: string): Promise<string | undefined> {
 
 function held(path: string, fd: number): Claim {
   let here = true;
+  let failure: DeliveryError | undefined;
   const heart = setInterval(() => {
     const now = Date.now() / 1000;
     futimes(fd, now, now, () => undefined);
@@ -89,15 +118,58 @@ function held(path: string, fd: number): Claim {
     moved: () => {
       here = false;
     },
+    failed: (error) => {
+      failure = error;
+    },
     async [Symbol.asyncDispose]() {
       clearInterval(heart);
       // Whoever works for us may have renamed it and died before it told.
       const ours = here && (await stat(path).catch(() => undefined))?.ino === fstatSync(fd).ino;
+      if (ours && failure !== undefined) leave(fd, failure);
       await localDisk.close(fd);
       if (ours) await remove(path);
     },
   };
   return mine;
+}
+
+/** What waiters are told of a failure: the operator's part stays in the log of whoever failed. */
+type Left = Pick<DeliveryError, "code" | "message" | "headers">;
+const LEFT_BYTES_MAX = 64 * 1024;
+
+function leave(fd: number, { code, message, headers }: DeliveryError): void {
+  const left: Left = { code, message, headers };
+  try {
+    ftruncateSync(fd);
+    writeSync(fd, JSON.stringify(left), 0);
+  } catch {
+    // A full disk: they try for themselves.
+  }
+}
+
+/** Undefined: the holder is at work, or its work was done. */
+function leftIn(fd: number): DeliveryError | "nothing" | undefined {
+  const { nlink, size } = fstatSync(fd);
+  if (nlink > 0) return undefined;
+  if (size > LEFT_BYTES_MAX) return "nothing";
+  const bytes = Buffer.alloc(size);
+  readSync(fd, bytes, 0, size, 0);
+  try {
+    const { code, message, headers } = JSON.parse(bytes.toString()) as Left;
+    return Object.hasOwn(ERRORS, code) ? new DeliveryError(code, message, headers) : "nothing";
+  } catch {
+    // Work that was begun, or that was done and made room since.
+    return "nothing";
+  }
+}
+
+/** For reading. Undefined: it is gone. */
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY);
+  } catch {
+    return undefined;
+  }
 }
 
 const remove = (path: string): Promise<void> => unlink(path).catch(() => undefined);

@@ -83,8 +83,12 @@ const LIFETIME_MS_MAX = 30 * 86_400_000;
 const STALE_MS = 86_400_000;
 /** Failures that say nothing of the file. Whose credentials were taken away has no right to what was read with them. */
 const UNCONFIRMED: readonly DeliveryErrorCode[] = ["OriginFailed", "OriginTimeout", "ServiceUnavailable"];
-/** Longest download of a file that is kept. Stops origins that send a byte now and then from holding a request for ever. */
-const DOWNLOAD_MS = 300_000;
+/**
+ * How slowly a file that is kept may come, in bytes per second, beyond the first seconds. Stops origins that send a byte now
+ * and then from holding a request, and all that wait for the same file.
+ */
+const PACE = 128 * 1024;
+const PACE_AFTER_SECONDS = 30;
 /**
  * Bodies of one origin that are passed on at the same time. Stops slow readers, who may take hours, from holding all
  * connections that short requests need.
@@ -395,13 +399,14 @@ async function download(
   promised: number | undefined,
 ): Promise<string> {
   const sha256 = createHash("sha256");
-  const until = Date.now() + DOWNLOAD_MS;
+  const began = performance.now();
   let size = 0;
   async function* measured(): AsyncGenerator<Buffer> {
     for await (const chunk of body) {
       size += chunk.length;
       if (size > KEPT_BYTES_MAX) throw new TooLarge();
-      if (Date.now() > until)
+      const seconds = (performance.now() - began) / 1000 - PACE_AFTER_SECONDS;
+      if (size < seconds * PACE)
         throw new DeliveryError("OriginTimeout", "The origin sends its file too slowly.");
       sha256.update(chunk);
       yield chunk;

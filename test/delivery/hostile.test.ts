@@ -153,6 +153,16 @@ describe("limits", () => {
     }
   });
 
+  test("a rendering that takes too long is begun by one of the workers that are asked at the same time", async () => {
+    await using site = await openSite({ renderSeconds: 3, renderers: 1 });
+    await using other = await site.openWorker();
+    await site.put("photo.jpg", await noise(300, 300));
+    const replies = await Promise.all([site, other].map((worker) => worker.get(SLOW)));
+    expect(replies.map(error)).toEqual(["422 LimitExceeded", "422 LimitExceeded"]);
+    for (const worker of [site, other]) expect(error(await worker.get(SLOW))).toBe("422 LimitExceeded");
+    expect(site.delivery.counts().renders.failed + other.delivery.counts().renders.failed).toBe(1);
+  });
+
   test("a full queue is 429 and says when to come again; the others are served", async () => {
     await using site = await openSite({ renderers: 1, queueLength: 2, renderSeconds: 50 });
     const renderer = await halted(site);

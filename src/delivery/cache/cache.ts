@@ -17,7 +17,7 @@ import type { Logger } from "../../lib/log.ts";
 import { Lru } from "../../lib/lru.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import { claim, isLost, type Claim } from "../claims.ts";
-import { DeliveryError } from "../errors.ts";
+import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
 import { endOf, readEnd, WHOLE_BYTES_MAX, type Draft, type Facts, type Provenance } from "./entries.ts";
 
 export type { Draft, Facts } from "./entries.ts";
@@ -149,7 +149,7 @@ export class DerivedCache {
   /**
    * The entry, or what `make` makes now: once for all callers, in this process and in all that share the folder. It may
    * keep what it makes itself, in `draft`, which is there if the disk takes files. A failure goes to those who wait in this
-   * process; the others try for themselves.
+   * process; of the others, those who wait learn of it where they would meet it too, and after as long.
    */
   async produce(
     key: string,
@@ -173,12 +173,19 @@ export class DerivedCache {
       if (found !== undefined) return { entry: found, hit: true };
       // On a disk that takes no file each process works for itself.
       const path = join(this.#options.folder, "tmp", `${key.slice(0, 40)}.claim`);
-      await using mine = await claim(path).catch(() => undefined);
+      await using mine = await claim(path).catch((error: unknown) => {
+        if (error instanceof DeliveryError) throw error;
+        return undefined;
+      });
       // Somebody else may have made it while we waited, or between our look and our claim.
       const made = await this.get(key);
-      return made === undefined
-        ? { entry: await this.#keep(key, await make(this.#draft(key, mine)), mine), hit: false }
-        : { entry: made, hit: true };
+      if (made !== undefined) return { entry: made, hit: true };
+      try {
+        return { entry: await this.#keep(key, await make(this.#draft(key, mine)), mine), hit: false };
+      } catch (error) {
+        if (isCommon(error)) mine?.failed(error);
+        throw error;
+      }
     });
     return { entry, hit: hit || joins };
   }
@@ -341,6 +348,16 @@ export class DerivedCache {
     }
   }
 }
+
+/** What took its time and says nothing of this process. Of its subclasses only the code would come through. */
+const isCommon = (error: unknown): error is DeliveryError =>
+  error instanceof DeliveryError && error.constructor === DeliveryError && COMMON.includes(error.code);
+const COMMON: readonly DeliveryErrorCode[] = [
+  "DamagedSource",
+  "LimitExceeded",
+  "OriginFailed",
+  "OriginTimeout",
+];
 
 async function writeAll(fd: number, buffers: readonly Buffer[], position: number): Promise<void> {
   let rest = buffers;

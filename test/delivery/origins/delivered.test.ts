@@ -346,3 +346,24 @@ test("fifty who ask for one new file fetch it once, and the client's query reach
   expect(web.asked.slice(before)).toEqual(["GET /photo.jpg?token=abc&alt=media"]);
   expect(web.headers.at(-1)).toMatchObject({ "x-req-from": "windlass", "accept-encoding": "identity" });
 });
+
+test("many who ask several workers for one file of a silent origin wait for one timeout, not for one after the other", async () => {
+  await createOrigin(site.store, {
+    name: "silent",
+    type: "web",
+    baseUrl: web.url,
+    allowHosts: ["127.0.0.1"],
+    timeout: 1,
+  });
+  await createEndpoint(site.store, { name: "silent", origins: ["silent"] });
+  await using other = await site.openWorker();
+  const { answer } = web;
+  web.answer = () => undefined;
+  const before = web.asked.length;
+  const workers = [site, other, site, other, other];
+  const replies = await Promise.all(workers.map((worker) => worker.get("/root/silent/photo.jpg")));
+  web.answer = answer;
+  expect(replies.map(error)).toEqual(workers.map(() => "504 OriginTimeout"));
+  expect(web.asked.slice(before)).toEqual(["GET /photo.jpg"]);
+  for (const worker of [site, other]) expect(error(await worker.get("/root/silent/photo.jpg"))).toBe("200 -");
+});

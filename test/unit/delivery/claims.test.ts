@@ -1,9 +1,10 @@
 /** One of several processes works, and a dead one holds nothing up. */
-import { mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { isClaimed, isLost, tryClaim } from "../../../src/delivery/claims.ts";
+import { claim, isClaimed, isLost, tryClaim } from "../../../src/delivery/claims.ts";
+import { DeliveryError } from "../../../src/delivery/errors.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -57,6 +58,40 @@ test("an heir that dies before it takes over has an heir too", async () => {
   const mine = await tryClaim(path);
   expect([mine !== undefined, await isClaimed(path), await readdir(folder)]).toEqual([true, true, ["claim"]]);
   await release(mine);
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test("who waits learns why the work failed; who comes later may try", async () => {
+  const path = join(folder, "claim");
+  const mine = (await tryClaim(path))!;
+  await writeFile(path, "half of the work, which is longer than what is to be said of it".repeat(100));
+  const waiting = Array.from({ length: 5 }, () => claim(path).catch((error: unknown) => error));
+  // Meanwhile they have seen that it is taken.
+  for (let n = 0; n < 10; n++) expect(await tryClaim(path)).toBeUndefined();
+  mine.failed(new DeliveryError("OriginTimeout", "late", ["Retry-After", "1"]));
+  await release(mine);
+  for (const error of await Promise.all(waiting)) {
+    expect(error).toBeInstanceOf(DeliveryError);
+    expect(error).toMatchObject({ code: "OriginTimeout", message: "late", headers: ["Retry-After", "1"] });
+  }
+  await release(await claim(path));
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test("who waits gets the claim when it was given back without a word, or the work was done and removed", async () => {
+  const path = join(folder, "claim");
+  for (const done of [false, true]) {
+    const mine = (await tryClaim(path))!;
+    const next = claim(path);
+    if (done) {
+      await writeFile(path, "done");
+      await rename(path, join(folder, "result"));
+      mine.moved();
+      await rm(join(folder, "result"));
+    }
+    await release(mine);
+    await release(await next);
+  }
   expect(await readdir(folder)).toEqual([]);
 });
 

@@ -170,17 +170,27 @@ test("a large file that changed or went between two ranges is an error, and is a
   expect(await files.open(address)).toBeUndefined();
 });
 
-async function* drops(): AsyncGenerator<Buffer> {
-  for (;;) {
-    vi.setSystemTime(Date.now() + 9000);
-    yield Buffer.from("x");
+/** So many bytes every nine seconds. */
+async function* drops(bytes: number, seconds: number): AsyncGenerator<Buffer> {
+  for (let n = 0; n < seconds / 9; n++) {
+    vi.advanceTimersByTime(9000);
+    yield Buffer.alloc(bytes);
   }
 }
 
-test("an origin that sends a byte now and then is given up", async () => {
-  vi.useFakeTimers({ toFake: ["Date"] });
-  answer = () => ({ kind: "found", info: { ...NOTHING_SAID, etag: "1" }, range: undefined, body: drops() });
+const slowly = (bytes: number, seconds: number): Fetched => ({
+  kind: "found",
+  info: { ...NOTHING_SAID, etag: "1" },
+  range: undefined,
+  body: drops(bytes, seconds),
+});
+
+test("an origin that sends a byte now and then is given up, soon; one that is slow is not", async () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  answer = () => slowly(1, 45);
   await expect(files.open(address)).rejects.toMatchObject({ code: "OriginTimeout" });
+  answer = () => slowly(9 * 128 * 1024, 250);
+  expect((await opened()).info.size).toBe(28 * 9 * 128 * 1024);
 });
 
 test("more or fewer bytes than were promised are no file", async () => {
