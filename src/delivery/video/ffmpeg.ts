@@ -172,6 +172,9 @@ export async function ffmpeg(
   return written;
 }
 
+const undecodable = (): DeliveryError =>
+  new DeliveryError("UnsupportedSource", "The film has a codec that can't be decoded here.");
+
 /** What the programs say when something is wrong. Their own words stay out of answers: they tell of files and versions. */
 const COMPLAINTS: readonly (readonly [RegExp, () => DeliveryError])[] = [
   [
@@ -182,10 +185,7 @@ const COMPLAINTS: readonly (readonly [RegExp, () => DeliveryError])[] = [
     /Cannot allocate memory|memory allocation|failed to allocate/i,
     () => new DeliveryError("LimitExceeded", "The film needs more memory than it may have."),
   ],
-  [
-    /Decoder .{0,100}not found|Unknown decoder|Codec .{0,40}is not on whitelist|not currently supported|Unsupported codec/i,
-    () => new DeliveryError("UnsupportedSource", "The film has a codec that can't be decoded here."),
-  ],
+  [/Decoder .{0,100}not found|Unknown decoder|not currently supported|Unsupported codec/i, undecodable],
   [
     /Error while opening encoder|Error initializing output stream|incorrect parameters/i,
     () => new DeliveryError("InvalidParameter", "The codec can't encode a film of that size or rate."),
@@ -199,9 +199,12 @@ const COMPLAINTS: readonly (readonly [RegExp, () => DeliveryError])[] = [
         "The film has, or would get, a size or shape that can't be worked on.",
       ),
   ],
+  // Said of every such stream, also of those that nobody wants: last, as the cause where no other is told.
+  [/Codec .{0,40}not on whitelist/, undecodable],
 ];
 
-function errorOf(stderr: string): DeliveryError {
+/** What is wrong, of a program that failed, by what it said. */
+export function errorOf(stderr: string): DeliveryError {
   const found = COMPLAINTS.find(([complaint]) => complaint.test(stderr));
   return found?.[1]() ?? damaged();
 }

@@ -1,6 +1,6 @@
 /** What a file is, before anything is made of it. */
 import { DeliveryError } from "../errors.ts";
-import { damaged, FILES_ONLY, run, words, type Programs, type RunOptions } from "./ffmpeg.ts";
+import { errorOf, FILES_ONLY, run, words, type Programs, type RunOptions } from "./ffmpeg.ts";
 import { FRAME_RATE_MAX, GIF_PIXELS_MAX, STREAMS_MAX, type VideoLimits } from "./limits.ts";
 
 /** Bytes of a file that tell what it is. */
@@ -79,9 +79,27 @@ const DECODERS: readonly string[] = [
   "pcm_s16le",
   "pcm_s16be",
   "pcm_s24le",
+  "pcm_s24be",
+  "pcm_s32le",
+  "pcm_s32be",
+  "pcm_f32le",
+  "pcm_f32be",
+  "pcm_bluray",
+  "pcm_dvd",
   "pcm_u8",
   "pcm_alaw",
   "pcm_mulaw",
+];
+
+/**
+ * Decoders that ffprobe opens besides, and gives nothing to decode: it gives up a film when it can't open one for each of its
+ * streams. They are those of subtitles, of covers, and of sound that others will not miss.
+ */
+const OPENED: readonly string[] = [
+  ...words("ass ssa srt subrip text mov_text webvtt dvbsub dvdsub pgssub xsub cc_dec libzvbi_teletextdec"),
+  ...words("png bmp webp"),
+  ...words("dca truehd mlp mp1float s302m wmav1 wmav2 wmapro speex wavpack tta gsm gsm_ms qdm2 qcelp"),
+  ...words("adpcm_ms adpcm_ima_wav adpcm_ima_qt pcm_s8 pcm_f64le pcm_f64be"),
 ];
 
 /** How a file is opened that a stranger made. */
@@ -92,6 +110,12 @@ export const opening = (demuxer: string): readonly string[] => [
   "-codec_whitelist",
   DECODERS.join(","),
 ];
+/** The list after the colon is that of ffprobe itself; its library keeps to the other one, and decodes some frames. */
+const looking = (demuxer: string): readonly string[] => [
+  ...opening(demuxer),
+  "-codec_whitelist:",
+  [...DECODERS, ...OPENED].join(","),
+];
 
 /** What a film is, upright and with square pixels. */
 export interface FilmFacts {
@@ -99,7 +123,7 @@ export interface FilmFacts {
   readonly height: number;
   /** Seconds; 0: the file neither says nor shows it. */
   readonly duration: number;
-  /** Numbers of the first streams of each kind; undefined: it has none. */
+  /** Numbers of the streams that are shown and heard; undefined: it has none. */
   readonly video: number | undefined;
   readonly audio: number | undefined;
   /** A second, as a fraction in ffmpeg's words; at most FRAME_RATE_MAX. */
@@ -148,10 +172,10 @@ export async function probe(
   options: Pick<RunOptions, "folder" | "signal">,
 ): Promise<FilmFacts> {
   const { memoryBytes, threads, frameSeconds: seconds } = limits;
-  const args = ["-v", "error", ...opening(demuxer), "-show_entries", ENTRIES, "-print_format", "json", file];
+  const args = ["-v", "error", ...looking(demuxer), "-show_entries", ENTRIES, "-print_format", "json", file];
   const limited = { ...options, seconds, memoryBytes, threads };
-  const { code, stdout } = await run(ffprobe, args, limited);
-  if (code !== 0) throw damaged();
+  const { code, stdout, stderr } = await run(ffprobe, args, limited);
+  if (code !== 0) throw errorOf(stderr);
   const facts = factsOf(parsed(stdout), limits);
   const told = facts.duration > 0 && !BARE.includes(demuxer);
   const known = told
@@ -187,7 +211,7 @@ async function measured(
     ffprobe,
     [
       ...words("-v error"),
-      ...opening(demuxer),
+      ...looking(demuxer),
       ...words(`-select_streams ${stream} -show_entries ${entries} -print_format csv=p=0`),
       file,
     ],
@@ -224,7 +248,9 @@ function factsOf({ streams = [], format = {} }: Probed, limits: VideoLimits): Fi
     ({ codec_type: type, width = 0, height = 0, disposition }) =>
       type === "video" && width > 0 && height > 0 && disposition?.attached_pic !== 1,
   );
-  const audio = streams.find(({ codec_type: type }) => type === "audio");
+  const sounds = streams.filter(({ codec_type: type }) => type === "audio");
+  // Where none can be decoded, only what needs the sound fails.
+  const audio = sounds.find(({ codec_name: codec = "" }) => DECODERS.includes(codec)) ?? sounds[0];
   if (video === undefined && audio === undefined) {
     throw new DeliveryError("UnsupportedSource", "The file holds neither picture nor sound.");
   }

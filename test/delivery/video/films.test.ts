@@ -264,6 +264,39 @@ describe.skipIf(!here)("films", () => {
     60_000,
   );
 
+  const cue = Buffer.from("1\n00:00:00,000 --> 00:00:01,000\nHello\n").toString("base64");
+  const subtitles = `-f srt -i data:text/plain;base64,${cue} -map 0 -map 1 -c copy -c:s`;
+  test.each([
+    ["subtitles.mp4", `${subtitles} mov_text`],
+    ["subtitles.mkv", `${subtitles} srt`],
+    ["styled.mkv", `${subtitles} ass`],
+    ["commented.mkv", "-map 0 -map 0:a -c copy -c:a:0 dca -strict -2"],
+    ["cover.mkv", "-map 0 -map 0:v -c copy -c:v:1 png -frames:v:1 1 -disposition:v:1 attached_pic"],
+    ["camera.mov", "-c:v copy -c:a pcm_s24be"],
+    ["studio.mov", "-c:v copy -c:a pcm_f32le"],
+    ["disc.ts", "-c:v copy -c:a pcm_bluray -mpegts_m2ts_mode 1"],
+  ])(
+    "%s has picture and sound, whatever else is in it",
+    async (name, args) => {
+      await site.put(name, await remade(film, args.split(" "), name.split(".")[1]));
+      const reply = await site.get(`/root/tr:w-64/${name}`);
+      expect([reply.status, reply.headers.get("x-windlass-error")]).toEqual([200, null]);
+      expect((await probeFilm(reply.body)).streams).toEqual(["h264 64x36", "aac"]);
+    },
+    60_000,
+  );
+
+  test("what can't be decoded here is said to be that, and is in nobody's way who doesn't need it", async () => {
+    await site.put("pictures.mkv", await remade(film, "-c:v ffv1 -c:a copy".split(" "), "mkv"));
+    await site.put("sound.mkv", await remade(film, "-c:v copy -c:a dca -strict -2".split(" "), "mkv"));
+    for (const name of ["tr:w-64/pictures.mkv", "pictures.mkv/ik-thumbnail.jpg", "tr:w-64/sound.mkv"]) {
+      expect([name, error(await site.get(`/root/${name}`))]).toEqual([name, "415 UnsupportedSource"]);
+    }
+    const silent = await site.get("/root/tr:w-64,ac-none/sound.mkv");
+    expect((await probeFilm(silent.body)).streams).toEqual(["h264 64x36"]);
+    expect((await site.get("/root/sound.mkv/ik-thumbnail.jpg")).status).toBe(200);
+  }, 60_000);
+
   test("pictures, blocks and text lie on films", async () => {
     const logo = await site.get("/root/tr:l-image,i-logo.png,lfo-top_left,l-end/film.mp4");
     expect(await colourAt(await frameAt(logo.body, 0.5), 0.05, 0.1)).toBe("white");
