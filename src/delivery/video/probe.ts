@@ -147,7 +147,7 @@ interface Stream {
   readonly avg_frame_rate?: string;
   readonly nb_frames?: string;
   readonly sample_aspect_ratio?: string;
-  readonly disposition?: { readonly attached_pic?: number };
+  readonly disposition?: { readonly attached_pic?: number; readonly default?: number };
   readonly side_data_list?: readonly { readonly rotation?: number }[];
   readonly tags?: { readonly rotate?: string };
 }
@@ -158,7 +158,7 @@ interface Probed {
 
 const ENTRIES = [
   "stream=index,codec_type,codec_name,width,height,duration,avg_frame_rate,nb_frames,sample_aspect_ratio",
-  "stream_disposition=attached_pic",
+  "stream_disposition=attached_pic,default",
   "stream_side_data=rotation",
   "stream_tags=rotate",
   "format=duration,bit_rate,nb_streams",
@@ -249,8 +249,9 @@ function factsOf({ streams = [], format = {} }: Probed, limits: VideoLimits): Fi
       type === "video" && width > 0 && height > 0 && disposition?.attached_pic !== 1,
   );
   const sounds = streams.filter(({ codec_type: type }) => type === "audio");
+  const heard = sounds.filter(({ codec_name: codec = "" }) => DECODERS.includes(codec));
   // Where none can be decoded, only what needs the sound fails.
-  const audio = sounds.find(({ codec_name: codec = "" }) => DECODERS.includes(codec)) ?? sounds[0];
+  const audio = heard.find(({ disposition }) => disposition?.default === 1) ?? heard[0] ?? sounds[0];
   if (video === undefined && audio === undefined) {
     throw new DeliveryError("UnsupportedSource", "The file holds neither picture nor sound.");
   }

@@ -113,6 +113,16 @@ export function frameAt(film: Buffer, seconds: number): Promise<Buffer> {
   });
 }
 
+/** The loudest moment, in decibels; silence has some -91. */
+export function loudness(film: Buffer): Promise<number> {
+  return inFolder(async (folder) => {
+    await writeFile(join(folder, "film"), film);
+    const filter = ["-i", join(folder, "film"), "-af", "volumedetect", "-f", "null", "-"];
+    const { stderr } = await exec("ffmpeg", ["-hide_banner", ...filter]);
+    return Number(/max_volume: (\S+) dB/.exec(stderr)![1]);
+  });
+}
+
 /** What ffmpeg makes of a film. */
 export function remade(film: Buffer, args: readonly string[], format = "mp4"): Promise<Buffer> {
   return inFolder(async (folder) => {

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { colourAt, openSite, sizeOf, takeNextFound, type Reply, type Site } from "../site.ts";
-import { clip, frameAt, hasFfmpeg, probeFilm, remade } from "./clips.ts";
+import { clip, frameAt, hasFfmpeg, loudness, probeFilm, remade } from "./clips.ts";
 
 const here = await hasFfmpeg();
 const error = ({ status, headers }: Reply): string =>
@@ -285,6 +285,14 @@ describe.skipIf(!here)("films", () => {
     },
     60_000,
   );
+
+  test("of several sounds that one is heard which the film says is usual", async () => {
+    const other = "-f lavfi -i anullsrc=d=4 -map 0:v -map 1:a -map 0:a -c:v copy -c:a flac";
+    const usual = "-disposition:a:0 0 -disposition:a:1 default";
+    await site.put("tongues.mkv", await remade(film, `${other} ${usual}`.split(" "), "mkv"));
+    const { body } = await site.get("/root/tongues.mkv?tr=vc-none");
+    expect(await loudness(body)).toBeGreaterThan(-40);
+  }, 60_000);
 
   test("what can't be decoded here is said to be that, and is in nobody's way who doesn't need it", async () => {
     await site.put("pictures.mkv", await remade(film, "-c:v ffv1 -c:a copy".split(" "), "mkv"));
