@@ -172,15 +172,15 @@ export async function ffmpeg(
   return written;
 }
 
+/** Also of a disk that takes nothing for another reason. */
+export const diskFull = (): DeliveryError =>
+  new DeliveryError("ServiceUnavailable", "The disk is full, or can't be written to.", ["Retry-After", "60"]);
 const undecodable = (): DeliveryError =>
   new DeliveryError("UnsupportedSource", "The film has a codec that can't be decoded here.");
 
 /** What the programs say when something is wrong. Their own words stay out of answers: they tell of files and versions. */
 const COMPLAINTS: readonly (readonly [RegExp, () => DeliveryError])[] = [
-  [
-    /No space left on device/,
-    () => new DeliveryError("ServiceUnavailable", "The disk is full.", ["Retry-After", "60"]),
-  ],
+  [/No space left on device|Disk quota exceeded|Read-only file system/, diskFull],
   [
     /Cannot allocate memory|memory allocation|failed to allocate/i,
     () => new DeliveryError("LimitExceeded", "The film needs more memory than it may have."),

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { errorCode } from "../../blob/disk.ts";
 import type { Logger } from "../../lib/log.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import type { DerivedCache, Entry } from "../cache/cache.ts";
@@ -12,7 +13,7 @@ import type { Input } from "../image/job.ts";
 import type { Plan } from "../plan/plan.ts";
 import { same } from "../signature.ts";
 import { encodeFilm, extractFrame } from "./encoding.ts";
-import { abilitiesOf, type Abilities, type Programs } from "./ffmpeg.ts";
+import { abilitiesOf, diskFull, type Abilities, type Programs } from "./ffmpeg.ts";
 import { Jobs, type Job, type JobCounts, type JobStatus, type JobTools } from "./jobs.ts";
 import { DEFAULT_VIDEO_LIMITS, type VideoLimits } from "./limits.ts";
 import { isSetFile, MASTERS } from "./playlists.ts";
@@ -71,7 +72,7 @@ export interface Pending {
 }
 
 export interface Video {
-  /** Why films can't be made here. */
+  /** Why films can't be made here. @throws DeliveryError ServiceUnavailable where nothing can be written */
   unavailable(): Promise<string | undefined>;
   /**
    * A film, or as JSON what a film is. @throws DeliveryError NotAvailable, TooManyRenders, and what is wrong with the source
@@ -156,9 +157,10 @@ class Films implements Video {
     }
     const { signal } = this.#closing;
     const folder = this.#work;
-    const found = mkdir(folder, { recursive: true, mode: 0o700 }).then(() =>
-      abilitiesOf(this.#programs, { folder, memoryBytes: this.#limits.memoryBytes, signal }),
-    );
+    const found = writing(async () => {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      return abilitiesOf(this.#programs, { folder, memoryBytes: this.#limits.memoryBytes, signal });
+    });
     const looked: Looked = { found, lackingSince: undefined };
     this.#abilities = looked;
     try {
@@ -186,7 +188,7 @@ class Films implements Video {
     const found = await cache.find(request.key);
     if (found !== undefined) return { entry: found, hit: true };
     const made: { entry?: Entry } = {};
-    const job = this.#jobs.run({ id: request.key, account: accountOf(request) }, async (tools) => {
+    const job = this.#run(request, async (tools) => {
       made.entry = (await cache.produce(request.key, () => this.#encode(request, tools))).entry;
     });
     if (!(await within(job.done, waitMs))) return { pending: await this.#pending(job) };
@@ -233,12 +235,12 @@ class Films implements Video {
       if (found !== undefined) {
         if (done) await touchSet(folder);
         // A segment is what it is once it is there.
-        else job ??= this.#fill(request, id);
+        else job ??= this.#fill(request);
         return { ...found, live: !done && /\.(m3u8|mpd)$/.test(name) };
       }
       if (done) throw noPiece();
       if (job?.status.state === "done") throw goneAgain();
-      job ??= this.#fill(request, id);
+      job ??= this.#fill(request);
       if (Date.now() >= until) {
         if ("master" in file) return { pending: await this.#pending(job) };
         // Players try a piece again that is not there yet, but would take any other answer for it.
@@ -252,16 +254,23 @@ class Films implements Video {
     }
   }
 
+  /** @throws DeliveryError TooManyRenders */
+  #run(request: VideoRequest, work: (tools: JobTools) => Promise<void>): Job {
+    const job = { id: request.key, account: accountOf(request) };
+    return this.#jobs.run(job, (tools) => writing(() => work(tools)));
+  }
+
   /** One process encodes; the others read what grows. */
-  #fill(request: VideoRequest, id: string): Job {
-    return this.#jobs.run({ id, account: accountOf(request) }, async ({ signal, report }) => {
+  #fill(request: VideoRequest): Job {
+    const { key: id } = request;
+    return this.#run(request, async ({ signal, report }) => {
       const folder = join(this.#streams, id);
       // Another process has filled it while we waited.
       if (await isDone(folder)) return;
-      await freshFolder(folder);
       const createdAt = Date.now();
       try {
         await using place = await this.#open(request, signal);
+        await freshFolder(folder);
         const { plan, source } = request;
         await encodeSet(place, plan, { folder, sourceBytes: source.size, report });
         await finishSet(folder, { ...request.facts, createdAt });
@@ -313,7 +322,7 @@ class Films implements Video {
       await using place = await this.#open(request, signal);
       return await work(place);
     };
-    return this.#thumbnails.pass(signal, look, account);
+    return this.#thumbnails.pass(signal, () => writing(look), account);
   }
 
   async #pending({ id, status, announced }: Job): Promise<Pending> {
@@ -356,6 +365,15 @@ const accountOf = ({ facts }: VideoRequest): string => facts.origin.split("/", 1
 const noPiece = (): DeliveryError => new DeliveryError("NotFound", "The stream has no such piece.");
 const goneAgain = (): DeliveryError =>
   new DeliveryError("ServiceUnavailable", "The film was made and is gone again.", ["Retry-After", "1"]);
+
+/** @throws DeliveryError ServiceUnavailable where the disk takes nothing more; else what `work` throws */
+async function writing<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw ["ENOSPC", "EDQUOT", "EROFS"].includes(errorCode(error) ?? "") ? diskFull() : error;
+  }
+}
 
 /** Whether it is done in time. @throws what it fails with */
 async function within(done: Promise<unknown>, ms: number): Promise<boolean> {
