@@ -3,11 +3,12 @@
  * already. `done` marks a complete one.
  */
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errorCode } from "../../blob/disk.ts";
 import type { Provenance } from "../cache/entries.ts";
 import { DeliveryError } from "../errors.ts";
+import { diskFull } from "./ffmpeg.ts";
 import {
   manifest,
   masterPlaylist,
@@ -26,6 +27,8 @@ const DONE = "done";
 /** How often a set that is read is marked as used, in milliseconds. */
 const TOUCH_MS = 60_000;
 const READ_BYTES = 256 * 1024;
+/** Bytes of the smallest box: its size and its name. */
+const BOX_MIN = 8;
 
 export interface SetFile {
   /** Media type. */
@@ -36,30 +39,41 @@ export interface SetFile {
 }
 
 export async function isDone(folder: string): Promise<boolean> {
-  return (await stat(join(folder, DONE)).catch(() => undefined)) !== undefined;
+  // A loss of power leaves files empty.
+  return ((await stat(join(folder, DONE)).catch(() => undefined))?.size ?? 0) > 0;
 }
 
 export const describeSet = (folder: string, set: StreamSet): Promise<void> =>
   writeFile(join(folder, DESCRIPTION), JSON.stringify(set));
 
-/** What its pieces turned out to be takes the place of what was foreseen of them. */
-export async function measureSet(folder: string, set: StreamSet): Promise<void> {
-  const renditions = set.renditions.map(async (rendition) => ({
-    ...rendition,
-    rate: await rateOf(folder, rendition.name),
-  }));
-  const audio = set.audio === undefined ? undefined : await rateOf(folder, "a0");
-  await describeSet(folder, { ...set, audio, renditions: await Promise.all(renditions) });
+/**
+ * What its pieces turned out to be takes the place of what was foreseen of them. ffmpeg ends well also where the disk took
+ * half of them, or none. @throws DeliveryError ServiceUnavailable then
+ */
+export async function measureSet(folder: string, foreseen: StreamSet): Promise<void> {
+  // Of a sound that has no moment some versions write nothing, and others a piece that lasts no time.
+  const begun = await stat(join(folder, initName("a0"))).catch(() => undefined);
+  const set = begun === undefined ? { ...foreseen, audio: undefined } : foreseen;
+  const tracks = await Promise.all(tracksOf(set).map((name) => piecesOf(folder, name)));
+  const renditions = set.renditions.map((rendition, n) => ({ ...rendition, rate: peakRate(tracks[n]!) }));
+  const sound = set.audio === undefined ? [] : tracks.at(-1)!;
+  const audio = sound.some(({ seconds }) => seconds > 0) ? peakRate(sound) : undefined;
+  await describeSet(folder, { ...set, audio, renditions });
 }
 
-async function rateOf(folder: string, name: string): Promise<number> {
-  const seconds = segmentsOf((await readPlaylist(folder, `${name}.m3u8`)) ?? "");
-  const pieces = seconds.map(async (one, n) => {
-    const { size } = await stat(join(folder, segmentName(name, n)));
-    return { seconds: one, bytes: size };
-  });
-  return peakRate(await Promise.all(pieces));
+async function piecesOf(folder: string, name: string): Promise<{ seconds: number; bytes: number }[]> {
+  const playlist = await readPlaylist(folder, `${name}.m3u8`, true);
+  const begins = await wholeSize(join(folder, initName(name)));
+  if (playlist === undefined || begins === undefined) throw diskFull();
+  const pieces = [];
+  for (const [n, seconds] of segmentsOf(playlist).entries()) {
+    const size = await wholeSize(join(folder, segmentName(name, n)));
+    if (size === undefined) throw diskFull();
+    pieces.push({ seconds, bytes: size });
+  }
+  return pieces;
 }
+const initName = (name: string): string => `${name}.init.mp4`;
 const segmentName = (name: string, n: number): string => `${name}.${String(n).padStart(5, "0")}.m4s`;
 
 /** Of what a set was made, and when its making began, in milliseconds since 1970. */
@@ -75,7 +89,10 @@ export async function freshFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
 }
 
-/** A file of a set as it is now; undefined: not there, or not yet of use to a player. `name` is one of a set's. */
+/**
+ * A file of a set as it is now; undefined: not there, not whole, or not yet of use to a player. `name` is one of a set's.
+ * `done`: the set is; nothing more will come.
+ */
 export async function readSetFile(
   folder: string,
   name: string,
@@ -83,14 +100,60 @@ export async function readSetFile(
 ): Promise<SetFile | undefined> {
   if (name === MASTERS.hls || name === MASTERS.dash) return readMaster(folder, name, how);
   if (name.endsWith(".m3u8")) {
-    const text = await readPlaylist(folder, name);
+    const text = await readPlaylist(folder, name, how.done);
     return text === undefined ? undefined : textFile(name, mediaPlaylist(text, how));
   }
   const path = join(folder, name);
-  const size = (await stat(path).catch(() => undefined))?.size ?? 0;
-  return size === 0
+  const size = await wholeSize(path);
+  return size === undefined
     ? undefined
     : { type: typeOfSetFile(name), size, read: (from, to) => bytes(path, from, to) };
+}
+
+/** Whether a complete set should have a file of that name: where `readSetFile` finds none, the set is damaged. */
+export async function belongsToSet(folder: string, name: string): Promise<boolean> {
+  const set = await readDescription(folder);
+  if (set === undefined || name === MASTERS.hls || name === MASTERS.dash) return true;
+  const track = name.slice(0, name.indexOf("."));
+  if (!tracksOf(set).includes(track)) return false;
+  const number = /(\d{5})\.m4s$/.exec(name)?.[1];
+  const playlist = await readPlaylist(folder, `${track}.m3u8`, true);
+  return number === undefined || playlist === undefined || Number(number) < segmentsOf(playlist).length;
+}
+
+/** What is damaged is as good as never made. */
+export const reopenSet = (folder: string): Promise<void> => rm(join(folder, DONE), { force: true });
+
+/**
+ * Bytes of a piece whose boxes fill it to its end; undefined: part of it is missing, or all. ISO/IEC 14496-12, section 4.2:
+ * each begins with its size, and so do larger ones than ours.
+ */
+async function wholeSize(path: string): Promise<number | undefined> {
+  const file = await open(path).catch(() => undefined);
+  if (file === undefined) return undefined;
+  try {
+    const { size } = await file.stat();
+    const head = Buffer.alloc(4);
+    let end = 0;
+    while (end < size) {
+      const { bytesRead } = await file.read(head, 0, head.length, end);
+      const box = head.readUInt32BE();
+      if (bytesRead < head.length || box < BOX_MIN) return undefined;
+      end += box;
+    }
+    return size > 0 && end === size ? size : undefined;
+  } finally {
+    await file.close();
+  }
+}
+
+const tracksOf = ({ renditions, audio }: StreamSet): string[] => [
+  ...renditions.map(({ name }) => name),
+  ...(audio === undefined ? [] : ["a0"]),
+];
+
+async function readDescription(folder: string): Promise<StreamSet | undefined> {
+  return parsed<StreamSet>(await readFile(join(folder, DESCRIPTION), "utf8").catch(() => ""));
 }
 
 async function readMaster(
@@ -98,17 +161,14 @@ async function readMaster(
   name: string,
   how: Addressing & { readonly done: boolean },
 ): Promise<SetFile | undefined> {
-  const text = await readFile(join(folder, DESCRIPTION), "utf8").catch(() => "");
-  const described = parsed<StreamSet>(text);
-  if (described === undefined) return undefined;
-  const names = [...described.renditions.map((rendition) => rendition.name), "a0"];
-  const playlists = await Promise.all(names.map((one) => readPlaylist(folder, `${one}.m3u8`)));
-  if (playlists[0] === undefined) return undefined;
-  // A sound that begins late holds nothing up; at the end it is seen whether there was any.
-  const silent = how.done && playlists.at(-1) === undefined;
-  const set: StreamSet = { ...described, audio: silent ? undefined : described.audio };
+  const set = await readDescription(folder);
+  if (set === undefined) return undefined;
+  const tracks = tracksOf(set);
+  const playlists = await Promise.all(tracks.map((one) => readPlaylist(folder, `${one}.m3u8`, how.done)));
+  // A sound that begins late holds nothing up.
+  if ((how.done ? playlists : playlists.slice(0, 1)).includes(undefined)) return undefined;
   if (name === MASTERS.hls) return textFile(name, masterPlaylist(set, how));
-  const segments = new Map(names.map((one, n) => [one, segmentsOf(playlists[n] ?? "")]));
+  const segments = new Map(tracks.map((one, n) => [one, segmentsOf(playlists[n] ?? "")]));
   return textFile(name, manifest(set, how.done ? segments : undefined, how));
 }
 
@@ -121,10 +181,10 @@ function parsed<T>(text: string): T | undefined {
   }
 }
 
-/** Players give up where no segment is named. */
-async function readPlaylist(folder: string, name: string): Promise<string | undefined> {
+/** Players give up where no segment is named. `done`: it has to have its end. */
+async function readPlaylist(folder: string, name: string, done: boolean): Promise<string | undefined> {
   const text = await readFile(join(folder, name), "utf8").catch(() => "");
-  return text.includes("#EXTINF") ? text : undefined;
+  return text.includes("#EXTINF") && (!done || text.includes("#EXT-X-ENDLIST")) ? text : undefined;
 }
 
 function textFile(name: string, text: string): SetFile {

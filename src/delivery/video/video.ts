@@ -18,12 +18,14 @@ import { Jobs, type Job, type JobCounts, type JobStatus, type JobTools } from ".
 import { DEFAULT_VIDEO_LIMITS, type VideoLimits } from "./limits.ts";
 import { isSetFile, MASTERS } from "./playlists.ts";
 import {
+  belongsToSet,
   finishSet,
   freshFolder,
   isDone,
   pruneSets,
   readSetFile,
   removeSets,
+  reopenSet,
   touchSet,
   type SetFile,
 } from "./sets.ts";
@@ -238,7 +240,10 @@ class Films implements Video {
         else job ??= this.#fill(request);
         return { ...found, live: !done && /\.(m3u8|mpd)$/.test(name) };
       }
-      if (done) throw noPiece();
+      if (done) {
+        if (!(await belongsToSet(folder, name))) throw noPiece();
+        await reopenSet(folder);
+      }
       if (job?.status.state === "done") throw goneAgain();
       job ??= this.#fill(request);
       if (Date.now() >= until) {
