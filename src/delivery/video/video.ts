@@ -235,9 +235,7 @@ class Films implements Video {
       const done = await isDone(folder);
       const found = await readSetFile(folder, name, { ...addressing, done });
       if (found !== undefined) {
-        if (done) await touchSet(folder);
-        // A segment is what it is once it is there.
-        else job ??= this.#fill(request);
+        await (done ? touchSet(folder) : this.#goOn(request));
         return { ...found, live: !done && /\.(m3u8|mpd)$/.test(name) };
       }
       if (done) {
@@ -263,6 +261,16 @@ class Films implements Video {
   #run(request: VideoRequest, work: (tools: JobTools) => Promise<void>): Job {
     const job = { id: request.key, account: accountOf(request) };
     return this.#jobs.run(job, (tools) => writing(() => work(tools)));
+  }
+
+  /** Has a stream made on that nobody makes any more. What is there of it is served, also where the line is full. */
+  async #goOn(request: VideoRequest): Promise<void> {
+    if (await this.#jobs.isClaimed(request.key)) return;
+    try {
+      this.#fill(request);
+    } catch (error) {
+      if (!(error instanceof DeliveryError)) throw error;
+    }
   }
 
   /** One process encodes; the others read what grows. */

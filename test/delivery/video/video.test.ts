@@ -147,7 +147,12 @@ describe.skipIf(!here)("films", () => {
       expect(await small.video.render(request, 30_000)).toHaveProperty("entry");
       made.push(whose);
     };
-    for (const request of mine) expect(await small.video.render(request, 0)).toHaveProperty("pending");
+    for (const request of mine) {
+      expect(await small.video.render(request, 0)).toHaveProperty("pending");
+      await expect
+        .poll(async () => (await small.video.status(mine[0]!.key))?.state, POLLING)
+        .not.toBe("queued");
+    }
     const other = small.request(film, "w-60");
     const facts = { ...other.facts, origin: "another/photos" };
     await Promise.all([
@@ -264,6 +269,25 @@ describe.skipIf(!here)("films", () => {
     await expect.poll(() => readdir(join(studio.folder, "video", "streams")), POLLING).not.toContain(id);
     expect(unmeasured(await read())).toBe(unmeasured(master));
     expect(await read("v0.00000.m4s")).not.toBe("");
+  }, 60_000);
+
+  test("pieces of a stream that another process makes are served as they come, also where the line is full", async () => {
+    await inFolder(async (folder) => {
+      // Makes all of a stream, and goes on for ever.
+      const endless = join(folder, "endless");
+      const script = '#!/bin/sh\nffmpeg "$@"\ncase "$*" in *.m3u8*) exec sleep 600;; esac\n';
+      await writeFile(endless, script, { mode: 0o755 });
+      await using maker = await openStudio({ ffmpeg: endless, limits: { queueLength: 1 } });
+      const other = maker.another();
+      const requests = ["sr-240", "sr-360", "sr-480", "sr-720"].map((chain) => maker.request(film, chain));
+      const master = { master: "hls" } as const;
+      const how = { waitMs: 30_000, query: "", right: "" };
+      expect(await maker.video.stream(requests[0]!, master, how)).toMatchObject({ live: true });
+      const line = requests.slice(1).map((one) => failure(other.stream(one, master, { ...how, waitMs: 0 })));
+      expect(await Promise.all(line)).toEqual(["nothing failed", "nothing failed", "TooManyRenders"]);
+      const piece = { id: requests[0]!.key, name: "v0.00000.m4s" };
+      expect(await other.stream(requests[0]!, piece, how)).toMatchObject({ type: "video/iso.segment" });
+    });
   }, 60_000);
 
   test("pieces can't be had without their stream's right and their set's id", async () => {
