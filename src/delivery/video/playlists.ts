@@ -130,6 +130,8 @@ export function mediaPlaylist(playlist: string, how: Addressing): string {
 const xml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
+const total = (seconds: readonly number[]): number => seconds.reduce((sum, one) => sum + one, 0);
+
 /** Ticks of a second in what we write. */
 const TIMESCALE = 1000;
 /** What is left over at the end of a film and makes no segment of its own, in seconds. */
@@ -146,12 +148,13 @@ export function manifest(
   how: Addressing,
 ): string {
   const { renditions, audio, frameRate, seconds } = set;
-  const known = segments?.get(renditions[0]?.name ?? "")?.reduce((sum, one) => sum + one, 0);
   const foreseen = Math.max(
     SEGMENT_SECONDS,
     Math.ceil((seconds - LEFTOVER_SECONDS) / SEGMENT_SECONDS) * SEGMENT_SECONDS,
   );
-  const duration = known ?? Math.min(seconds, foreseen);
+  // Sound may go on when the picture is over, or the other way round.
+  const duration =
+    segments === undefined ? Math.min(seconds, foreseen) : Math.max(...[...segments.values()].map(total));
   const template = (name: string): string => templateOf(name, segments?.get(name), how);
   const sides = {
     maxWidth: Math.max(...renditions.map(({ width }) => width)),

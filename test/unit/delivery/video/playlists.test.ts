@@ -102,6 +102,17 @@ test("a manifest foresees its segments, and knows them at the end", () => {
   expect(known).toContain('<S t="0" d="2005"/><S t="2005" d="2006"/>');
 });
 
+test.each([
+  [[2], [2, 2, 1]],
+  [[2, 2, 1], [2]],
+])(
+  "a manifest lasts as long as the longest of a picture of %j seconds and a sound of %j",
+  (picture, sound) => {
+    const segments = Object.entries({ v0: picture, v1: picture, a0: sound });
+    expect(manifest(SET, new Map(segments), HOW)).toContain('mediaPresentationDuration="PT5.000S"');
+  },
+);
+
 test("a film hardly longer than its segments has no segment that never comes", () => {
   expect(manifest({ ...SET, seconds: 8.05 }, undefined, HOW)).toContain(
     'mediaPresentationDuration="PT8.000S"',
