@@ -7,14 +7,7 @@ import { DeliveryError } from "./errors.ts";
 import type { Input } from "./image/job.ts";
 import { rendererWith, type MakingContext } from "./making.ts";
 import { MEDIA_TYPES } from "./mediatypes.ts";
-import {
-  cacheControlOf,
-  madeHeaders,
-  namesQuality,
-  openLayers,
-  pictureAnswer,
-  sourceHeaders,
-} from "./picture.ts";
+import { cacheControlOf, madeHeaders, openLayers, pictureAnswer, sourceHeaders } from "./picture.ts";
 import type { Plan } from "./plan/plan.ts";
 import { pathsOf, planText, USUAL, videoPathsOf } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
@@ -79,12 +72,10 @@ async function filmRequest(context: FilmContext, reading: Reading, source: Sourc
 /** ImageKit's quality of films where the URL names none, which the URL of what looks like a picture can't know. */
 const FILM_QUALITY = 50;
 
-function filmPlan(reading: Reading): Plan {
-  const { plan } = reading;
-  if (plan === undefined) return { steps: [], defaults: { quality: FILM_QUALITY, format: "auto" } };
-  return namesQuality(reading, plan)
-    ? plan
-    : { ...plan, defaults: { ...plan.defaults, quality: FILM_QUALITY } };
+function filmPlan({ plan }: Reading): Plan {
+  const { steps, defaults } = plan ?? { steps: [], defaults: USUAL };
+  const { quality, explicitQuality, format } = defaults;
+  return { steps, defaults: { quality: explicitQuality === true ? quality : FILM_QUALITY, format } };
 }
 
 function inputOf(source: Source): Input {

@@ -50,7 +50,7 @@ export async function pictureAnswer(
   { reading, source, plan, kind, from }: PictureWish,
 ): Promise<HttpResponse> {
   const { rules } = reading.place;
-  const variation = variationOf(request.headers, plan, rules.formats, namesQuality(reading, plan));
+  const variation = variationOf(request.headers, plan, rules.formats);
   const layers = await openLayers(context, reading, pathsOf(plan));
   const started = performance.now();
   const prospect = prepare(context, { kind, source, plan, layers, hints: variation.hints, from });
@@ -130,7 +130,6 @@ function variationOf(
   headers: HttpRequest["headers"],
   plan: Plan,
   formats: readonly string[] | undefined,
-  namesQuality: boolean,
 ): Variation {
   const says = optionsSaid(plan.steps, [plan.defaults.format]);
   const vary: string[] = [];
@@ -159,18 +158,13 @@ function variationOf(
     vary.push("Sec-CH-DPR", "DPR");
     if (says.dpr === "auto" && dpr !== undefined) hints = { ...hints, dpr };
     // Whose URL leaves the size to the browser and names no quality leaves that too.
-    if (!namesQuality) {
+    if (plan.defaults.explicitQuality !== true) {
       vary.push("Save-Data");
       if (/^\s*on\b/i.test(headers["save-data"] ?? "")) hints = { ...hints, saveData: true };
     }
   }
   return { hints, headers: vary.length === 0 ? [] : ["Vary", vary.join(", ")], layoutWidth };
 }
-
-/** Whether the URL names a quality, be it the usual one. What a condition says stays in its steps, and wins there. */
-export const namesQuality = ({ asked }: Reading, plan: Plan): boolean =>
-  plan.defaults.quality !== asked.defaults.quality ||
-  asked.plan?.steps.some((step) => "options" in step && step.options.quality !== undefined) === true;
 
 /** What a hint says, to the hundredth. */
 function numberOf(text: string | undefined): number | undefined {

@@ -237,6 +237,26 @@ test("a lower quality makes fewer bytes in each format that has one", async () =
   }
 });
 
+test("a quality that the URL names is kept, though the file itself is smaller", async () => {
+  const small = await sharp(await sceneJpeg())
+    .resize(300)
+    .jpeg({ quality: 30 })
+    .toBuffer();
+  await site.put("small.jpg", small);
+  for (const usual of ["/root/tr:w-300/small.jpg", "/image/photos/small.jpg?w=300"]) {
+    expect([usual, (await picture(usual)).equals(small)]).toEqual([usual, true]);
+  }
+  for (const [named, quality] of [
+    ["/root/tr:w-300,q-80/small.jpg", 80],
+    ["/root/tr:w-300,q-95/small.jpg", 95],
+    ["/root/tr:q-95:w-300/small.jpg", 95],
+    ["/image/photos/small.jpg?w=300&q=80", 80],
+  ] as const) {
+    const expected = await sharp(small).jpeg({ quality }).toBuffer();
+    expect([named, (await picture(named)).length]).toEqual([named, expected.length]);
+  }
+});
+
 const unfiltered = async (body: Buffer) => (await sharp(body).png().toBuffer()).length;
 
 describe("PNGs are filtered where that makes them smaller", () => {

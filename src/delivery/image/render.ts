@@ -215,8 +215,8 @@ function surfaceOf({ image, metadata, pages }: Opened): Surface {
 }
 
 const outputOf = ({ defaults }: Plan): Output => ({
-  ...defaults,
   explicitQuality: false,
+  ...defaults,
   progressive: false,
   lossless: false,
   colourProfile: false,

@@ -24,7 +24,8 @@ function hoist<Name extends Said>(plan: Plan, name: Name): Plan {
     const { [name]: _, ...options } = step.options;
     return { options, layers: step.layers };
   });
-  return { steps: rest, defaults: { ...defaults, [name]: last } };
+  const explicit = name === "quality" ? { explicitQuality: true as const } : {};
+  return { steps: rest, defaults: { ...defaults, [name]: last, ...explicit } };
 }
 
 /** The last word on quality and format becomes the plan's own; steps that say nothing any more are gone. */

@@ -279,6 +279,11 @@ export type Step =
 
 export interface Plan {
   readonly steps: readonly Step[];
-  /** What holds where no step says: by grammar. */
-  readonly defaults: { readonly quality: number; readonly format: FormatChoice };
+  /** What holds where no step says: by grammar, or what the URL says of the result as a whole. */
+  readonly defaults: {
+    readonly quality: number;
+    /** The URL names the quality, be it the usual one. */
+    readonly explicitQuality?: true;
+    readonly format: FormatChoice;
+  };
 }

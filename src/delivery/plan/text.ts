@@ -25,8 +25,11 @@ export const USUAL: Plan["defaults"] = { quality: 80, format: "auto" };
  */
 export function planText({ steps, defaults }: Plan): string {
   const chain = chainText(steps);
-  if (chain !== "" && defaults.quality === USUAL.quality && defaults.format === USUAL.format) return chain;
-  const ends = `default-q-${defaults.quality},f-${formatText(defaults.format)}`;
+  const { quality, format, explicitQuality } = defaults;
+  // Where nothing is changed the file itself may do, unless the URL names format or quality.
+  const named = explicitQuality === true && (format === "auto" || format === "source");
+  if (chain !== "" && !named && quality === USUAL.quality && format === USUAL.format) return chain;
+  const ends = `${named ? "" : "default-"}q-${quality},f-${formatText(format)}`;
   return chain === "" ? ends : `${chain}:${ends}`;
 }
 

@@ -206,6 +206,9 @@ describe("quality", () => {
 const served = async (source: Buffer, setup: Setup): Promise<boolean> =>
   (await make(source, setup)).picture.data.equals(source);
 
+/** A quality for pictures that are wider. */
+const named = (right: number) => choice({ left: "cw", comparison: "gt", right }, [step({ quality: 80 })]);
+
 describe("never larger than a source to which nothing was done", () => {
   let small: Buffer;
   beforeAll(async () => {
@@ -219,6 +222,8 @@ describe("never larger than a source to which nothing was done", () => {
   });
   test("not where something is asked for", async () => {
     expect(await served(small, { format: "auto", options: { quality: 80 } })).toBe(false);
+    expect(await served(small, { format: "auto", steps: [named(100)] })).toBe(false);
+    expect(await served(small, { format: "auto", steps: [named(1000)] })).toBe(true);
     expect(await served(small, { format: "auto", options: { format: "jpeg" } })).toBe(false);
     expect(await served(small, { format: "auto", options: { width: 199 } })).toBe(false);
     expect(await served(small, { format: "auto", options: { progressive: true } })).toBe(false);

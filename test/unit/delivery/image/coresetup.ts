@@ -5,6 +5,7 @@ import { DeliveryError } from "../../../../src/delivery/errors.ts";
 import type { ClientHints, Job, Picture } from "../../../../src/delivery/image/job.ts";
 import { render } from "../../../../src/delivery/image/render.ts";
 import { DEFAULT_LIMITS } from "../../../../src/delivery/limits.ts";
+import { canonical } from "../../../../src/delivery/plan/canonical.ts";
 import type { Condition, FormatChoice, Options, Step } from "../../../../src/delivery/plan/plan.ts";
 
 export type Rgb = readonly [number, number, number];
@@ -62,10 +63,10 @@ export interface Setup {
 export function jobOf(setup: Setup): Job {
   return {
     kind: "picture",
-    plan: {
+    plan: canonical({
       steps: setup.steps ?? [step(setup.options ?? {})],
       defaults: { quality: 80, format: setup.format ?? "png" },
-    },
+    }),
     hints: { accepts: [], ...setup.hints },
     inputs: [],
     limits: { ...DEFAULT_LIMITS, ...setup.limits },

@@ -51,6 +51,10 @@ test.each([
   [{ quality: 80, format: "source" }, "w-9:default-q-80,f-orig"],
   [{ quality: 50, format: "auto" }, "w-9:default-q-50,f-auto"],
   [{ quality: 80, format: "jpeg" }, "w-9:default-q-80,f-jpg"],
+  // Where the file itself may do it matters whether the URL names a quality.
+  [{ quality: 80, explicitQuality: true, format: "auto" }, "w-9:q-80,f-auto"],
+  [{ quality: 80, explicitQuality: true, format: "source" }, "w-9:q-80,f-orig"],
+  [{ quality: 80, explicitQuality: true, format: "jpeg" }, "w-9:default-q-80,f-jpg"],
 ] as const)("what holds where no step says is told where it is not the usual: %j", (defaults, text) => {
   expect(planText({ steps: parseChain("w-9"), defaults })).toBe(text);
 });
