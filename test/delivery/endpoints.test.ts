@@ -181,6 +181,8 @@ test("an endpoint's formats are all that may be asked of it; who reads none of t
   const headers = { accept: "image/avif,image/webp,*/*" };
   const reply = await site.get("/root/webp/tr:w-50/photo.jpg", { headers });
   expect(reply.headers.get("content-type")).toBe("image/webp");
+  const avif = await site.get("/root/webp/tr:w-50/photo.jpg", { headers: { accept: "image/avif,*/*" } });
+  expect(avif.headers.get("content-type")).toBe("image/jpeg");
   for (const chain of [
     "w-50,f-png",
     "if-iw_gt_1,f-png,if-end:w-51",

@@ -55,7 +55,7 @@ export async function asServed(pixels: Pixels, { is, quality = QUALITY }: Expect
   return pixels;
 }
 
-type Picture = NonNullable<Expected["picture"]>;
+export type Picture = NonNullable<Expected["picture"]>;
 export const BLACK: Rgba = [0, 0, 0, 255];
 export const WHITE: Rgba = [255, 255, 255, 255];
 

@@ -187,7 +187,7 @@ const tree: fc.Arbitrary<Expression> = fc.letrec<{ tree: Expression }>((tie) => 
     { maxDepth: 3 },
     fc.integer({ min: 0, max: 3 }),
     fc.constantFrom(...VARIABLES).map((variable) => ({ variable })),
-    fc.record({ op: operator, left: tie("tree"), right: tie("tree") }),
+    fc.record({ op: operator, left: tie("tree"), right: tie("tree") }, { noNullPrototype: true }),
   ),
 })).tree;
 
