@@ -27,6 +27,8 @@ const ROWS: readonly (readonly [string, keyof Options, unknown])[] = [
   ["ar-4-3", "aspectRatio", 4 / 3],
   ["ar-4_3", "aspectRatio", 4 / 3],
   ["ar-4:3", "aspectRatio", 4 / 3],
+  ["ar-16.5:9", "aspectRatio", 16.5 / 9],
+  ["ar-16:9.5", "aspectRatio", 16 / 9.5],
   ["ar-2.5", "aspectRatio", 2.5],
   ["ar-2.5-1", "aspectRatio", 2.5],
   ["ar-iar_mul_0.5", "aspectRatio", { op: "mul", left: { variable: "iar" }, right: 0.5 }],
@@ -339,6 +341,12 @@ describe("what ImageKit ignores is ignored", () => {
   });
 });
 
+/** So many conditions of so many steps each. */
+const conditionsOf = (steps: number, count: number): string =>
+  Array(count)
+    .fill(`if-w_gt_1,${Array(steps).fill("w-1").join(":")},if-end`)
+    .join(":");
+
 describe("chains", () => {
   test.each([
     ["w-400,h-300:rt-90", "w-400,h-300:rt-90"],
@@ -408,6 +416,7 @@ describe("chains", () => {
     ["l-image,i-a,di-b.jpg,l-end", /^InvalidParameter: tr: di can't stand in a layer\.$/],
     ["l-video,i-a,sr-240,l-end", /^InvalidParameter: tr: sr can't stand in a layer\.$/],
     [Array.from({ length: 9 }, () => "w-1").join(":"), /^LimitExceeded: A chain has at most 8 steps/],
+    [conditionsOf(8, 4), /^LimitExceeded: .*, and a URL at most 32\.$/],
     [`${"if-w_gt_1,".repeat(4)}w-1${",if-end".repeat(4)}`, /^LimitExceeded: Conditions nest 3 deep\.$/],
   ])("%s is refused", (chain, reason) => {
     expect(refusal(() => parseChain(chain))).toMatch(reason);
@@ -418,6 +427,7 @@ describe("chains", () => {
     expect(outcome(() => parseChain(`${"if-w_gt_1,".repeat(3)}${layers}${",if-end".repeat(3)}`))).toBe(
       "understood",
     );
+    expect(outcome(() => parseChain(conditionsOf(7, 4)))).toBe("understood");
   });
 });
 

@@ -225,6 +225,7 @@ test.each([
   ["l-image,i-a,bg-red,bg-blue,l-end", /^InvalidParameter: bg stands twice\.$/],
   ["l-image,i-a,i-b,l-end", /^InvalidParameter: i stands twice\.$/],
   ["l-text,l-end", /^InvalidParameter: tr: l-text needs i- or ie-\.$/],
+  ["l-text,ie-YQ!!,l-end", /^InvalidParameter: ie can't be "YQ!!"\. Allowed: UTF-8 in Base64/],
   ["l-text,ie-%%%,l-end", /^InvalidParameter: ie can't be "%%%"\. Allowed: UTF-8 in Base64/],
   [`l-text,ie-${Buffer.from([0xff, 0xfe]).toString("base64")},l-end`, /^InvalidParameter: ie can't be/],
   ["l-text,i-a\u0000b,l-end", /^InvalidParameter: i can't be "a\\u0000b"\. Allowed: text\.$/],
