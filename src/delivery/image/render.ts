@@ -170,7 +170,18 @@ async function mayStay(source: Buffer, output: Output, { accepts }: Job["hints"]
     whole.format === "png" ||
     whole.format === "gif" ||
     (whole.format === "webp" && (format === "source" || accepts.includes("webp")));
-  return silent && read && (whole.comments ?? []).length === 0 && (whole.orientation ?? 1) === 1;
+  const comments = whole.comments !== undefined || (whole.format === "jpeg" && hasComment(source));
+  return silent && read && !comments && (whole.orientation ?? 1) === 1;
+}
+
+/** Of comments sharp tells in PNGs alone. */
+function hasComment(jpeg: Buffer): boolean {
+  for (let at = 2; at + 4 <= jpeg.length && jpeg[at] === 0xff; at += 2 + jpeg.readUInt16BE(at + 2)) {
+    if (jpeg[at + 1] === 0xfe) return true;
+    // The pixels begin.
+    if (jpeg[at + 1] === 0xda) return false;
+  }
+  return false;
 }
 
 /** The source's EXIF, XMP and IPTC on pixels that were worked on, which have none. */

@@ -8,6 +8,7 @@ import {
   animation,
   BLUE,
   choice,
+  chunk,
   colour,
   drawn,
   frames,
@@ -156,6 +157,12 @@ describe("SVG", () => {
   test("becomes pixels where something is done to it, or another format asked for", async () => {
     const seen = await make(svg, { format: "auto", options: { width: 30 } });
     expect([seen.picture.type, seen.size, seen.at(10, 10)]).toEqual(["image/png", "30x20", "red"]);
+    // Opaque now, and still a drawing.
+    const worked = await make(svg, { format: "auto", options: { width: 30, blur: 1 } });
+    expect([worked.picture.type, (await sharp(worked.picture.data).metadata()).hasAlpha]).toEqual([
+      "image/png",
+      false,
+    ]);
     expect(await type(svg, { options: { format: "jpeg" } })).toBe("jpeg");
     expect(await refusal(svg, { options: { format: "svg", width: 30 } })).toMatch(/^InvalidParameter: f /);
   });
@@ -198,6 +205,7 @@ describe("quality", () => {
   });
   test("progressive", async () => {
     expect(await progressive({ format: "jpeg", progressive: true })).toBe(true);
+    expect(await progressive({ format: "png", progressive: true })).toBe(true);
     expect(await progressive({ format: "jpeg" })).toBe(false);
   });
 });
@@ -227,14 +235,30 @@ describe("never larger than a source to which nothing was done", () => {
     expect(await served(small, { format: "auto", options: { format: "jpeg" } })).toBe(false);
     expect(await served(small, { format: "auto", options: { width: 199 } })).toBe(false);
     expect(await served(small, { format: "auto", options: { progressive: true } })).toBe(false);
+    expect(await served(small, { format: "auto", options: { colourProfile: true } })).toBe(false);
+    expect(await served(small, { format: "auto", options: { metadata: true } })).toBe(false);
   });
   test("not where it tells of more than its pixels", async () => {
-    const told = await photo
-      .clone()
-      .jpeg({ quality: 20 })
-      .withExif({ IFD0: { Copyright: "Somebody" } })
-      .toBuffer();
-    expect(await served(told, { format: "auto" })).toBe(false);
+    const pixels = () => photo.clone().jpeg({ quality: 20 });
+    const xmp = '<x:xmpmeta xmlns:x="adobe:ns:meta/"></x:xmpmeta>';
+    const palette = await photo.clone().png({ colours: 16 }).toBuffer();
+    expect(await served(palette, { format: "auto" })).toBe(true);
+    const comment = Buffer.from("\xff\xfe\0\x09at home", "latin1");
+    for (const told of [
+      await pixels()
+        .withExif({ IFD0: { Copyright: "Somebody" } })
+        .toBuffer(),
+      await pixels().withXmp(xmp).toBuffer(),
+      await pixels().withIccProfile("p3").toBuffer(),
+      Buffer.concat([small.subarray(0, 2), comment, small.subarray(2)]),
+      Buffer.concat([
+        palette.subarray(0, 33),
+        chunk("tEXt", Buffer.from("Comment\0at home")),
+        palette.subarray(33),
+      ]),
+    ]) {
+      expect(await served(told, { format: "auto" })).toBe(false);
+    }
   });
   test("not what the client can't read", async () => {
     const webp = await photo.clone().webp({ quality: 5 }).toBuffer();
@@ -332,6 +356,9 @@ describe("metadata and colours", () => {
     expect((await make(clear, { options: { format: "jpeg" } })).at(5, 5)).toBe("white");
     const background = { kind: "colour", colour: colour(BLUE) } as const;
     expect((await make(clear, { options: { format: "jpeg", background } })).at(5, 5)).toBe("blue");
+    const half = { kind: "colour", colour: colour(BLUE, 0.5) } as const;
+    const steps = [step({ background: half }), step({ width: 20, format: "jpeg" })];
+    expect((await make(clear, { steps })).at(2, 5)).toBe("blue");
   });
 });
 

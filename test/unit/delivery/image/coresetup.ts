@@ -141,7 +141,8 @@ export async function refusal(source: Sharp | Buffer, setup: Setup): Promise<str
   return "served";
 }
 
-function chunk(type: string, data: Buffer): Buffer {
+/** Of a PNG. */
+export function chunk(type: string, data: Buffer): Buffer {
   const body = Buffer.concat([Buffer.from(type, "latin1"), data]);
   const [length, check] = [Buffer.alloc(4), Buffer.alloc(4)];
   length.writeUInt32BE(data.length);
