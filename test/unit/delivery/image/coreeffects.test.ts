@@ -50,6 +50,10 @@ describe("colours", () => {
     const dull = drawn(100, 10, (x) => grey(100 + Math.round(x / 2))).removeAlpha();
     const seen = await make(dull, { options: { contrast: true } });
     expect([seen.rgba(0, 5)[0]! < 12, seen.rgba(99, 5)[0]! > 243]).toEqual([true, true]);
+    // Of what is seen.
+    const around = drawn(100, 20, (x, y) => (y < 10 ? [0, 0, 0, 0] : grey(100 + Math.round(x / 2))));
+    const within = await make(around, { options: { contrast: true } });
+    expect([within.rgba(0, 15)[0]! < 12, within.rgba(99, 15)[0]! > 243]).toEqual([true, true]);
   });
   test("gamma lightens what is between black and white", async () => {
     const seen = await make(ramp, { options: { gamma: 2 } });

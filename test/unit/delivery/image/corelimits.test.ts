@@ -71,6 +71,7 @@ describe("limits, told by the sizes before anything is decoded", () => {
     const shadow = { blur: 10, saturation: 30, x: 2, y: 2 };
     const setup = { options: { shadow }, limits: { ...limits, resultPixels: 300_000_000 } };
     expect(await refusal(big, setup)).toMatch(/^InvalidParameter: e-shadow/);
+    expect(await refusal(promising(1001, 2000), setup)).toMatch(/^InvalidParameter: e-shadow/);
   });
   test("an expression that needs more than there is, where the first step would have been served", async () => {
     const square = { op: "mul", left: iw, right: iw } as const;

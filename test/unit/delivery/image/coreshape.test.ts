@@ -49,6 +49,8 @@ describe("trim", () => {
     ).removeAlpha();
     expect((await make(grey, { options: { trim: 10 } })).size).toBe("40x40");
     expect((await make(grey, { options: { trim: 60 } })).size).toBe("20x40");
+    const near = drawn(60, 40, (x) => (x < 20 ? [250, 250, 250] : x < 40 ? [235, 235, 235] : BLACK));
+    expect((await make(near.removeAlpha(), { options: { trim: true } })).size).toBe("40x40");
   });
   test("comes before resizing", async () => {
     expect((await make(framed, { options: { trim: true, width: 100 } })).size).toBe("100x80");
@@ -206,6 +208,13 @@ describe("border", () => {
       "red",
       "yellow",
     ]);
+    // Six pixels wide on the diagonal too, and whole to where the picture begins.
+    for (let y = 0; y < 30; y++) {
+      for (let x = 0; x < 30; x++) {
+        if (outside(x, y, 26)) expect(seen.alpha(x, y)).toBe(0);
+        else if (!outside(x - 3, y - 3, 23)) expect(seen.alpha(x, y)).toBe(255);
+      }
+    }
     const hollow = await make(cut, { options: { border: border(6, colour(YELLOW)) } });
     expect([hollow.at(2, 2), hollow.at(10, 60), hollow.at(50, 40)]).toEqual(["yellow", "clear", "red"]);
     const round = await make(cut, { options: { radius: "max", border: border(6, colour(YELLOW)) } });
@@ -258,6 +267,9 @@ describe("background", () => {
     });
     const [above, below] = [seen.rgba(2, 2), seen.rgba(2, 197)];
     expect(above.slice(0, 3)).not.toEqual(below.slice(0, 3));
+    const half = drawn(60, 60, (x) => [x < 30 ? 255 : 0, 0, 0, x < 30 ? 255 : 0]);
+    const clear = await make(half, { options: onCanvas({ kind: "gradient", colours }) });
+    expect(clear.at(1, 30)).toBe("red");
     if (colours === 4)
       expect([seen.at(1, 1), seen.at(78, 1), seen.at(1, 198), seen.at(78, 198)]).toEqual([
         "red",

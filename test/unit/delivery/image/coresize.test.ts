@@ -37,6 +37,7 @@ describe("sizes of a picture of 400 by 200", () => {
     ["larger", { width: 800 }, "800x400"],
     ["an odd ratio", { height: 1 }, "2x1"],
     ["an expression", { width: { op: "div", left: iw, right: 8 } }, "50x25"],
+    ["an expression between two pixels", { width: { op: "mul", left: iw, right: 0.334 } }, "134x67"],
     ["an expression below 1", { width: { op: "div", left: iw, right: 1600 } }, "100x50"],
     ["width and ratio", { width: 300, aspectRatio: 1.5 }, "300x200"],
     ["height and ratio", { height: 100, aspectRatio: 0.5 }, "50x100"],
@@ -58,6 +59,7 @@ describe("sizes of a picture of 400 by 200", () => {
     ["at_least, larger", { width: 500, height: 500, crop: "at_least" }, "1000x500"],
     ["pad_resize", { width: 100, height: 100, cropMode: "pad_resize" }, "100x100"],
     ["pad_resize with one side", { width: 800, cropMode: "pad_resize" }, "800x400"],
+    ["pad_resize_no_enlarge with one side", { width: 900, cropMode: "pad_resize_no_enlarge" }, "400x200"],
     ["pad_resize_no_enlarge", { width: 500, height: 500, cropMode: "pad_resize_no_enlarge" }, "500x500"],
     ["extract", { width: 150, height: 120, cropMode: "extract" }, "150x120"],
     ["extract, larger", { width: 600, height: 100, cropMode: "extract" }, "400x100"],
@@ -310,7 +312,20 @@ describe("focus", () => {
     ]);
   });
 
-  test.each([undefined, "1,2,3", "0,0,500,10", "a,b,c,d", "0,0,0,0"])(
+  test("of custom coordinates no zoom makes more or less; without width and height all is shown", async () => {
+    const options = { width: 100, height: 100, focus: { at: "custom" }, zoom: 2 } as const;
+    const customCoordinates = "50,0,200,200";
+    expect((await make(wide, { options, customCoordinates })).row(ACROSS)).toEqual([
+      "red",
+      "green",
+      "green",
+      "blue",
+    ]);
+    const whole = await make(wide, { options: { focus: { at: "custom" } }, customCoordinates });
+    expect([whole.size, whole.row(ACROSS)]).toEqual(["400x200", ALL]);
+  });
+
+  test.each([undefined, "1,2,3", "0,0,500,10", "0,150,50,100", "a,b,c,d", "0,0,0,0"])(
     "custom coordinates %o say nothing: what catches the eye is shown, and said to be",
     async (customCoordinates) => {
       const setup = customCoordinates === undefined ? {} : { customCoordinates };
@@ -343,6 +358,20 @@ describe("focus", () => {
       expect([seen.size, seen.row(ACROSS), seen.picture.headers]).toEqual([
         "100x100",
         ["green", "green", "green", "green"],
+        [],
+      ]);
+    });
+    test("several are cut out together", async () => {
+      const regions = [
+        { x: 0.25, y: 0.25, width: 0.125, height: 0.25 },
+        { x: 0.5, y: 0.5, width: 0.25, height: 0.25 },
+      ];
+      const seen = await detecting({ regions }, (detector) =>
+        make(wide, { options: { focus: dog }, detector: detector! }),
+      );
+      expect([seen.size, seen.row(ACROSS), seen.picture.headers]).toEqual([
+        "200x100",
+        ["green", "green", "blue", "blue"],
         [],
       ]);
     });
@@ -391,6 +420,8 @@ describe("client hints", () => {
   test("the hinted width is in device pixels: dpr multiplies the height alone", async () => {
     const options = { width: "auto", height: 50, dpr: "auto", crop: "force" } as const;
     expect((await make(wide, { options, hints: { width: 100, dpr: 2 } })).size).toBe("100x100");
+    const named = { width: "auto", dpr: 2 } as const;
+    expect((await make(wide, { options: named, hints: { width: 100 } })).size).toBe("100x50");
   });
   test("dpr-auto", async () => {
     const options = { width: 100, dpr: "auto" } as const;
@@ -423,4 +454,21 @@ test("a picture that was taken sideways is turned before anything is measured", 
     "red",
   ]);
   expect(await corners({ width: 50, rotate: "auto" })).toEqual(["50x100", "blue", "red", "white", "green"]);
+});
+
+test.each([
+  [1, ["red", "green", "blue", "white"]],
+  [2, ["green", "red", "white", "blue"]],
+  [3, ["white", "blue", "green", "red"]],
+  [4, ["blue", "white", "red", "green"]],
+  [5, ["red", "blue", "green", "white"]],
+  [6, ["blue", "red", "white", "green"]],
+  [7, ["white", "green", "blue", "red"]],
+  [8, ["green", "white", "red", "blue"]],
+])("orientation %i of EXIF", async (orientation, corners) => {
+  const source = await quadrants(200, 100).withMetadata({ orientation }).jpeg({ quality: 95 }).toBuffer();
+  for (const options of [{}, { blur: 1 }, { width: 0.5 }] satisfies Partial<Options>[]) {
+    const seen = await make(source, { options });
+    expect([...seen.row([0.2, 0.8], 0.2), ...seen.row([0.2, 0.8], 0.8)]).toEqual(corners);
+  }
 });

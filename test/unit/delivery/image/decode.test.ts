@@ -1,8 +1,11 @@
 /** What strangers' bytes become, or how they are turned away. */
 import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
-import { openPicture } from "../../../../src/delivery/image/decode.ts";
+import { openPicture, prepareCodecs } from "../../../../src/delivery/image/decode.ts";
 import type { Job } from "../../../../src/delivery/image/job.ts";
 import { JOB, refusal } from "./layerssetup.ts";
 
@@ -211,4 +214,20 @@ describe("what is turned away", () => {
       expect(await refusal("LimitExceeded", openPicture(svg, JOB))).toMatch(/size|pixels/);
     },
   );
+});
+
+// The last one: it is for the whole process.
+test("no decoder but those for pictures can be reached, whatever is given to sharp", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "windlass-decode-"));
+  try {
+    // libvips' own format, which sharp reads from files.
+    const path = join(folder, "picture.v");
+    await create(3, 2).toFile(path);
+    expect(await sharp(path).metadata()).toMatchObject({ format: "vips", width: 3 });
+    prepareCodecs();
+    await expect(sharp(path).metadata()).rejects.toThrow("unsupported image format");
+    expect(await sharp(await create(3, 2).png().toBuffer()).metadata()).toMatchObject({ width: 3 });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -30,6 +30,13 @@ const parse = (hex: string): { r: number; g: number; b: number } => {
   return { r, g, b };
 };
 
+/** White, and blue up to a place. */
+async function blueTo(width: number): Promise<Surface> {
+  const left = { input: await solid(width, PARENT.height, "#0000ff"), left: 0, top: 0 };
+  const white = await base();
+  return settle({ ...white, image: white.image.composite([left]), fresh: false });
+}
+
 const steps = (options: Partial<Options>, layers: readonly Layer[] = []): Step[] => [{ options, layers }];
 const image = (path: string, placement: Placement = {}, own: readonly Step[] = []): Layer => ({
   kind: "image",
@@ -321,9 +328,7 @@ describe("modes", () => {
   });
 
   test("cutter leaves what is below the layer, in its size and shape", async () => {
-    const left = { input: await solid(100, 100, "#0000ff"), left: 0, top: 0 };
-    const { image: white } = await base();
-    const on = await settle({ ...(await base()), image: white.composite([left]), fresh: false });
+    const on = await blueTo(100);
     const result = await lay(
       [block({ ...half, width: 50, radius: "max" }, { x: 40, y: 0, mode: "cutter" })],
       { on },
@@ -333,15 +338,28 @@ describe("modes", () => {
   });
 
   test("displace moves pixels by red and green", async () => {
-    const left = { input: await solid(100, 100, "#0000ff"), left: 0, top: 0 };
-    const { image: white } = await base();
-    const on = await settle({ ...(await base()), image: white.composite([left]), fresh: false });
+    const on = await blueTo(100);
     const push = { r: 255, g: 128, b: 0, a: 1 };
     const options = { ...half, width: 200, background: { kind: "colour", colour: push }, x: 30 } as const;
     const moved = await lay([block(options, { mode: "displace" })], { on });
     // White of red takes each pixel from 30 further to the right.
     expect([await colourAt(moved, 65, 50), await colourAt(moved, 75, 50)]).toEqual(["0000ffff", "ffffffff"]);
     const { x: _x, ...without } = options;
+    // They are no place of an extract, which is taken from the middle: what pushes ends at 100.
+    const pushing = { input: await solid(200, 100, "#ff8000"), left: 0, top: 0 };
+    const map = await sharp(await solid(400, 100, "#808000"))
+      .composite([pushing])
+      .png()
+      .toBuffer();
+    const cut = { width: 200, height: 100, cropMode: "extract", trim: false, x: 30 } as const;
+    const placed = await lay([image("map.png", { mode: "displace" }, steps(cut))], {
+      on: await blueTo(150),
+      inputs: { "map.png": map },
+    });
+    expect([await colourAt(placed, 90, 50), await colourAt(placed, 130, 50)]).toEqual([
+      "0000ffff",
+      "0000ffff",
+    ]);
     const alike = await lay([block(without, { mode: "displace", x: 30 })], { on });
     expect(await colourAt(alike, 75, 50)).toBe("ffffffff");
     expect(await refusal("InvalidParameter", lay([block(without, { mode: "displace" })], { on }))).toContain(
@@ -350,10 +368,10 @@ describe("modes", () => {
   });
 });
 
-test("the frames of an animation get the layer once made", async () => {
-  const inputs = { "logo.png": await solid(20, 10, "#0000ff") };
+/** How often a layer is made for three frames. */
+async function makings(layers: readonly Layer[], inputs: Readonly<Record<string, Buffer>> = {}) {
   const env: Environment = { ...environment(PARENT, inputs), parent: undefined };
-  const layers = [image("logo.png", { x: 0, y: 0 })];
+  const seen: string[] = [];
   let made = 0;
   const counted: typeof applySteps = async (surface, own, within) => {
     made++;
@@ -361,8 +379,21 @@ test("the frames of an animation get the layer once made", async () => {
   };
   for (const background of ["#ffffff", "#ff0000", "#00ff00"]) {
     const result = await applyLayers(await base(background), layers, env, counted);
-    expect(await colourAt(result, 5, 5)).toBe("0000ffff");
-    expect(await colourAt(result, 100, 50)).toBe(`${background.slice(1)}ff`);
+    seen.push(await colourAt(result, 5, 5), await colourAt(result, 100, 50));
   }
-  expect(made).toBe(1);
+  return { made, seen };
+}
+
+test("the frames of an animation get the layer once made", async () => {
+  const inputs = { "logo.png": await solid(20, 10, "#0000ff") };
+  expect(await makings([image("logo.png", { x: 0, y: 0 })], inputs)).toEqual({
+    made: 1,
+    seen: ["0000ffff", "ffffffff", "0000ffff", "ff0000ff", "0000ffff", "00ff00ff"],
+  });
+});
+
+test("of large layers no more are kept for further frames than memory has room for", async () => {
+  // 24 MB each, of 64.
+  const large = { width: 3000, height: 2000, background: { kind: "colour", colour: RED } } as const;
+  expect((await makings([block(large), block(large), block(large)])).made).toBe(5);
 });

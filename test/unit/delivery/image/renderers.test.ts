@@ -162,6 +162,17 @@ describe("a renderer", () => {
     const widths = Array.from({ length: 10 }, (_, n) => 10 + n);
     expect(await Promise.all(widths.map((width) => widthOf(pool.make(width))))).toEqual(widths);
   });
+
+  test("is replaced when it has become too large", async () => {
+    await using pool = open({ rendererBytes: 1 });
+    const pids = new Set<number>();
+    for (const width of [10, 11]) {
+      const made = pool.make(width);
+      pids.add(pool.pid);
+      expect(await widthOf(made)).toBe(width);
+    }
+    expect(pids.size).toBe(2);
+  });
 });
 
 describe("a source", () => {
