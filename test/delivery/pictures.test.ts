@@ -193,6 +193,19 @@ test("a picture that was taken sideways is turned before it is measured, and say
   expect({ orientation, exif, icc }).toEqual({ orientation: undefined, exif: undefined, icc: undefined });
 });
 
+test("a layer is the file that is there now", async () => {
+  const path = "/root/tr:l-image,i-mark.png,l-end,f-png/square.png";
+  for (const [name, colour] of [
+    ["red", RED],
+    ["blue", BLUE],
+  ] as const) {
+    await site.put("mark.png", await stripes(20, 20, [colour]).png().toBuffer());
+    const { headers, body } = await site.get(path);
+    expect([headers.get("x-cache"), await colourAt(body, 0.52, 0.48)]).toEqual(["MISS", name]);
+  }
+  expect((await site.get(path)).headers.get("x-cache")).toBe("HIT");
+});
+
 test("transparency stays where the format has it, and becomes white in a JPEG", async () => {
   expect((await sharp(await picture("/root/tr:w-20,f-webp/clear.png")).metadata()).hasAlpha).toBe(true);
   expect((await sharp(await picture("/root/tr:w-20/clear.png")).metadata()).hasAlpha).toBe(true);

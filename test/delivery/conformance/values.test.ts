@@ -332,6 +332,15 @@ describe("what the browser says of itself", () => {
     expect(await told(path, { "sec-ch-width": "350.5" })).toEqual(["HIT", "1.14", etag]);
     expect(await told(path, { width: "400", dpr: "2" })).toEqual(["HIT", "2", etag]);
     expect((await told(path, { "sec-ch-width": "401" }))[0]).toBe("MISS");
+    const none = (await told(path, {}))[2];
+    for (const nonsense of ["1e3", "-300", "0", "100000", "300px"]) {
+      expect([nonsense, ...(await told(path, { "sec-ch-width": nonsense }))]).toEqual([
+        nonsense,
+        "HIT",
+        null,
+        none,
+      ]);
+    }
     const dense = "/root/tr:w-150,dpr-auto,e-grayscale/photo.jpg";
     // What a browser says at 110 %.
     expect((await told(dense, { "sec-ch-dpr": "1.100000023841858" }))[0]).toBe("MISS");
