@@ -19,7 +19,7 @@ export interface FilmContext extends MakingContext {
 }
 
 /** Part of every key, as in picture.ts. */
-const ENCODING_VERSION = 3;
+const ENCODING_VERSION = 4;
 /** How long a request waits for its film unless it says so (`Prefer: wait=`), and the longest that it may say. */
 const WAIT_SECONDS = 20;
 const WAIT_SECONDS_MAX = 60;

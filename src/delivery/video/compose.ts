@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DeliveryError } from "../errors.ts";
+import type { Rectangle } from "../image/geometry.ts";
 import type { Input } from "../image/job.ts";
 import { spotOf } from "../image/geometry.ts";
 import type { Size } from "../image/surface.ts";
@@ -13,6 +14,7 @@ import {
   checkOptions,
   filmValues,
   newLabel,
+  settle,
   shape,
   sizeAfter,
   type Corners,
@@ -20,6 +22,7 @@ import {
   type StepOptions,
   type Track,
 } from "./filters.ts";
+import { settled } from "./frames.ts";
 import type { VideoLimits } from "./limits.ts";
 import { timesOf, type Cut, type Times } from "./placement.ts";
 import { drawStill, inputOf, type StillRenderer } from "./stills.ts";
@@ -75,7 +78,7 @@ export async function compose(
   const film = await place.seekable(place.film, cut, limits.encodeSeconds);
   const graph: Graph = { filters: [], labels: 0 };
   const work: Composing = { place, renderer, inputs, graph, reads: [reading(film, cut)] };
-  const track = trackOf(graph, 0, film, false);
+  const track = trackOf(work, 0, film, false);
   const options: StepOptions[] = [];
   const hear = (these: StepOptions): void => void options.push(these);
   const scene: Scene = { track, input: { ...film.facts }, parent: undefined, cut, more: [], hear };
@@ -90,9 +93,10 @@ export async function compose(
 }
 
 /** The picture of a clip that ffmpeg reads as its input of that number, with square pixels. */
-function trackOf(graph: Graph, index: number, { facts }: Clip, clear: boolean): Track {
-  const { width, height, video, regular, frameRate } = facts;
-  const track: Track = { graph, label: `${index}:${video ?? "v"}`, width, height, clear };
+function trackOf({ graph }: Composing, index: number, { facts }: Clip, clear: boolean): Track {
+  const { width, height, video, regular, frameRate, colouring } = facts;
+  const { filters: unsettled, matrix } = settled(colouring);
+  const track: Track = { graph, label: `${index}:${video ?? "v"}`, width, height, clear, matrix, unsettled };
   if (!regular && video !== undefined) add(track, `fps=${frameRate},scale=${width}:${height},setsar=1`);
   return track;
 }
@@ -170,10 +174,10 @@ async function applySteps(work: Composing, scene: Scene, steps: readonly Step[])
     hear(options);
     await shape(track, options, values(), {
       limits: work.place.shop.limits,
-      cutCorners: (on, corners, outside) => cutCorners(work, on, corners, outside),
+      surround: (...where) => surround(work, ...where),
     });
     if (options.opacity !== undefined) {
-      add(track, `format=rgba,colorchannelmixer=aa=${(options.opacity / 100).toFixed(3)}`);
+      add(track, `format=yuva420p|yuva444p,lutyuv=a=val*${(options.opacity / 100).toFixed(3)}`);
     }
     for (const layer of layers) await lay(work, scene, layer);
   }
@@ -219,10 +223,19 @@ type Drawn = Extract<Layer, { kind: "image" | "canvas" | "text" }>;
 async function layStill(work: Composing, scene: Scene, layer: Drawn): Promise<void> {
   const { start: _s, end: _e, duration: _d, ...placement } = layer.placement;
   const index = await readStill(work, scene.track, [{ ...layer, placement }]);
-  put(scene.track, `${index}:v`, { left: 0, top: 0 }, timesIn(scene, layer), "repeat");
+  putStill(scene.track, index, timesIn(scene, layer));
 }
 
-/** A still is there until the end; a film is gone when it is over. */
+/** In the track's own colours: by itself ffmpeg 5 takes one matrix for all films. */
+function putStill(track: Track, index: number, times: Times): void {
+  const label = newLabel(track.graph);
+  track.graph.filters.push(
+    `[${index}:v]scale=out_color_matrix=${track.matrix}:out_range=tv,format=yuva420p[${label}]`,
+  );
+  put(track, label, { left: 0, top: 0 }, times, "repeat");
+}
+
+/** A still is there until the end; a film is gone when it is over. Both have the track's matrix. */
 function put(
   track: Track,
   layer: string,
@@ -250,7 +263,7 @@ async function layFilm(
   scene: Scene,
   layer: Extract<Layer, { kind: "video" }>,
 ): Promise<void> {
-  const { place, inputs, graph, reads } = work;
+  const { place, inputs, reads } = work;
   const { track: base } = scene;
   const clip = await place.addClip(inputOf(inputs, layer.path));
   if (clip.facts.video === undefined) {
@@ -265,13 +278,15 @@ async function layFilm(
   const cut: Cut = { start: shown.start, seconds: Math.min(shown.seconds, left) };
   const read = await place.seekable(clip, cut, place.shop.limits.encodeSeconds);
   reads.push(reading(read, cut));
-  const track = trackOf(graph, reads.length - 1, read, true);
+  const track = trackOf(work, reads.length - 1, read, true);
   const input = { width: track.width, height: track.height };
   await applySteps(
     work,
     { track, input, parent, cut, more: ["opacity"], hear: () => undefined },
     layer.steps,
   );
+  settle(track);
+  if (track.matrix !== base.matrix) add(track, `scale=out_color_matrix=${base.matrix}:out_range=tv`);
   add(track, `setpts=PTS-STARTPTS+${secondsText(times.from)}/TB`);
   const values = filmValues(input, track, { parent, seconds: scene.cut.seconds });
   put(base, track.label, spotOf(layer.placement, parent, track, values), times, "pass");
@@ -279,8 +294,9 @@ async function layFilm(
 
 const WHITE: Colour = { r: 255, g: 255, b: 255, a: 1 };
 
-/** A block of the track's size. */
-function block({ width, height }: Size, background: Colour, corners?: Corners, mode?: "cutout"): Layer {
+/** A block of colour. */
+function block(box: Rectangle, background: Colour, corners?: Corners, mode?: "cutout"): Layer {
+  const { left, top, width, height } = box;
   const [a = 0, b = 0, c = 0, d = 0] = corners === "max" ? [] : (corners ?? []);
   const radius = corners === "max" ? corners : ([a, b, c, d] as const);
   const options: StepOptions = {
@@ -289,29 +305,30 @@ function block({ width, height }: Size, background: Colour, corners?: Corners, m
     background: { kind: "colour", colour: background },
     ...(corners === undefined ? {} : { radius }),
   };
-  const placement = { x: 0, y: 0, ...(mode === undefined ? {} : { mode }) };
+  const placement = { x: left, y: top, ...(mode === undefined ? {} : { mode }) };
   return { kind: "canvas", placement, steps: [{ options, layers: [] }] };
 }
 
-/** Lays a block with a round hole over the film; where nothing may be left, takes the block for its opacity. */
-async function cutCorners(
+/** Lays a block with a hole over the film; where nothing may be left, takes the block for its opacity. */
+async function surround(
   work: Composing,
   track: Track,
+  part: Rectangle,
   corners: Corners,
   outside: Colour | undefined,
 ): Promise<void> {
-  if (corners !== "max" && corners.every((corner) => corner === 0)) return;
+  const whole = { left: 0, top: 0, width: track.width, height: track.height };
   if (outside !== undefined) {
-    const hole = block(track, WHITE, corners, "cutout");
-    const index = await readStill(work, track, [block(track, { ...outside, a: 1 }), hole]);
-    put(track, `${index}:v`, { left: 0, top: 0 }, { from: 0, to: undefined }, "repeat");
+    const hole = block(part, WHITE, corners, "cutout");
+    const index = await readStill(work, track, [block(whole, { ...outside, a: 1 }), hole]);
+    putStill(track, index, { from: 0, to: undefined });
     return;
   }
-  const index = await readStill(work, track, [block(track, WHITE, corners)]);
+  const index = await readStill(work, track, [block(part, WHITE, corners)]);
   const { graph } = track;
   const [colours, opacity, label] = [newLabel(graph), newLabel(graph), newLabel(graph)] as const;
   graph.filters.push(
-    `[${track.label}]format=rgba[${colours}]`,
+    `[${track.label}]format=yuva420p|yuva444p[${colours}]`,
     `[${index}:v]format=rgba,alphaextract[${opacity}]`,
     `[${colours}][${opacity}]alphamerge[${label}]`,
   );

@@ -8,6 +8,7 @@ import { codecsOf, encodingOf } from "./codecs.ts";
 import { compose, cutOf } from "./compose.ts";
 import { damaged, words } from "./ffmpeg.ts";
 import { finish, type StepOptions } from "./filters.ts";
+import { told } from "./frames.ts";
 import type { StillRenderer } from "./stills.ts";
 import { reading, secondsText, type Workplace } from "./workplace.ts";
 
@@ -92,16 +93,17 @@ export async function extractFrame(place: Workplace, { steps }: Plan): Promise<s
   const { folder, shop } = place;
   const { start } = cutOf(steps, place.film, shop.limits);
   const film = await place.seekable(place.film, { start, seconds: 0 }, shop.limits.frameSeconds);
-  const { video, duration, width, height, regular } = film.facts;
+  const { video, duration, width, height, regular, colouring } = film.facts;
   if (video === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
-  const square = regular ? [] : ["-vf", `scale=${width}:${height},setsar=1`];
+  const square = regular ? [] : [`scale=${width}:${height},setsar=1`];
+  const filters = [...square, ...told(colouring)].join(",");
   const file = join(folder, "frame.png");
   const from = async (begin: number, which: readonly string[]): Promise<boolean> => {
     const args = [
       ...reading(film, { start: begin, seconds: shop.limits.duration }),
       "-map",
       `0:${video}`,
-      ...square,
+      ...(filters === "" ? [] : ["-vf", filters]),
       ...which,
       "-c:v",
       "png",

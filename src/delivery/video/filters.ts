@@ -17,6 +17,7 @@ import type { Size } from "../image/surface.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Background, Colour, Options, Radius } from "../plan/plan.ts";
 import { TRANSFORMATIONS } from "../plan/transforms.ts";
+import { OLD_MATRIX } from "./frames.ts";
 import { SIDE_MAX, type VideoLimits } from "./limits.ts";
 
 export type StepOptions = Readonly<Partial<Options>>;
@@ -37,6 +38,10 @@ export interface Track {
   height: number;
   /** A layer: what lies below shows where it has nothing. */
   readonly clear: boolean;
+  /** Of its colours once they are settled, as `scale` calls it. */
+  readonly matrix: string;
+  /** Filters that settle the colours; none are left when they have. */
+  unsettled: readonly string[];
 }
 
 export const newLabel = (graph: Graph): string => `n${graph.labels++}`;
@@ -48,6 +53,12 @@ export function add(track: Track, filters: string, size: Size = track): void {
   track.label = label;
   track.width = size.width;
   track.height = size.height;
+}
+
+/** Before anything is laid on a track, and as late as that: it costs less on what was made smaller. */
+export function settle(track: Track): void {
+  if (track.unsettled.length > 0) add(track, track.unsettled.join(","));
+  track.unsettled = [];
 }
 
 /** `0xRRGGBB`: films have no opacity. */
@@ -125,17 +136,22 @@ const NAMES: readonly string[] = KNOWN.map(nameOf);
 
 /** Corners that are cut off, from the left above clockwise, in pixels. */
 export type Corners = "max" | readonly number[];
-/** Cuts the corners off and puts a colour there; undefined: nothing. */
-export type CutCorners = (track: Track, corners: Corners, outside: Colour | undefined) => Promise<void>;
+/** Puts a colour around a part of a track, whose corners are cut off; undefined: nothing. */
+export type Surround = (
+  track: Track,
+  part: Rectangle,
+  corners: Corners,
+  outside: Colour | undefined,
+) => Promise<void>;
 
 /** Crop, resize, mirror, blur, pad, round, border, turn: the order of pictures. @throws DeliveryError */
 export async function shape(
   track: Track,
   options: StepOptions,
   values: Values,
-  how: { readonly limits: VideoLimits; readonly cutCorners: CutCorners },
+  how: { readonly limits: VideoLimits; readonly surround: Surround },
 ): Promise<void> {
-  resize(track, options, values, how.limits);
+  await resize(track, options, values, how);
   if (options.flip?.horizontal === true) add(track, "hflip");
   if (options.flip?.vertical === true) add(track, "vflip");
   if (options.grayscale === true) add(track, "hue=s=0");
@@ -198,7 +214,12 @@ function focusPoint({ focus }: StepOptions): Point {
   return POINTS[at];
 }
 
-function resize(track: Track, options: StepOptions, values: Values, limits: VideoLimits): void {
+async function resize(
+  track: Track,
+  options: StepOptions,
+  values: Values,
+  { limits, surround }: Parameters<typeof shape>[3],
+): Promise<void> {
   const geometry = geometryOf(track, wantedOf(options, track, values), options);
   const point = focusPoint(options);
   const { window, scaled, crop, pad: canvas } = geometry;
@@ -213,7 +234,9 @@ function resize(track: Track, options: StepOptions, values: Values, limits: Vide
   if (crop !== undefined) {
     cropTo(track, around(point, crop, track));
   }
-  if (canvas !== undefined) setOn(track, spend(canvas, limits), options.background, point);
+  settle(track);
+  if (canvas === undefined) return;
+  await setOn(track, spend(canvas, limits), options.background, { point, surround });
 }
 
 /** To the pixel: by itself ffmpeg rounds to even sides, and what comes behind counts with the odd ones. */
@@ -221,21 +244,36 @@ function cropTo(track: Track, box: Rectangle): void {
   add(track, `crop=${box.width}:${box.height}:${box.left}:${box.top}:exact=1`, box);
 }
 
-/** Colours that are stored for pairs of pixels only would be padded to even sides, smaller than what is padded. */
-function pad(track: Track, to: Size, { left, top }: { left: number; top: number }, colour: Colour): void {
-  const odd = [track.width, track.height, to.width, to.height, left, top].some((one) => one % 2 !== 0);
+async function pad(
+  track: Track,
+  to: Size,
+  { left, top }: { readonly left: number; readonly top: number },
+  { colour, surround }: { readonly colour: Colour; readonly surround: Surround },
+): Promise<void> {
+  const { width, height } = track;
+  // Colours that are stored for pairs of pixels only would be padded to even sides, smaller than what is padded.
+  const odd = [width, height, to.width, to.height, left, top].some((one) => one % 2 !== 0);
   const fine = odd ? "format=yuv444p|yuva444p," : "";
   add(track, `${fine}pad=${to.width}:${to.height}:${left}:${top}:color=${rgb(colour)}`, to);
+  // ffmpeg 5 pads by one matrix whatever the film has. Greys are the same in all.
+  const { r, g, b } = colour;
+  if (track.matrix === OLD_MATRIX || (r === g && g === b)) return;
+  await surround(track, { left, top, width, height }, NO_CORNERS, colour);
 }
+const NO_CORNERS: Corners = [0, 0, 0, 0];
 
 /** Onto a canvas of that size; the focus says where. */
-function setOn(track: Track, to: Size, background: Background | undefined, point: Point): void {
+async function setOn(
+  track: Track,
+  to: Size,
+  background: Background | undefined,
+  { point, surround }: { readonly point: Point; readonly surround: Surround },
+): Promise<void> {
   if (track.width >= to.width && track.height >= to.height) return;
   const left = Math.round((to.width - track.width) * point.x);
   const top = Math.round((to.height - track.height) * point.y);
   if (background?.kind !== "blurred") {
-    pad(track, to, { left, top }, colourOf(background));
-    return;
+    return pad(track, to, { left, top }, { colour: colourOf(background), surround });
   }
   const { graph } = track;
   const [behind, before, blurred, label] = [
@@ -286,22 +324,26 @@ async function outline(
   track: Track,
   options: StepOptions,
   values: Values,
-  { limits, cutCorners }: Parameters<typeof shape>[3],
+  { limits, surround }: Parameters<typeof shape>[3],
 ): Promise<void> {
   const { radius, border, background } = options;
   const outside = track.clear && background === undefined ? undefined : colourOf(background);
   const corners = radius === undefined ? undefined : cornersOf(radius, values);
+  const cut = async (these: Corners, colour: Colour | undefined): Promise<void> => {
+    if (these !== "max" && these.every((corner) => corner === 0)) return;
+    await surround(track, { left: 0, top: 0, width: track.width, height: track.height }, these, colour);
+  };
   const width = borderWidth(options, values);
   if (border === undefined || width < 1) {
-    if (corners !== undefined) await cutCorners(track, corners, outside);
+    if (corners !== undefined) await cut(corners, outside);
     return;
   }
-  if (corners !== undefined) await cutCorners(track, corners, border.colour);
+  if (corners !== undefined) await cut(corners, border.colour);
   const to = spend({ width: track.width + 2 * width, height: track.height + 2 * width }, limits);
-  pad(track, to, { left: width, top: width }, border.colour);
+  await pad(track, to, { left: width, top: width }, { colour: border.colour, surround });
   const wider = (corner: number): number => (corner === 0 ? 0 : corner + width);
   if (corners !== undefined) {
-    await cutCorners(track, corners === "max" ? corners : corners.map(wider), outside);
+    await cut(corners === "max" ? corners : corners.map(wider), outside);
   }
 }
 
@@ -324,6 +366,7 @@ const even = (side: number): number => Math.max(2, side - (side % 2));
 
 /** Even sides, and colours that every player knows. */
 export function finish(track: Track): void {
+  settle(track);
   const to = { width: even(track.width), height: even(track.height) };
   const cut = to.width <= track.width && to.height <= track.height;
   const size = cut ? `crop=${to.width}:${to.height}:0:0` : `scale=${to.width}:${to.height}`;

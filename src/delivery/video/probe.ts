@@ -1,6 +1,7 @@
 /** What a file is, before anything is made of it. */
 import { DeliveryError } from "../errors.ts";
 import { errorOf, FILES_ONLY, run, words, type Programs, type RunOptions } from "./ffmpeg.ts";
+import type { Colouring } from "./frames.ts";
 import { FRAME_RATE_MAX, GIF_PIXELS_MAX, STREAMS_MAX, type VideoLimits } from "./limits.ts";
 
 /** Bytes of a file that tell what it is. */
@@ -130,6 +131,7 @@ export interface FilmFacts {
   readonly frameRate: string;
   /** Its pixels are square, and no more frames a second come than may. */
   readonly regular: boolean;
+  readonly colouring: Colouring;
   /** In ffmpeg's words: `h264`, `aac`. */
   readonly videoCodec: string | undefined;
   readonly audioCodec: string | undefined;
@@ -147,6 +149,11 @@ interface Stream {
   readonly avg_frame_rate?: string;
   readonly nb_frames?: string;
   readonly sample_aspect_ratio?: string;
+  readonly pix_fmt?: string;
+  readonly color_range?: string;
+  readonly color_space?: string;
+  readonly color_primaries?: string;
+  readonly color_transfer?: string;
   readonly disposition?: { readonly attached_pic?: number; readonly default?: number };
   readonly side_data_list?: readonly { readonly rotation?: number }[];
   readonly tags?: { readonly rotate?: string };
@@ -158,6 +165,7 @@ interface Probed {
 
 const ENTRIES = [
   "stream=index,codec_type,codec_name,width,height,duration,avg_frame_rate,nb_frames,sample_aspect_ratio",
+  "stream=pix_fmt,color_range,color_space,color_primaries,color_transfer",
   "stream_disposition=attached_pic,default",
   "stream_side_data=rotation",
   "stream_tags=rotate",
@@ -264,6 +272,7 @@ function factsOf({ streams = [], format = {} }: Probed, limits: VideoLimits): Fi
     audio: audio?.index,
     frameRate: rate.text,
     regular: rate.regular && (video === undefined || ratioOf(video.sample_aspect_ratio) === 1),
+    colouring: colouringOf(video),
     videoCodec: video?.codec_name,
     audioCodec: audio?.codec_name,
     bitRate: positive(format.bit_rate),
@@ -296,6 +305,19 @@ function sizeOf(video: Stream | undefined, { pixels }: VideoLimits): { width: nu
   const lying = Math.abs(Math.round(Number(rotation))) % 180 === 90;
   return lying ? { width: height, height: width } : { width, height };
 }
+
+function colouringOf(video: Stream | undefined): Colouring {
+  return {
+    pixels: video?.pix_fmt,
+    full: video?.color_range === "pc",
+    matrix: said(video?.color_space),
+    primaries: said(video?.color_primaries),
+    transfer: said(video?.color_transfer),
+    lines: video?.height ?? 0,
+  };
+}
+const said = (word: string | undefined): string | undefined =>
+  word === "unknown" || word === "reserved" ? undefined : word;
 
 /** Width of a pixel by its height: `4:3`. `0:1` and `N/A` say nothing. */
 function ratioOf(text: string | undefined): number {

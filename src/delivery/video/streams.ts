@@ -7,6 +7,7 @@ import { cutOf } from "./compose.ts";
 import { lastSaid, NO_METADATA } from "./encoding.ts";
 import { damaged, words } from "./ffmpeg.ts";
 import { nameOf, type StepOptions } from "./filters.ts";
+import { settled } from "./frames.ts";
 import type { VideoLimits } from "./limits.ts";
 import { SEGMENT_SECONDS, type Rendition, type StreamSet } from "./playlists.ts";
 import type { FilmFacts } from "./probe.ts";
@@ -136,11 +137,15 @@ export async function encodeSet(
   const film = await place.seekable(place.film, cut, limits.encodeSeconds);
   const set = describe(plan, film.facts, sourceBytes, cut.seconds);
   await describeSet(folder, set);
+  const colours = settled(film.facts.colouring)
+    .filters.map((filter) => `${filter},`)
+    .join("");
   const labels = set.renditions.map(({ name }) => `[s${name}]`).join("");
   const graph = [
     `[0:${film.facts.video}]fps=${set.frameRate},split=${set.renditions.length}${labels}`,
     ...set.renditions.map(
-      ({ name, width, height }) => `[s${name}]scale=${width}:${height},setsar=1,format=yuv420p[${name}]`,
+      ({ name, width, height }) =>
+        `[s${name}]scale=${width}:${height},${colours}setsar=1,format=yuv420p[${name}]`,
     ),
   ];
   const args = [

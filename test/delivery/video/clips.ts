@@ -94,6 +94,18 @@ export function probeFilm(film: Buffer): Promise<Probed> {
   });
 }
 
+/** Matrix and range of colours, as a film says them: `bt709 tv`. */
+export function colourTags(film: Buffer): Promise<string> {
+  return inFolder(async (folder) => {
+    await writeFile(join(folder, "film"), film);
+    const entries = "-select_streams v:0 -show_entries stream=color_space,color_range -print_format json";
+    const args = ["-v", "error", ...entries.split(" "), join(folder, "film")];
+    const { stdout } = await exec("ffprobe", args);
+    const { streams } = JSON.parse(stdout) as { streams: { color_space?: string; color_range?: string }[] };
+    return `${streams[0]?.color_space ?? "unknown"} ${streams[0]?.color_range ?? "unknown"}`;
+  });
+}
+
 /** A frame as PNG. */
 export function frameAt(film: Buffer, seconds: number): Promise<Buffer> {
   return inFolder(async (folder) => {
@@ -120,6 +132,15 @@ export function loudness(film: Buffer): Promise<number> {
     const filter = ["-i", join(folder, "film"), "-af", "volumedetect", "-f", "null", "-"];
     const { stderr } = await exec("ffmpeg", ["-hide_banner", ...filter]);
     return Number(/max_volume: (\S+) dB/.exec(stderr)![1]);
+  });
+}
+
+/** What ffmpeg makes of nothing but its arguments. */
+export function made(args: readonly string[], format = "mp4"): Promise<Buffer> {
+  return inFolder(async (folder) => {
+    const to = join(folder, `to.${format}`);
+    await exec("ffmpeg", ["-v", "error", ...args, to]);
+    return readFile(to);
   });
 }
 

@@ -1,0 +1,168 @@
+/** Colours of films, by their pixels: of what is made of them, and of what lies on it. */
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openSite, type Site } from "../site.ts";
+import { colourTags, frameAt, hasFfmpeg, made, remade } from "./clips.ts";
+
+const here = await hasFfmpeg();
+
+type Rgb = readonly [r: number, g: number, b: number];
+const RED: Rgb = [255, 0, 0];
+const GREEN: Rgb = [0, 255, 0];
+const BLUE: Rgb = [0, 0, 255];
+const GREY: Rgb = [128, 128, 128];
+const BARS = [RED, GREEN, BLUE, GREY];
+/** Far from grey: by another matrix it is another colour. */
+const LEAF: Rgb = [29, 185, 84];
+
+interface Look {
+  readonly lines: number;
+  /** As `scale` calls it. */
+  readonly matrix: string;
+  /** What the film says of its colours, for `setparams`. */
+  readonly says: string;
+  readonly shows?: readonly Rgb[];
+  readonly full?: boolean;
+}
+const says = (standard: string): string =>
+  `colorspace=${standard}:color_primaries=${standard}:color_trc=${standard}`;
+
+/** Bars of colours side by side. */
+function bars({ lines, matrix, says: said, shows = BARS, full = false }: Look): Promise<Buffer> {
+  const width = (lines * 16) / 9 / shows.length;
+  const one = shows.map(
+    ([r, g, b], n) =>
+      `color=c=0x${Buffer.from([r, g, b]).toString("hex")}:s=${width}x${lines}:d=0.4:r=10,format=rgb24[c${n}]`,
+  );
+  const all = shows.map((_, n) => `[c${n}]`).join("");
+  const format = `scale=out_color_matrix=${matrix}:out_range=${full ? "pc" : "tv"},format=yuv420p`;
+  const range = full ? ":range=pc" : "";
+  const graph = `${one.join(";")};${all}hstack=${shows.length},${format},setparams=${said}${range}[v]`;
+  return made(["-filter_complex", graph, "-map", "[v]", "-c:v", "libx264", "-crf", "4"]);
+}
+
+/** In the middle of each of the bars, from left to right. */
+async function colours(picture: Buffer): Promise<Rgb[]> {
+  const { width } = await sharp(picture).metadata();
+  return Promise.all(BARS.map((_, n) => colour(picture, (width * (n + 0.5)) / BARS.length)));
+}
+/** In the middle of the height where nothing else is said. */
+async function colour(picture: Buffer, x: number, y?: number): Promise<Rgb> {
+  const { data, info } = await sharp(picture).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  const at = (Math.floor(y ?? info.height / 2) * info.width + Math.floor(x)) * info.channels;
+  return [data[at]!, data[at + 1]!, data[at + 2]!];
+}
+
+/** What comes near enough is what was meant. */
+const near = (found: readonly Rgb[], meant: readonly Rgb[], by = 8): readonly Rgb[] =>
+  found.map((one, n) => (one.every((value, c) => Math.abs(value - meant[n]![c]!) <= by) ? meant[n]! : one));
+
+describe.skipIf(!here)("colours of films", () => {
+  let site: Site;
+  const film = async (path: string): Promise<Buffer> => {
+    const reply = await site.get(`/root/${path}`);
+    expect([path, reply.status, reply.headers.get("x-windlass-error")]).toEqual([path, 200, null]);
+    return reply.body;
+  };
+  const frame = async (path: string): Promise<Buffer> => frameAt(await film(path), 0);
+  /** The first picture of the rendition of that number. */
+  const streamed = async (path: string, rendition: number): Promise<Buffer> => {
+    const master = (await film(path)).toString();
+    const uri = master.split("\n").filter((line) => line.startsWith("ik-stream"))[rendition]!;
+    const piece = (name: string): string => uri.replace(/v\d\.m3u8/, name);
+    const folder = path.slice(0, path.indexOf("/"));
+    const playlist = `${folder}/${uri}`;
+    await expect
+      .poll(async () => (await site.get(`/root/${playlist}`)).body.toString(), { timeout: 30_000 })
+      .toContain("#EXT-X-ENDLIST");
+    const names = [`v${rendition}.init.mp4`, `v${rendition}.00000.m4s`].map(piece);
+    const parts = await Promise.all(names.map((name) => film(`${folder}/${name}`)));
+    return frameAt(Buffer.concat(parts), 0);
+  };
+
+  beforeAll(async () => {
+    site = await openSite();
+    const hd = await bars({ lines: 720, matrix: "bt709", says: says("bt709") });
+    const untold = says("unknown");
+    const files: Record<string, Buffer> = {
+      "hd.mp4": hd,
+      "sd.mp4": await bars({ lines: 360, matrix: "bt601", says: says("smpte170m") }),
+      "full.mp4": await bars({ lines: 720, matrix: "bt709", says: says("bt709"), full: true }),
+      "untold-hd.mp4": await bars({ lines: 720, matrix: "bt709", says: untold }),
+      "untold-sd.mp4": await bars({ lines: 360, matrix: "bt601", says: untold }),
+      "rgb.gif": await remade(
+        hd,
+        ["-vf", "scale=320:180:flags=neighbor,split[a][b];[a]palettegen[p];[b][p]paletteuse"],
+        "gif",
+      ),
+    };
+    for (const [name, body] of Object.entries(files)) await site.put(name, body);
+  }, 60_000);
+  afterAll(() => site[Symbol.asyncDispose]());
+
+  test.each([
+    ["hd.mp4", 2],
+    ["sd.mp4", 2],
+    ["full.mp4", 2],
+    ["untold-hd.mp4", 2],
+    ["untold-sd.mp4", 2],
+    ["rgb.gif", 1],
+  ])(
+    "of %s are what they were, and said to be, in films, thumbnails and streams",
+    async (name, renditions) => {
+      const small = await film(`${name}${name.endsWith("gif") ? "/ik-gif-video.mp4" : ""}?tr=w-160`);
+      expect(await colourTags(small)).toMatch(/^(bt709|smpte170m) tv$/);
+      expect(near(await colours(await frameAt(small, 0)), BARS)).toEqual(BARS);
+      const still = await film(`${name}/ik-thumbnail.jpg?tr=w-160,q-100`);
+      expect(near(await colours(still), BARS)).toEqual(BARS);
+      for (let n = 0; n < renditions; n++) {
+        const seen = await streamed(`${name}/ik-master.m3u8?tr=sr-240_360`, n);
+        expect(near(await colours(seen), BARS)).toEqual(BARS);
+      }
+    },
+    60_000,
+  );
+
+  test.each(["hd.mp4", "sd.mp4", "full.mp4", "untold-hd.mp4", "rgb.gif/ik-gif-video.mp4"])(
+    "that are laid on %s, or around it, are those of the URL",
+    async (name) => {
+      const canvas = "l-image,i-ik_canvas,bg-1DB954,w-60,h-60,lx-0,ly-0,l-end";
+      const text = "l-text,i-x,bg-1DB954,pa-30,lx-260,ly-0,l-end";
+      const even = await frame(
+        `${name}?tr=w-320,h-320,cm-pad_resize,bg-1DB954,b-10_1DB954:${canvas},${text}`,
+      );
+      const places = [
+        [160, 30],
+        [4, 170],
+        [336, 170],
+        [30, 30],
+        [270, 10],
+      ] as const;
+      const found = await Promise.all(places.map(([x, y]) => colour(even, x, y)));
+      const leaves = places.map(() => LEAF);
+      expect(near(found, leaves)).toEqual(leaves);
+      const odd = await frame(`${name}?tr=w-321,h-321,cm-pad_resize,bg-1DB954`);
+      expect(near([await colour(odd, 160, 20)], [LEAF])).toEqual([LEAF]);
+      expect(near(await colours(odd), BARS)).toEqual(BARS);
+    },
+    60_000,
+  );
+
+  test.each([
+    ["hd.mp4", "sd.mp4", ""],
+    ["sd.mp4", "hd.mp4", ""],
+    ["sd.mp4", "full.mp4", ""],
+    ["full.mp4", "sd.mp4", ""],
+    ["hd.mp4", "rgb.gif", ""],
+    ["hd.mp4", "sd.mp4", ",r-20"],
+    ["hd.mp4", "sd.mp4", ",o-99"],
+  ])(
+    "that are laid on %s with %s%s are those of the layer",
+    async (below, above, more) => {
+      const layer = `l-video,i-${above},w-160,h-90${more},lx-0,ly-0,l-end`;
+      const both = await frame(`${below}?tr=w-160,fl-h:${layer}`);
+      expect(near(await colours(both), BARS)).toEqual(BARS);
+    },
+    60_000,
+  );
+});
