@@ -96,7 +96,7 @@ export async function extractFrame(place: Workplace, { steps }: Plan): Promise<s
   const { video, duration, width, height, regular, colouring } = film.facts;
   if (video === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
   const square = regular ? [] : [`scale=${width}:${height},setsar=1`];
-  const filters = [...square, ...told(colouring)].join(",");
+  const filters = [...square, ...told(colouring, shop.abilities)].join(",");
   const file = join(folder, "frame.png");
   const from = async (begin: number, which: readonly string[]): Promise<boolean> => {
     const args = [

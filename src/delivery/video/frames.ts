@@ -1,5 +1,8 @@
 /** What the frames of a film are, and what makes of them frames on which everything else can be done. */
 
+import { DeliveryError } from "../errors.ts";
+import type { Abilities } from "./ffmpeg.ts";
+
 /** What the numbers in frames mean as colours. In ffmpeg's words; undefined: the film doesn't say. */
 export interface Colouring {
   /** How pixels are stored. */
@@ -30,31 +33,65 @@ export const OLD_MATRIX = "bt601";
 const tagged = (standard: "bt709" | "smpte170m"): string =>
   `setparams=colorspace=${standard}:color_primaries=${standard}:color_trc=${standard}`;
 
+/** Transfers of films that are brighter than most screens, as telephones record them. */
+const HDR: readonly string[] = ["arib-std-b67", "smpte2084"];
+/** A sheet of white paper, in candelas per square metre (ITU-R BT.2408). */
+const WHITE_LEVEL = 203;
 /**
- * Filters behind which frames say what their colours are. What players would have guessed of the whole film they would
- * not guess of one that was made smaller.
+ * What is dark stays as it is, what is bright is pressed together. With all pixels' colours, as zscale refuses odd sides
+ * where pairs of pixels share them.
  */
-export function told({ pixels = "", matrix, lines }: Colouring): readonly string[] {
-  if (matrix !== undefined || RGB.test(pixels)) return [];
-  return [tagged(lines >= HD_LINES ? "bt709" : "smpte170m")];
+const DIMMING: readonly string[] = [
+  "format=yuv444p10le",
+  `zscale=t=linear:npl=${WHITE_LEVEL}:p=bt709:m=gbr`,
+  "format=gbrpf32le",
+  "tonemap=mobius:desat=0",
+  "zscale=t=bt709:m=bt709:r=tv",
+  "format=yuv444p",
+];
+
+/** @throws DeliveryError NotAvailable */
+function dimmed({ matrix, primaries, transfer }: Colouring, { filters }: Abilities): readonly string[] {
+  if (!filters.has("zscale")) {
+    throw new DeliveryError(
+      "NotAvailable",
+      "The film is HDR, and this server's ffmpeg has no zscale to bring it down to what all can see; a build with it does.",
+    );
+  }
+  const tags = `colorspace=${matrix ?? "bt2020nc"}:color_primaries=${primaries ?? "bt2020"}`;
+  return [`setparams=${tags}:color_trc=${transfer}`, ...DIMMING];
+}
+
+const isRgb = ({ pixels = "" }: Colouring): boolean => RGB.test(pixels);
+const isHdr = (film: Colouring): boolean =>
+  film.transfer !== undefined && HDR.includes(film.transfer) && !isRgb(film);
+const guessed = ({ lines }: Colouring): "bt709" | "smpte170m" => (lines >= HD_LINES ? "bt709" : "smpte170m");
+
+/**
+ * Filters behind which frames say what their colours are, and are no brighter than any screen. What players would have
+ * guessed of the whole film they would not guess of one that was made smaller. @throws DeliveryError NotAvailable
+ */
+export function told(film: Colouring, abilities: Abilities): readonly string[] {
+  if (isHdr(film)) return dimmed(film, abilities);
+  return film.matrix !== undefined || isRgb(film) ? [] : [tagged(guessed(film))];
 }
 
 /**
  * Filters behind which frames are as films are stored, and the matrix that they then have, as `scale` calls it: what is
- * laid on them has to have the same.
+ * laid on them has to have the same. @throws DeliveryError NotAvailable
  */
-export function settled(colouring: Colouring): {
-  readonly filters: readonly string[];
-  readonly matrix: string;
-} {
-  const { pixels = "", full, lines } = colouring;
-  if (RGB.test(pixels)) {
+export function settled(
+  film: Colouring,
+  abilities: Abilities,
+): { readonly filters: readonly string[]; readonly matrix: string } {
+  if (isRgb(film)) {
     const filters = ["scale=out_color_matrix=bt709:out_range=tv", "format=yuv444p|yuva444p", tagged("bt709")];
     return { filters, matrix: "bt709" };
   }
-  const { matrix = lines >= HD_LINES ? "bt709" : "smpte170m" } = colouring;
+  if (isHdr(film)) return { filters: dimmed(film, abilities), matrix: "bt709" };
+  const narrow = film.full ? ["scale=out_range=tv", "format=yuv420p"] : [];
   return {
-    filters: [...told(colouring), ...(full ? ["scale=out_range=tv", "format=yuv420p"] : [])],
-    matrix: MATRICES[matrix] ?? OLD_MATRIX,
+    filters: [...told(film, abilities), ...narrow],
+    matrix: MATRICES[film.matrix ?? guessed(film)] ?? OLD_MATRIX,
   };
 }

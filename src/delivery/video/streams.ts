@@ -132,20 +132,20 @@ export async function encodeSet(
   plan: Plan,
   { folder, sourceBytes, report }: { folder: string; sourceBytes: number; report: (part: number) => void },
 ): Promise<void> {
-  const { limits } = place.shop;
+  const { limits, abilities } = place.shop;
   const cut = cutOf(plan.steps, place.film, limits);
   const film = await place.seekable(place.film, cut, limits.encodeSeconds);
   const set = describe(plan, film.facts, sourceBytes, cut.seconds);
   await describeSet(folder, set);
-  const colours = settled(film.facts.colouring)
-    .filters.map((filter) => `${filter},`)
-    .join("");
   const labels = set.renditions.map(({ name }) => `[s${name}]`).join("");
+  // The smaller ones are made of the largest: large pictures cost most, and bringing down HDR more than that.
+  const { width, height } = set.renditions.at(-1)!;
+  const { filters } = settled(film.facts.colouring, abilities);
+  const common = [`fps=${set.frameRate}`, `scale=${width}:${height}`, ...filters];
   const graph = [
-    `[0:${film.facts.video}]fps=${set.frameRate},split=${set.renditions.length}${labels}`,
+    `[0:${film.facts.video}]${common.join(",")},split=${set.renditions.length}${labels}`,
     ...set.renditions.map(
-      ({ name, width, height }) =>
-        `[s${name}]scale=${width}:${height},${colours}setsar=1,format=yuv420p[${name}]`,
+      (one) => `[s${one.name}]scale=${one.width}:${one.height},setsar=1,format=yuv420p[${one.name}]`,
     ),
   ];
   const args = [

@@ -18,6 +18,14 @@ export async function hasFfmpeg(): Promise<boolean> {
   }
 }
 
+/** False only where the machine's ffmpeg need not have it. @throws when it must */
+export async function hasFilter(name: string): Promise<boolean> {
+  const { stdout } = await exec("ffmpeg", ["-hide_banner", "-filters"]);
+  const has = stdout.includes(` ${name} `);
+  if (!has && process.env["WINDLASS_REQUIRE_CLIENTS"] === "1") throw new Error(`ffmpeg has no ${name}`);
+  return has;
+}
+
 export async function inFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "windlass-clip-"));
   try {

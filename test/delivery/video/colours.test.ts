@@ -1,10 +1,13 @@
 /** Colours of films, by their pixels: of what is made of them, and of what lies on it. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openSite, type Site } from "../site.ts";
-import { colourTags, frameAt, hasFfmpeg, made, remade } from "./clips.ts";
+import { colourTags, frameAt, hasFfmpeg, hasFilter, inFolder, made, remade } from "./clips.ts";
 
 const here = await hasFfmpeg();
+const zscale = here && (await hasFilter("zscale"));
 
 type Rgb = readonly [r: number, g: number, b: number];
 const RED: Rgb = [255, 0, 0];
@@ -12,6 +15,25 @@ const GREEN: Rgb = [0, 255, 0];
 const BLUE: Rgb = [0, 0, 255];
 const GREY: Rgb = [128, 128, 128];
 const BARS = [RED, GREEN, BLUE, GREY];
+/** BARS with the light of white paper, as numbers of HLG and of PQ in BT.2020, and what they are on any screen. */
+const HLG: readonly Rgb[] = [
+  [171, 74, 41],
+  [141, 187, 82],
+  [61, 35, 186],
+  [114, 114, 114],
+];
+const PQ: readonly Rgb[] = [
+  [135, 83, 56],
+  [119, 146, 89],
+  [74, 50, 144],
+  [107, 106, 106],
+];
+const DIMMED: readonly Rgb[] = [
+  [214, 4, 4],
+  [9, 214, 8],
+  [10, 6, 212],
+  [128, 128, 128],
+];
 /** Far from grey: by another matrix it is another colour. */
 const LEAF: Rgb = [29, 185, 84];
 
@@ -57,6 +79,11 @@ async function colour(picture: Buffer, x: number, y?: number): Promise<Rgb> {
 const near = (found: readonly Rgb[], meant: readonly Rgb[], by = 8): readonly Rgb[] =>
   found.map((one, n) => (one.every((value, c) => Math.abs(value - meant[n]![c]!) <= by) ? meant[n]! : one));
 
+const hdr = (shows: readonly Rgb[], transfer: string, more: string): Look => {
+  return { lines: 360, matrix: "bt2020", says: `color_trc=${transfer}:${more}`, shows };
+};
+const BT2020 = "colorspace=bt2020nc:color_primaries=bt2020";
+
 describe.skipIf(!here)("colours of films", () => {
   let site: Site;
   const film = async (path: string): Promise<Buffer> => {
@@ -90,6 +117,9 @@ describe.skipIf(!here)("colours of films", () => {
       "full.mp4": await bars({ lines: 720, matrix: "bt709", says: says("bt709"), full: true }),
       "untold-hd.mp4": await bars({ lines: 720, matrix: "bt709", says: untold }),
       "untold-sd.mp4": await bars({ lines: 360, matrix: "bt601", says: untold }),
+      "hlg.mp4": await bars(hdr(HLG, "arib-std-b67", BT2020)),
+      "pq.mp4": await bars(hdr(PQ, "smpte2084", BT2020)),
+      "untold-hlg.mp4": await bars(hdr(HLG, "arib-std-b67", "colorspace=unknown:color_primaries=unknown")),
       "rgb.gif": await remade(
         hd,
         ["-vf", "scale=320:180:flags=neighbor,split[a][b];[a]palettegen[p];[b][p]paletteuse"],
@@ -165,4 +195,47 @@ describe.skipIf(!here)("colours of films", () => {
     },
     60_000,
   );
+
+  test.skipIf(!zscale).each(["hlg.mp4", "pq.mp4", "untold-hlg.mp4"])(
+    "of %s are brought down to what all can see",
+    async (name) => {
+      const seen = async (picture: Buffer): Promise<readonly Rgb[]> =>
+        near(await colours(picture), DIMMED, 16);
+      for (const chain of ["w-160", "w-161,h-91,c-force", "r-10"]) {
+        const small = await film(`${name}?tr=${chain}`);
+        expect(await colourTags(small)).toBe("bt709 tv");
+        expect(await seen(await frameAt(small, 0))).toEqual(DIMMED);
+      }
+      expect(await seen(await film(`${name}/ik-thumbnail.jpg?tr=w-160,q-100`))).toEqual(DIMMED);
+      expect(await seen(await streamed(`${name}/ik-master.m3u8?tr=sr-240`, 0))).toEqual(DIMMED);
+      const layer = await frame(`sd.mp4?tr=w-160,fl-h:l-video,i-${name},w-160,h-90,lx-0,ly-0,l-end`);
+      expect(await seen(layer)).toEqual(DIMMED);
+      const framed = await frame(`${name}?tr=w-320,h-320,cm-pad_resize,bg-1DB954`);
+      expect(near([await colour(framed, 160, 30)], [LEAF])).toEqual([LEAF]);
+    },
+    60_000,
+  );
 });
+
+test.skipIf(!here)(
+  "HDR is told to be beyond an ffmpeg that can't bring it down",
+  async () => {
+    await inFolder(async (folder) => {
+      const ffmpeg = join(folder, "ffmpeg");
+      const lacking = 'case "$*" in *-filters) ffmpeg "$@" | grep -v zscale;; *) exec ffmpeg "$@";; esac';
+      await writeFile(ffmpeg, `#!/bin/sh\n${lacking}\n`, { mode: 0o700 });
+      await using site = await openSite({}, { ffmpeg });
+      await site.put("hlg.mp4", await bars(hdr(HLG, "arib-std-b67", BT2020)));
+      await site.put("sd.mp4", await bars({ lines: 360, matrix: "bt601", says: says("smpte170m") }));
+      const answer = async (path: string): Promise<string> => {
+        const { status, headers } = await site.get(`/root/${path}`);
+        return `${status} ${headers.get("x-windlass-error")?.split(" ")[0]}`;
+      };
+      expect(await answer("hlg.mp4?tr=w-160")).toBe("501 NotAvailable");
+      expect(await answer("hlg.mp4/ik-thumbnail.jpg")).toBe("501 NotAvailable");
+      expect(await answer("hlg.mp4/ik-master.m3u8?tr=sr-240")).toBe("501 NotAvailable");
+      expect(await answer("sd.mp4?tr=w-160")).toBe("200 undefined");
+    });
+  },
+  60_000,
+);
