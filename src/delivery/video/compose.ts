@@ -94,10 +94,11 @@ export async function compose(
 
 /** The picture of a clip that ffmpeg reads as its input of that number, with square pixels. */
 function trackOf({ graph, place }: Composing, index: number, { facts }: Clip, clear: boolean): Track {
-  const { width, height, video, regular, frameRate, colouring } = facts;
+  const { width, height, video, steady, square, frameRate, colouring } = facts;
   const { filters: unsettled, matrix } = settled(colouring, place.shop.abilities);
   const track: Track = { graph, label: `${index}:${video ?? "v"}`, width, height, clear, matrix, unsettled };
-  if (!regular && video !== undefined) add(track, `fps=${frameRate},scale=${width}:${height},setsar=1`);
+  if (video !== undefined && !steady) add(track, `fps=${frameRate}`);
+  if (!square) add(track, `scale=${width}:${height},setsar=1`);
   return track;
 }
 

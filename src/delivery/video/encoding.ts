@@ -93,10 +93,10 @@ export async function extractFrame(place: Workplace, { steps }: Plan): Promise<s
   const { folder, shop } = place;
   const { start } = cutOf(steps, place.film, shop.limits);
   const film = await place.seekable(place.film, { start, seconds: 0 }, shop.limits.frameSeconds);
-  const { video, duration, width, height, regular, colouring } = film.facts;
+  const { video, duration, width, height, square, colouring } = film.facts;
   if (video === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
-  const square = regular ? [] : [`scale=${width}:${height},setsar=1`];
-  const filters = [...square, ...told(colouring, shop.abilities)].join(",");
+  const squared = square ? [] : [`scale=${width}:${height},setsar=1`];
+  const filters = [...squared, ...told(colouring, shop.abilities)].join(",");
   const file = join(folder, "frame.png");
   const from = async (begin: number, which: readonly string[]): Promise<boolean> => {
     const args = [

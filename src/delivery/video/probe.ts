@@ -127,10 +127,11 @@ export interface FilmFacts {
   /** Numbers of the streams that are shown and heard; undefined: it has none. */
   readonly video: number | undefined;
   readonly audio: number | undefined;
-  /** A second, as a fraction in ffmpeg's words; at most FRAME_RATE_MAX. */
+  /** A second, where they come most densely, as a fraction in ffmpeg's words; at most FRAME_RATE_MAX. */
   readonly frameRate: string;
-  /** Its pixels are square, and no more frames a second come than may. */
-  readonly regular: boolean;
+  /** The file says how many frames come, and in the mean no more do than may. */
+  readonly steady: boolean;
+  readonly square: boolean;
   readonly colouring: Colouring;
   /** In ffmpeg's words: `h264`, `aac`. */
   readonly videoCodec: string | undefined;
@@ -147,6 +148,7 @@ interface Stream {
   readonly height?: number;
   readonly duration?: string;
   readonly avg_frame_rate?: string;
+  readonly r_frame_rate?: string;
   readonly nb_frames?: string;
   readonly sample_aspect_ratio?: string;
   readonly pix_fmt?: string;
@@ -165,7 +167,7 @@ interface Probed {
 
 const ENTRIES = [
   "stream=index,codec_type,codec_name,width,height,duration,avg_frame_rate,nb_frames,sample_aspect_ratio",
-  "stream=pix_fmt,color_range,color_space,color_primaries,color_transfer",
+  "stream=r_frame_rate,pix_fmt,color_range,color_space,color_primaries,color_transfer",
   "stream_disposition=attached_pic,default",
   "stream_side_data=rotation",
   "stream_tags=rotate",
@@ -264,14 +266,13 @@ function factsOf({ streams = [], format = {} }: Probed, limits: VideoLimits): Fi
     throw new DeliveryError("UnsupportedSource", "The file holds neither picture nor sound.");
   }
   const duration = positive(format.duration) ?? positive(video?.duration) ?? 0;
-  const rate = rateOf(video?.avg_frame_rate);
   return {
     ...sizeOf(video, limits),
     duration,
     video: video?.index,
     audio: audio?.index,
-    frameRate: rate.text,
-    regular: rate.regular && (video === undefined || ratioOf(video.sample_aspect_ratio) === 1),
+    ...rateOf(video),
+    square: ratioOf(video?.sample_aspect_ratio) === 1,
     colouring: colouringOf(video),
     videoCodec: video?.codec_name,
     audioCodec: audio?.codec_name,
@@ -328,11 +329,25 @@ function ratioOf(text: string | undefined): number {
 
 /** Where nothing is said that can be true. */
 const USUAL_RATE = "25/1";
+/** Beyond that ffprobe has found the ticks of a clock, not frames. */
+const DENSEST_RATE = 240;
 
-function rateOf(text: string | undefined): { text: string; regular: boolean } {
-  const [, frames = "", seconds = ""] = /^(\d{1,9})\/(\d{1,9})$/.exec(text ?? "") ?? [];
-  const rate = Number(frames) / Number(seconds);
-  if (!(rate > 0)) return { text: USUAL_RATE, regular: false };
-  if (rate > FRAME_RATE_MAX) return { text: `${FRAME_RATE_MAX}/1`, regular: false };
-  return { text: `${frames}/${seconds}`, regular: true };
+/** What screens and telephones record comes at one rate for a while and at another then. */
+function rateOf(video: Stream | undefined): { frameRate: string; steady: boolean } {
+  const average = fraction(video?.avg_frame_rate);
+  const densest = fraction(video?.r_frame_rate);
+  const steady = average.value > 0 && average.value <= FRAME_RATE_MAX;
+  // About twice as many are fields.
+  const fields = Math.abs(densest.value / average.value - 2) < 0.05;
+  const denser = densest.value > average.value && densest.value <= DENSEST_RATE && !fields;
+  const { text, value } = denser ? densest : average;
+  if (value > FRAME_RATE_MAX) return { frameRate: `${FRAME_RATE_MAX}/1`, steady };
+  return { frameRate: value > 0 ? text : USUAL_RATE, steady };
+}
+
+/** 0: it says nothing. */
+function fraction(text = ""): { readonly text: string; readonly value: number } {
+  const [, above, below] = /^(\d{1,9})\/(\d{1,9})$/.exec(text) ?? [];
+  const value = Number(above) / Number(below);
+  return { text, value: value > 0 && Number.isFinite(value) ? value : 0 };
 }

@@ -152,6 +152,18 @@ export function made(args: readonly string[], format = "mp4"): Promise<Buffer> {
   });
 }
 
+/** Two pictures a second for two seconds, and then thirty in one. */
+export function burst(): Promise<Buffer> {
+  const args = "-f lavfi -i testsrc2=s=320x180:r=30:d=3 -fps_mode vfr -c:v libx264 -preset ultrafast -vf";
+  return made([...args.split(" "), "select='gte(t,2)+not(mod(n,15))'"]);
+}
+
+/** How many pictures of a film, from a second on, are not what the one before was. */
+export async function picturesFrom(seconds: number, film: Buffer): Promise<number> {
+  const filters = `select='gte(t,${seconds})',mpdecimate`;
+  return (await probeFilm(await remade(film, ["-an", "-vf", filters, "-fps_mode", "vfr"]))).frames;
+}
+
 /** What ffmpeg makes of a film. */
 export function remade(film: Buffer, args: readonly string[], format = "mp4"): Promise<Buffer> {
   return inFolder(async (folder) => {

@@ -12,7 +12,7 @@ import { createTransformation } from "../../../src/delivery/origins/transformati
 import { createUrlKey, deleteUrlKey, signUrl } from "../../../src/delivery/signature.ts";
 import { locate } from "../../../src/delivery/site.ts";
 import { openSite, type Reply, type Site } from "../site.ts";
-import { clip, hasFfmpeg, remade } from "./clips.ts";
+import { burst, clip, hasFfmpeg, picturesFrom, remade } from "./clips.ts";
 
 const here = await hasFfmpeg();
 const CHROMIUM = "/usr/bin/chromium";
@@ -310,6 +310,22 @@ describe.skipIf(!here)("streams of short films", () => {
     expect(early).toBeGreaterThanOrEqual(peak);
     const late = await told();
     expect([late >= peak, late <= early]).toEqual([true, true]);
+  }, 60_000);
+
+  test("have all pictures of films whose pictures come at one rate first, and at another then", async () => {
+    await using site = await openSite();
+    const film = await burst();
+    expect(await picturesFrom(2, film)).toBe(30);
+    await site.put("a.mp4", film);
+    const master = (await site.get("/root/a.mp4/ik-master.m3u8?tr=sr-240")).body.toString();
+    expect(master).toContain("FRAME-RATE=30.000");
+    const [media = ""] = urisOf(master);
+    const playlist = async (): Promise<string> => (await site.get(`/root/a.mp4/${media}`)).body.toString();
+    await expect.poll(playlist, { timeout: 30_000 }).toContain("#EXT-X-ENDLIST");
+    const names = ["v0.init.mp4", "v0.00000.m4s", "v0.00001.m4s"];
+    const pieces = names.map(async (name) => site.get(`/root/a.mp4/${media.replace("v0.m3u8", name)}`));
+    const stream = Buffer.concat((await Promise.all(pieces)).map(({ body }) => body));
+    expect(await picturesFrom(2, stream)).toBe(30);
   }, 60_000);
 
   test("have no more room than the cache", async () => {

@@ -9,7 +9,7 @@ import { DeliveryError } from "../../../src/delivery/errors.ts";
 import { ffmpeg, run } from "../../../src/delivery/video/ffmpeg.ts";
 import type { VideoRequest } from "../../../src/delivery/video/video.ts";
 import { programUrl } from "../../../src/lib/program.ts";
-import { clip, hasFfmpeg, inFolder, probeFilm, remade, turnedFilm } from "./clips.ts";
+import { burst, clip, hasFfmpeg, inFolder, picturesFrom, probeFilm, remade, turnedFilm } from "./clips.ts";
 import { bytesOf, inputOf, openStudio, type Studio } from "./studio.ts";
 
 const here = await hasFfmpeg();
@@ -312,6 +312,18 @@ describe.skipIf(!here)("films", () => {
     const fast = await remade(film, ["-r", "240", "-c:v", "libx264", "-preset", "ultrafast", "-an"]);
     const made = await studio.make(fast, "w-100");
     expect((await probeFilm(made)).frames).toBeLessThanOrEqual(125);
+  }, 60_000);
+
+  test("pictures that come now and then, and squeezed, all stay", async () => {
+    const squeezed = await remade(await burst(), [
+      "-vf",
+      "setsar=2",
+      "-fps_mode",
+      "vfr",
+      "-preset",
+      "ultrafast",
+    ]);
+    expect(await picturesFrom(2, await studio.make(squeezed, "w-320,q-90"))).toBe(30);
   }, 60_000);
 
   test("nothing of a source but picture and sound gets into a result", async () => {
