@@ -18,7 +18,7 @@ export interface FilmContext extends MakingContext {
   readonly video: Video;
 }
 
-/** Part of every key, as in picture.ts. */
+/** Part of every key, as in making.ts. */
 const ENCODING_VERSION = 4;
 /** How long a request waits for its film unless it says so (`Prefer: wait=`), and the longest that it may say. */
 const WAIT_SECONDS = 20;
@@ -187,7 +187,10 @@ export async function thumbnailAnswer(
     reading,
     source,
     plan: thumbnailPlan(reading.plan),
-    from: { name: "frame", input: async () => inputFrom(await context.video.frame(film)) },
+    from: {
+      name: `frame ${ENCODING_VERSION}`,
+      input: async () => inputFrom(await context.video.frame(film)),
+    },
   });
 }
 

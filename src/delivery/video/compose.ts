@@ -22,7 +22,7 @@ import {
   type StepOptions,
   type Track,
 } from "./filters.ts";
-import { settled } from "./frames.ts";
+import { DEINTERLACING, settled } from "./frames.ts";
 import type { VideoLimits } from "./limits.ts";
 import { timesOf, type Cut, type Times } from "./placement.ts";
 import { drawStill, inputOf, type StillRenderer } from "./stills.ts";
@@ -94,9 +94,10 @@ export async function compose(
 
 /** The picture of a clip that ffmpeg reads as its input of that number, with square pixels. */
 function trackOf({ graph, place }: Composing, index: number, { facts }: Clip, clear: boolean): Track {
-  const { width, height, video, steady, square, frameRate, colouring } = facts;
+  const { width, height, video, interlaced, steady, square, frameRate, colouring } = facts;
   const { filters: unsettled, matrix } = settled(colouring, place.shop.abilities);
   const track: Track = { graph, label: `${index}:${video ?? "v"}`, width, height, clear, matrix, unsettled };
+  if (interlaced) add(track, DEINTERLACING);
   if (video !== undefined && !steady) add(track, `fps=${frameRate}`);
   if (!square) add(track, `scale=${width}:${height},setsar=1`);
   return track;

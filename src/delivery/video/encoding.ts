@@ -8,7 +8,7 @@ import { codecsOf, encodingOf } from "./codecs.ts";
 import { compose, cutOf } from "./compose.ts";
 import { damaged, words } from "./ffmpeg.ts";
 import { finish, type StepOptions } from "./filters.ts";
-import { told } from "./frames.ts";
+import { DEINTERLACING, told } from "./frames.ts";
 import type { StillRenderer } from "./stills.ts";
 import { reading, secondsText, type Workplace } from "./workplace.ts";
 
@@ -93,10 +93,13 @@ export async function extractFrame(place: Workplace, { steps }: Plan): Promise<s
   const { folder, shop } = place;
   const { start } = cutOf(steps, place.film, shop.limits);
   const film = await place.seekable(place.film, { start, seconds: 0 }, shop.limits.frameSeconds);
-  const { video, duration, width, height, square, colouring } = film.facts;
+  const { video, duration, width, height, interlaced, square, colouring } = film.facts;
   if (video === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
-  const squared = square ? [] : [`scale=${width}:${height},setsar=1`];
-  const filters = [...squared, ...told(colouring, shop.abilities)].join(",");
+  const filters = [
+    ...(interlaced ? [DEINTERLACING] : []),
+    ...(square ? [] : [`scale=${width}:${height},setsar=1`]),
+    ...told(colouring, shop.abilities),
+  ].join(",");
   const file = join(folder, "frame.png");
   const from = async (begin: number, which: readonly string[]): Promise<boolean> => {
     const args = [

@@ -3,6 +3,12 @@
 import { DeliveryError } from "../errors.ts";
 import type { Abilities } from "./ffmpeg.ts";
 
+/**
+ * Filters for films of which each frame holds two moments, one in its even lines and one in the odd: before all others,
+ * as lines that were mixed can't be told apart. Frames that say that they aren't so stay as they are.
+ */
+export const DEINTERLACING = "bwdif=mode=send_frame:deint=interlaced";
+
 /** What the numbers in frames mean as colours. In ffmpeg's words; undefined: the film doesn't say. */
 export interface Colouring {
   /** How pixels are stored. */

@@ -132,6 +132,7 @@ export interface FilmFacts {
   /** The file says how many frames come, and in the mean no more do than may. */
   readonly steady: boolean;
   readonly square: boolean;
+  readonly interlaced: boolean;
   readonly colouring: Colouring;
   /** In ffmpeg's words: `h264`, `aac`. */
   readonly videoCodec: string | undefined;
@@ -151,6 +152,7 @@ interface Stream {
   readonly r_frame_rate?: string;
   readonly nb_frames?: string;
   readonly sample_aspect_ratio?: string;
+  readonly field_order?: string;
   readonly pix_fmt?: string;
   readonly color_range?: string;
   readonly color_space?: string;
@@ -167,7 +169,7 @@ interface Probed {
 
 const ENTRIES = [
   "stream=index,codec_type,codec_name,width,height,duration,avg_frame_rate,nb_frames,sample_aspect_ratio",
-  "stream=r_frame_rate,pix_fmt,color_range,color_space,color_primaries,color_transfer",
+  "stream=r_frame_rate,field_order,pix_fmt,color_range,color_space,color_primaries,color_transfer",
   "stream_disposition=attached_pic,default",
   "stream_side_data=rotation",
   "stream_tags=rotate",
@@ -273,6 +275,7 @@ function factsOf({ streams = [], format = {} }: Probed, limits: VideoLimits): Fi
     audio: audio?.index,
     ...rateOf(video),
     square: ratioOf(video?.sample_aspect_ratio) === 1,
+    interlaced: INTERLACED.includes(video?.field_order ?? ""),
     colouring: colouringOf(video),
     videoCodec: video?.codec_name,
     audioCodec: audio?.codec_name,
@@ -326,6 +329,9 @@ function ratioOf(text: string | undefined): number {
   const ratio = Number(across) / Number(down);
   return ratio > 0.1 && ratio < 10 ? ratio : 1;
 }
+
+/** Which lines are stored first, and which are shown first. */
+const INTERLACED: readonly string[] = ["tt", "bb", "tb", "bt"];
 
 /** Where nothing is said that can be true. */
 const USUAL_RATE = "25/1";

@@ -7,7 +7,7 @@ import { cutOf } from "./compose.ts";
 import { lastSaid, NO_METADATA } from "./encoding.ts";
 import { damaged, words } from "./ffmpeg.ts";
 import { nameOf, type StepOptions } from "./filters.ts";
-import { settled } from "./frames.ts";
+import { DEINTERLACING, settled } from "./frames.ts";
 import type { VideoLimits } from "./limits.ts";
 import { SEGMENT_SECONDS, type Rendition, type StreamSet } from "./playlists.ts";
 import type { FilmFacts } from "./probe.ts";
@@ -140,8 +140,10 @@ export async function encodeSet(
   const labels = set.renditions.map(({ name }) => `[s${name}]`).join("");
   // The smaller ones are made of the largest: large pictures cost most, and bringing down HDR more than that.
   const { width, height } = set.renditions.at(-1)!;
-  const { filters } = settled(film.facts.colouring, abilities);
-  const common = [`fps=${set.frameRate}`, `scale=${width}:${height}`, ...filters];
+  const { colouring, interlaced } = film.facts;
+  const { filters } = settled(colouring, abilities);
+  const whole = interlaced ? [DEINTERLACING] : [];
+  const common = [...whole, `fps=${set.frameRate}`, `scale=${width}:${height}`, ...filters];
   const graph = [
     `[0:${film.facts.video}]${common.join(",")},split=${set.renditions.length}${labels}`,
     ...set.renditions.map(

@@ -1,4 +1,4 @@
-/** Colours of films, by their pixels: of what is made of them, and of what lies on it. */
+/** Frames of films, by their pixels: colours of what is made of them and of what lies on it, and lines. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -84,7 +84,27 @@ const hdr = (shows: readonly Rgb[], transfer: string, more: string): Look => {
 };
 const BT2020 = "colorspace=bt2020nc:color_primaries=bt2020";
 
-describe.skipIf(!here)("colours of films", () => {
+/** A white bar that moves to the right in each field of a frame. */
+const fields = (): Promise<Buffer> => {
+  const bar = "color=black:s=320x180:r=50:d=1[a];color=white:s=40x180:r=50:d=1[b]";
+  const graph = `${bar};[a][b]overlay=x=20+200*t,interlace,format=yuv420p[v]`;
+  const encoding = "-map [v] -c:v mpeg2video -flags +ilme+ildct -q:v 2";
+  return made(["-filter_complex", graph, ...encoding.split(" ")], "ts");
+};
+
+/** Pixels that are like those two lines below, and unlike those of the line between. */
+async function combs(picture: Buffer): Promise<number> {
+  const { data, info } = await sharp(picture).grayscale().raw().toBuffer({ resolveWithObject: true });
+  const line = info.width * info.channels;
+  let found = 0;
+  for (let n = 0; n + 2 * line < data.length; n++) {
+    const [one, below, far] = [data[n]!, data[n + line]!, data[n + 2 * line]!];
+    if (Math.abs(one - below) > 60 && Math.abs(one - far) < 30) found++;
+  }
+  return found;
+}
+
+describe.skipIf(!here)("frames of films", () => {
   let site: Site;
   const film = async (path: string): Promise<Buffer> => {
     const reply = await site.get(`/root/${path}`);
@@ -92,8 +112,8 @@ describe.skipIf(!here)("colours of films", () => {
     return reply.body;
   };
   const frame = async (path: string): Promise<Buffer> => frameAt(await film(path), 0);
-  /** The first picture of the rendition of that number. */
-  const streamed = async (path: string, rendition: number): Promise<Buffer> => {
+  /** What the rendition of that number shows. */
+  const streamed = async (path: string, rendition: number, seconds = 0): Promise<Buffer> => {
     const master = (await film(path)).toString();
     const uri = master.split("\n").filter((line) => line.startsWith("ik-stream"))[rendition]!;
     const piece = (name: string): string => uri.replace(/v\d\.m3u8/, name);
@@ -104,7 +124,7 @@ describe.skipIf(!here)("colours of films", () => {
       .toContain("#EXT-X-ENDLIST");
     const names = [`v${rendition}.init.mp4`, `v${rendition}.00000.m4s`].map(piece);
     const parts = await Promise.all(names.map((name) => film(`${folder}/${name}`)));
-    return frameAt(Buffer.concat(parts), 0);
+    return frameAt(Buffer.concat(parts), seconds);
   };
 
   beforeAll(async () => {
@@ -138,7 +158,7 @@ describe.skipIf(!here)("colours of films", () => {
     ["untold-sd.mp4", 2],
     ["rgb.gif", 1],
   ])(
-    "of %s are what they were, and said to be, in films, thumbnails and streams",
+    "of %s have the colours that they had, and say so, in films, thumbnails and streams",
     async (name, renditions) => {
       const small = await film(`${name}${name.endsWith("gif") ? "/ik-gif-video.mp4" : ""}?tr=w-160`);
       expect(await colourTags(small)).toMatch(/^(bt709|smpte170m) tv$/);
@@ -154,7 +174,7 @@ describe.skipIf(!here)("colours of films", () => {
   );
 
   test.each(["hd.mp4", "sd.mp4", "full.mp4", "untold-hd.mp4", "rgb.gif/ik-gif-video.mp4"])(
-    "that are laid on %s, or around it, are those of the URL",
+    "of %s have the colours of the URL on and around them",
     async (name) => {
       const canvas = "l-image,i-ik_canvas,bg-1DB954,w-60,h-60,lx-0,ly-0,l-end";
       const text = "l-text,i-x,bg-1DB954,pa-30,lx-260,ly-0,l-end";
@@ -187,7 +207,7 @@ describe.skipIf(!here)("colours of films", () => {
     ["hd.mp4", "sd.mp4", ",r-20"],
     ["hd.mp4", "sd.mp4", ",o-99"],
   ])(
-    "that are laid on %s with %s%s are those of the layer",
+    "of %s have the colours of %s%s where it lies on them",
     async (below, above, more) => {
       const layer = `l-video,i-${above},w-160,h-90${more},lx-0,ly-0,l-end`;
       const both = await frame(`${below}?tr=w-160,fl-h:${layer}`);
@@ -197,7 +217,7 @@ describe.skipIf(!here)("colours of films", () => {
   );
 
   test.skipIf(!zscale).each(["hlg.mp4", "pq.mp4", "untold-hlg.mp4"])(
-    "of %s are brought down to what all can see",
+    "of %s, which are HDR, are brought down to what all can see",
     async (name) => {
       const seen = async (picture: Buffer): Promise<readonly Rgb[]> =>
         near(await colours(picture), DIMMED, 16);
@@ -215,6 +235,17 @@ describe.skipIf(!here)("colours of films", () => {
     },
     60_000,
   );
+
+  test("that hold two moments, as cameras for television make them, have one in what is made of them", async () => {
+    const source = await fields();
+    expect(await combs(await frameAt(source, 0.4))).toBeGreaterThan(300);
+    await site.put("fields.ts", source, { meta: { contentType: "video/mp2t" } });
+    expect(await combs(await frameAt(await film("fields.ts?tr=q-90"), 0.4))).toBeLessThan(20);
+    expect(await combs(await film("fields.ts/ik-thumbnail.jpg?tr=so-0.4,q-100"))).toBeLessThan(20);
+    expect(await combs(await streamed("fields.ts/ik-master.m3u8?tr=sr-240", 0, 0.4))).toBeLessThan(20);
+    const layer = "sd.mp4?tr=w-320:l-video,i-fields.ts,lx-0,ly-0,l-end";
+    expect(await combs(await frameAt(await film(layer), 0.3))).toBeLessThan(20);
+  }, 60_000);
 });
 
 test.skipIf(!here)(
