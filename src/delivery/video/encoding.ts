@@ -97,8 +97,9 @@ export async function extractFrame(place: Workplace, { steps }: Plan): Promise<s
   if (video === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
   const filters = [
     ...(interlaced ? [DEINTERLACING] : []),
-    ...(square ? [] : [`scale=${width}:${height},setsar=1`]),
+    // Before what makes red, green and blue of them.
     ...told(colouring, shop.abilities),
+    ...(square ? [] : [`scale=${width}:${height},setsar=1`]),
   ].join(",");
   const file = join(folder, "frame.png");
   const from = async (begin: number, which: readonly string[]): Promise<boolean> => {

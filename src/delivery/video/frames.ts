@@ -1,10 +1,9 @@
 /** What the frames of a film are, and what makes of them frames on which everything else can be done. */
-
 import { DeliveryError } from "../errors.ts";
 import type { Abilities } from "./ffmpeg.ts";
 
 /**
- * Filters for films of which each frame holds two moments, one in its even lines and one in the odd: before all others,
+ * A filter for films of which each frame holds two moments, one in its even lines and one in the odd: before all others,
  * as lines that were mixed can't be told apart. Frames that say that they aren't so stay as they are.
  */
 export const DEINTERLACING = "bwdif=mode=send_frame:deint=interlaced";
@@ -26,14 +25,14 @@ export interface Colouring {
 const HD_LINES = 720;
 const RGB = /^(gbr|rgb|bgr|argb|abgr|0rgb|0bgr|pal8)/;
 
-/** Matrices of which ffmpeg's filters have another name than its codecs. */
+/** What `scale` calls the matrices that it knows. The rest it takes for the old one. */
 const MATRICES: Readonly<Record<string, string>> = {
   bt709: "bt709",
   bt2020nc: "bt2020",
   smpte240m: "smpte240m",
   fcc: "fcc",
 };
-/** What filters take where nothing is said, and what films have that are older than HD. */
+/** Of films older than HD, and what filters take where nothing is said. */
 export const OLD_MATRIX = "bt601";
 
 const tagged = (standard: "bt709" | "smpte170m"): string =>

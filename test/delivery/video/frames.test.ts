@@ -136,6 +136,14 @@ describe.skipIf(!here)("frames of films", () => {
       "sd.mp4": await bars({ lines: 360, matrix: "bt601", says: says("smpte170m") }),
       "full.mp4": await bars({ lines: 720, matrix: "bt709", says: says("bt709"), full: true }),
       "untold-hd.mp4": await bars({ lines: 720, matrix: "bt709", says: untold }),
+      "untold-squeezed.mp4": await remade(await bars({ lines: 720, matrix: "bt709", says: untold }), [
+        "-vf",
+        "setsar=4/3",
+        "-c:v",
+        "libx264",
+        "-crf",
+        "4",
+      ]),
       "untold-sd.mp4": await bars({ lines: 360, matrix: "bt601", says: untold }),
       "hlg.mp4": await bars(hdr(HLG, "arib-std-b67", BT2020)),
       "pq.mp4": await bars(hdr(PQ, "smpte2084", BT2020)),
@@ -155,6 +163,7 @@ describe.skipIf(!here)("frames of films", () => {
     ["sd.mp4", 2],
     ["full.mp4", 2],
     ["untold-hd.mp4", 2],
+    ["untold-squeezed.mp4", 2],
     ["untold-sd.mp4", 2],
     ["rgb.gif", 1],
   ])(
