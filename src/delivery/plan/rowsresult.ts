@@ -87,7 +87,7 @@ export const RESULT_ROWS: Rows<Result> = {
       parse: (text) => parseWhole(text, 1, 100),
     },
     fallback: "80; 50 for films",
-    doc: "Of JPEG, WebP and AVIF, on JPEG's scale: AVIF is encoded with the number that looks alike. PNG has none.",
+    doc: "Of JPEG, WebP and AVIF, on JPEG's scale: AVIF is encoded with the number that looks alike. PNG has none. Where it isn't named, a file to which nothing is done is served as it is if it is smaller so.",
     examples: { quality: "w-300,q-20" },
   },
   progressive: {

@@ -457,22 +457,6 @@ describe("files that hide something", () => {
       expect((await site.get(`/root/web/${path}`)).body.equals(red)).toBe(true);
     }
   });
-
-  test("of which a part comes that nobody asked for are an error", async () => {
-    for (const range of ["bytes 10-19/100", "nonsense"]) {
-      web.answer = (_, response) =>
-        void response.writeHead(206, { "content-range": range, "content-length": 10 }).end("0123456789");
-      expect(said(await site.get(`/root/web/${put()}`))).toBe("502 OriginFailed");
-    }
-  });
-
-  test("of which an origin says that they haven't changed, though nobody asked that, are an error and not missing", async () => {
-    const path = put(tagged(red));
-    web.answer = (_, response) => void response.writeHead(304).end();
-    expect(said(await site.get(`/root/web/${path}`))).toBe("502 OriginFailed");
-    web.answer = answer;
-    expect(said(await site.get(`/root/web/${path}`))).toBe("200 -");
-  });
 });
 
 test("a disk that takes nothing costs the origin questions, not the client its file", async () => {

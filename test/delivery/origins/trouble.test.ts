@@ -208,3 +208,25 @@ describe("the operator", () => {
     });
   });
 });
+
+test.each<[string, number, Record<string, string>]>([
+  ["a part", 206, { "content-range": "bytes 10-19/100", "content-length": "10" }],
+  ["a part of nothing", 206, { "content-range": "nonsense", "content-length": "10" }],
+  ["that nothing has changed", 304, {}],
+])(
+  "a web server that says %s, though nobody asked for that, fails; its file is not missing",
+  async (_, status, headers) => {
+    const { answer } = web;
+    const name = await added({ type: "web", baseUrl: `${web.url}/` });
+    await createEndpoint(site.store, { name, origins: [name] });
+    web.answer = (_request, response) =>
+      void response.writeHead(status, headers).end(status === 304 ? undefined : "0123456789");
+    const reply = await site.get(`/root/${name}/odd.png`);
+    expect([reply.status, reply.headers.get("x-windlass-error")?.split(" ")[0]]).toEqual([
+      502,
+      "OriginFailed",
+    ]);
+    web.answer = answer;
+    expect((await site.get(`/root/${name}/odd.png`)).status).toBe(200);
+  },
+);
