@@ -26,7 +26,7 @@ import { defaultPlace, locate } from "./site.ts";
 import { isMissing, openSource, type Source } from "./source.ts";
 import type { JobCounts } from "./video/jobs.ts";
 import { beginsAsFilm, HEAD_BYTES } from "./video/probe.ts";
-import { createVideo } from "./video/video.ts";
+import { Films } from "./video/video.ts";
 
 export interface DeliveryOptions {
   readonly store: ObjectStore;
@@ -72,7 +72,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const renderers = new Renderers(limits, log);
   const health = new OriginHealth(log);
   const clients = new OriginClients(health);
-  const video = createVideo({
+  const video = new Films({
     cache,
     folder: join(options.cacheDir, "video"),
     log,

@@ -1,4 +1,5 @@
 /** Films: transformed, streamed, and single frames of them. Encoding takes long, so answers may be 202. */
+import { once } from "../lib/once.ts";
 import { createHash } from "node:crypto";
 import type { HttpRequest, HttpResponse } from "../lib/http.ts";
 import { accepted, early, send } from "./answers.ts";
@@ -12,10 +13,10 @@ import type { Plan } from "./plan/plan.ts";
 import { pathsOf, planText, USUAL, videoPathsOf } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
 import type { Source } from "./source.ts";
-import type { Video, VideoRequest } from "./video/video.ts";
+import type { Films, VideoRequest } from "./video/video.ts";
 
 export interface FilmContext extends MakingContext {
-  readonly video: Video;
+  readonly video: Films;
 }
 
 /** Part of every key, as in making.ts. */
@@ -195,6 +196,3 @@ export async function thumbnailAnswer(
 }
 
 const inputFrom = (frame: Buffer): Input => ({ size: frame.length, read: () => once(frame) });
-async function* once(chunk: Buffer): AsyncGenerator<Buffer> {
-  yield chunk;
-}

@@ -71,7 +71,8 @@ export async function readRequest(context: ReadingContext, place: Place): Promis
   };
 }
 
-async function parse(
+/** What a URL says. @throws DeliveryError of the grammars */
+export async function parse(
   store: ObjectStore,
   { owner, grammar, rules, rawPath, rawQuery }: Place,
 ): Promise<Asked> {

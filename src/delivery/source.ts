@@ -1,4 +1,5 @@
 /** From a path to the file behind it, by way of a place's origins. */
+import { once } from "../lib/once.ts";
 import { decide } from "../access/access.ts";
 import type { FileRange } from "../blob/blob.ts";
 import type { ObjectStore } from "../store/store.ts";
@@ -139,10 +140,6 @@ async function ownFile(
       body === undefined ? store.read(version, start, end) : once(body.subarray(start, end)),
     files: async () => (body === undefined ? store.files(version) : undefined),
   };
-}
-
-async function* once(chunk: Buffer): AsyncGenerator<Buffer> {
-  yield chunk;
 }
 
 function infoOf({ etag, lastModified, size, meta }: ObjectVersion): FileInfo {

@@ -2,8 +2,7 @@
 import type { ObjectStore } from "../store/store.ts";
 import { requestPurge, type Purge, type Scope } from "./cache/purge.ts";
 import { DeliveryError } from "./errors.ts";
-import { namedOf } from "./origins/transformations.ts";
-import { namesIn, parseImageKit, parseWeekerp } from "./plan/url.ts";
+import { parse } from "./reading.ts";
 import { signUrl, type Scheme } from "./signature.ts";
 import { locate, type Place } from "./site.ts";
 
@@ -49,19 +48,10 @@ export async function locateUrl(store: ObjectStore, text: string): Promise<Locat
 async function scopeOf(store: ObjectStore, { place }: LocatedUrl): Promise<Scope> {
   const { owner, origins, rawPath } = place;
   const many = rawPath.endsWith("*");
-  const path = await pathOf(store, { ...place, rawPath: many ? rawPath.slice(0, -1) + REST : rawPath });
+  const whole = { ...place, rawPath: many ? rawPath.slice(0, -1) + REST : rawPath };
+  const { path } = await parse(store, whole);
   const origin = origins.length === 1 ? { origin: origins[0]! } : {};
   return { ownerId: owner.id, ...origin, ...(many ? { prefix: path.slice(0, -REST.length) } : { path }) };
-}
-
-async function pathOf(
-  store: ObjectStore,
-  { owner, grammar, rules: { rewriter }, rawPath, rawQuery }: Place,
-): Promise<string> {
-  if (grammar !== "imagekit") return parseWeekerp(grammar, rawPath, rawQuery).path;
-  const named = await namedOf(store, owner.id, namesIn(rawPath, rawQuery, rewriter));
-  const rewriting = rewriter === undefined ? {} : { rewriter };
-  return parseImageKit({ rawPath, rawQuery, named, ...rewriting }).path;
 }
 
 /** Purges what a URL names; see `scopeOf`. In force when it returns. @throws DeliveryError */

@@ -20,3 +20,13 @@ export function programUrl(base: string, relative: string): URL {
   }
   return url;
 }
+
+/** Whether a process of that number runs now; numbers come back. */
+export function isRunning(pid: number): boolean {
+  try {
+    return pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    // Another user's process runs, too.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

@@ -3,6 +3,7 @@
  * version, plan and format, so an entry is never wrong, only unused. Several processes share a folder: entries appear by
  * rename, and whoever removes one that another is reading leaves the reader its open file.
  */
+import { once } from "../../lib/once.ts";
 import { randomBytes } from "node:crypto";
 import { constants, existsSync, statSync } from "node:fs";
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
@@ -413,10 +414,6 @@ export async function* lasting(
     }
     yield* lasting(made, make, start, end);
   }
-}
-
-async function* once(chunk: Buffer): AsyncGenerator<Buffer> {
-  yield chunk;
 }
 
 async function readEntry(path: string): Promise<Entry | "damaged"> {

@@ -1,11 +1,8 @@
 /** Blocks of one colour, or of a gradient, as layers. */
-import type { Colour, Options, Step } from "../plan/plan.ts";
+import { BLACK, CLEAR } from "../plan/colours.ts";
+import type { Options, Step } from "../plan/plan.ts";
 import { valuesOf, wantedSize } from "./resolve.ts";
 import { blank, settle, type Environment, type Size, type Surface } from "./surface.ts";
-
-const CLEAR: Colour = { r: 0, g: 0, b: 0, a: 0 };
-/** ImageKit's default background. */
-const BLACK: Colour = { r: 0, g: 0, b: 0, a: 1 };
 
 /**
  * The block that the first step describes, and the steps that are still to be done to it. A side that isn't given is

@@ -1,4 +1,5 @@
 /** How a picture is written. */
+import { WHITE } from "../plan/colours.ts";
 import type { Metadata, Sharp } from "sharp";
 import type { Colour, Format } from "../plan/plan.ts";
 import type { Output } from "./negotiate.ts";
@@ -18,7 +19,6 @@ const PNG_PHOTOGRAPH = { adaptiveFiltering: true, compressionLevel: 3 };
 const PHOTOGRAPHIC: readonly Metadata["format"][] = ["jpeg", "webp", "heif", "jxl"];
 /** What drawings need of a PNG for a channel of a pixel is less, in bytes. */
 const DRAWING_BYTES = 0.27;
-const WHITE: Colour = { r: 255, g: 255, b: 255, a: 1 };
 /** What is seen through a picture in a format that has no transparency. */
 export const opaque = ({ background }: Pick<Output, "background">): Colour => ({
   ...(background ?? WHITE),

@@ -4,13 +4,14 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isRunning } from "../../lib/program.ts";
 import { DeliveryError } from "../errors.ts";
 import type { TextStyle } from "../plan/plan.ts";
 import { coverageOf, FontError, renamed, type Coverage } from "./fontsfile.ts";
 import type { Environment } from "./surface.ts";
 
 /** Bytes of a font. Stops archives in the guise of fonts; a font of all of Chinese has some 16 MiB. */
-const FONT_BYTES_MAX = 20 * 1024 ** 2;
+export const FONT_BYTES_MAX = 20 * 1024 ** 2;
 
 /** Cuts besides the regular one. */
 type Cuts = "none" | "bold" | "bold, italic" | "bold, italic, both";
@@ -170,14 +171,5 @@ async function sweep(): Promise<void> {
     const pid = Number(folder.slice(FOLDER.length).split("-")[0]);
     if (!isRunning(pid))
       await rm(join(tmpdir(), folder), { recursive: true, force: true }).catch(() => undefined);
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return pid > 0 && process.kill(pid, 0);
-  } catch (error) {
-    // Another user's process runs, too.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

@@ -7,7 +7,8 @@ import { keepSync, WHOLE_BYTES_MAX, type Draft, type Facts } from "../cache/entr
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
 import { jsonFrame, readFrames, writeFrames, type Frame } from "./frames.ts";
 import type { Job, Picture } from "./job.ts";
-import { prepareCodecs, render } from "./render.ts";
+import { prepareCodecs } from "./decode.ts";
+import { render } from "./render.ts";
 
 /** Where the picture is kept, and what of its description the worker knows. */
 export interface PictureDraft extends Draft {

@@ -4,6 +4,7 @@
  */
 import sharp, { type Metadata } from "sharp";
 import { DeliveryError } from "../errors.ts";
+import { MEDIA_TYPES } from "../mediatypes.ts";
 import type { Options, Plan, Step } from "../plan/plan.ts";
 import { firstFrame } from "./animation.ts";
 import { flattened } from "./background.ts";
@@ -16,17 +17,6 @@ import { alternatives, chooseFormat, isDrawing, moves, type Output } from "./neg
 import { applySteps } from "./rendersteps.ts";
 import { copyOf, pixelsOf, settle, type Environment, type Surface } from "./surface.ts";
 import { sanitizeSvg } from "./svg.ts";
-
-export { prepareCodecs } from "./decode.ts";
-
-const MEDIA_TYPES = {
-  jpeg: "image/jpeg",
-  png: "image/png",
-  webp: "image/webp",
-  avif: "image/avif",
-  gif: "image/gif",
-  tiff: "image/tiff",
-} as const;
 
 /**
  * Renders the first source; the others are layers' pictures and fonts in the order of `job.inputs`.
@@ -135,7 +125,7 @@ async function smallest(
   const ready = others.length === 0 ? surface : await settle(surface);
   const last = others.length === 0 ? ready : { ...ready, image: copyOf(ready) };
   let data = await encode(last, encoding).toBuffer();
-  let type: string = MEDIA_TYPES[format];
+  let type = MEDIA_TYPES[format];
   for (const { format: other, lossless } of others) {
     if (lossless && ready.memory !== undefined && !isDrawing(ready.memory)) continue;
     const tried = { ...encoding, format: other, output: { ...output, lossless } };

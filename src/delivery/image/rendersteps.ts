@@ -1,5 +1,6 @@
 /** What a step does to a picture, in which order. */
 import { DeliveryError } from "../errors.ts";
+import { BLACK, CLEAR } from "../plan/colours.ts";
 import { holds } from "../plan/expression.ts";
 import type { Colour, Layer, ModelTask, Options, Step } from "../plan/plan.ts";
 import { eachFrame, firstFrame } from "./animation.ts";
@@ -50,8 +51,6 @@ interface Operation {
 const TRIM_THRESHOLD = 10;
 /** Models that leave things where they are; the others may paint another picture, or a larger one. */
 const RETOUCHES: readonly ModelTask["task"][] = ["bgremove", "removedotbg", "upscale", "retouch", "changebg"];
-const BLACK: Colour = { r: 0, g: 0, b: 0, a: 1 };
-const CLEAR: Colour = { r: 0, g: 0, b: 0, a: 0 };
 
 /**
  * THE order of operations within a step: first what is shown of the picture and how large, then its colours, then its

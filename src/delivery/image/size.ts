@@ -1,6 +1,7 @@
 /** Cropping, resizing and padding: the part of a step that every picture goes through. */
+import { BLACK, CLEAR } from "../plan/colours.ts";
 import type { Gravity } from "sharp";
-import type { Colour, Focus, Options, Position } from "../plan/plan.ts";
+import type { Focus, Options, Position } from "../plan/plan.ts";
 import { eachFrame } from "./animation.ts";
 import { underlay } from "./background.ts";
 import { boxOf, focusOn, placeOf } from "./focus.ts";
@@ -200,9 +201,6 @@ async function cutAndScale(
     fresh: false,
   };
 }
-
-const BLACK: Colour = { r: 0, g: 0, b: 0, a: 1 };
-const CLEAR: Colour = { r: 0, g: 0, b: 0, a: 0 };
 
 /** Sets the picture on a canvas, on the side that the focus names. Black is what ImageKit takes where nothing is said. */
 async function pad(surface: Surface, to: Size, options: Adjustments, env: Environment): Promise<Surface> {

@@ -1,6 +1,7 @@
 /** Text as a picture: Pango, through libvips, with exactly the font that was asked for. */
 import sharp from "sharp";
 import { DeliveryError } from "../errors.ts";
+import { BLACK, CLEAR } from "../plan/colours.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Colour, Expression, TextStyle } from "../plan/plan.ts";
 import { withFace, type Face } from "./fonts.ts";
@@ -10,8 +11,6 @@ import { blank, over, settle, type Environment, type Size, type Surface } from "
 
 /** ImageKit's default. */
 const FONT_SIZE = 45;
-const BLACK: Colour = { r: 0, g: 0, b: 0, a: 1 };
-const CLEAR: Colour = { r: 0, g: 0, b: 0, a: 0 };
 /** Size, in pixels, in which text is measured before it is drawn. */
 const MEASURE_SIZE = 10;
 

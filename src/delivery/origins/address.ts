@@ -1,5 +1,5 @@
 /**
- * Where requests of ours may go. A name is looked up once, every address that it has is judged, and the socket goes to
+ * Where requests of ours may go. Whenever a name is looked up, every address that it has is judged, and the socket goes to
  * an address that was judged: who answers differently the second time (DNS rebinding) gains nothing.
  */
 import { lookup as systemLookup, type LookupAddress } from "node:dns";

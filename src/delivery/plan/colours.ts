@@ -1,6 +1,10 @@
 /** Colours as URLs write them. */
 import type { Colour } from "./plan.ts";
 
+export const BLACK: Colour = { r: 0, g: 0, b: 0, a: 1 };
+export const WHITE: Colour = { r: 255, g: 255, b: 255, a: 1 };
+export const CLEAR: Colour = { r: 0, g: 0, b: 0, a: 0 };
+
 /** The names of CSS Color Module Level 4, section 6.1. */
 const NAMES = `
 aliceblue f0f8ff, antiquewhite faebd7, aqua 00ffff, aquamarine 7fffd4, azure f0ffff, beige f5f5dc,

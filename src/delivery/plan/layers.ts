@@ -7,6 +7,7 @@ import { nameOf, quote, refuse, type Items } from "./items.ts";
 import type { Layer, Options, Placement, Step, TextStyle } from "./plan.ts";
 import { transformationNamed } from "./transforms.ts";
 import {
+  FLIPS,
   hasControls,
   oneOf,
   PADDING_ALLOWED,
@@ -50,12 +51,6 @@ const PLACEMENT: Readonly<Record<string, readonly [keyof Placement, Wording<unkn
 };
 
 const ALIGNMENTS = { left: "left", center: "center", right: "right" } as const;
-const FLIPS: Readonly<Record<string, Options["flip"]>> = {
-  h: { horizontal: true, vertical: false },
-  v: { horizontal: false, vertical: true },
-  h_v: { horizontal: true, vertical: true },
-  v_h: { horizontal: true, vertical: true },
-};
 const LENGTH: Wording<TextStyle["width"]> = { allowed: EXPRESSION_ALLOWED, parse: parseExpression };
 const COLOUR: Wording<TextStyle["colour"]> = { allowed: COLOUR_ALLOWED, parse: parseColour };
 

@@ -1,10 +1,11 @@
 /** Rows of THE table (transforms.ts): shape, colours and effects. */
-import type { ModelTask, Options } from "./plan.ts";
+import type { ModelTask } from "./plan.ts";
 import type { Rows, Transformation } from "./transforms.ts";
 import {
   BACKGROUND_ALLOWED,
   BORDER_ALLOWED,
   DISTORT_ALLOWED,
+  FLIPS,
   GRADIENT_ALLOWED,
   oneOf,
   parseBackground,
@@ -27,12 +28,6 @@ import {
   UNSHARP_ALLOWED,
 } from "./values.ts";
 
-const FLIPS: Readonly<Record<string, Options["flip"]>> = {
-  h: { horizontal: true, vertical: false },
-  v: { horizontal: false, vertical: true },
-  h_v: { horizontal: true, vertical: true },
-  v_h: { horizontal: true, vertical: true },
-};
 const TASKS: Readonly<Record<string, ModelTask>> = {
   "e-bgremove": { task: "bgremove" },
   "e-removedotbg": { task: "removedotbg" },

@@ -293,8 +293,7 @@ function fontText(font: NonNullable<TextStyle["font"]>): string {
   return text.includes("@@") || /\.(ttf|otf|ttc|woff2?)$/i.test(text) ? text : `@@${text}`;
 }
 
-/** Every layer of a plan, nested ones and those of conditions included, in order. */
-/** Of all steps, branches and layers, nested ones too. */
+/** Every layer of all steps and branches, nested ones too, in order. */
 export function layersOf(steps: readonly Step[]): Layer[] {
   return steps.flatMap((step): Layer[] => {
     if ("when" in step) return [...layersOf(step.then), ...layersOf(step.otherwise)];

@@ -94,6 +94,13 @@ export const POSITIONS: Readonly<Record<string, Position>> = {
   bottom_right: "bottom_right",
 };
 
+export const FLIPS: Readonly<Record<string, Options["flip"]>> = {
+  h: { horizontal: true, vertical: false },
+  v: { horizontal: false, vertical: true },
+  h_v: { horizontal: true, vertical: true },
+  v_h: { horizontal: true, vertical: true },
+};
+
 export const RADIUS_ALLOWED = `pixels, four numbers of them from 0 to ${SIDE_MAX} joined by _ clockwise from top left, an expression, or max`;
 /** A quarter of the corners is a shape of its own; `10_20_30_40` is four of them, clockwise from top left. */
 export function parseRadius(text: string): Options["radius"] | undefined {

@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DeliveryError } from "../errors.ts";
 import type { Rectangle } from "../image/geometry.ts";
+import { WHITE } from "../plan/colours.ts";
 import type { Input } from "../image/job.ts";
 import { spotOf } from "../image/geometry.ts";
 import type { Size } from "../image/surface.ts";
@@ -293,8 +294,6 @@ async function layFilm(
   const values = filmValues(input, track, { parent, seconds: scene.cut.seconds });
   put(base, track.label, spotOf(layer.placement, parent, track, values), times, "pass");
 }
-
-const WHITE: Colour = { r: 255, g: 255, b: 255, a: 1 };
 
 /** A block of colour. */
 function block(box: Rectangle, background: Colour, corners?: Corners, mode?: "cutout"): Layer {

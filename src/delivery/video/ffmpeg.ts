@@ -14,7 +14,7 @@ export const words = (text: string): readonly string[] => text.split(" ");
 /** Files and nothing else: neither a film nor a playlist can name an address. */
 export const FILES_ONLY: readonly string[] = words("-protocol_whitelist file,pipe");
 
-/** Characters kept of what a program says; what it says after that is lost. */
+/** Characters kept of what a program said last. */
 const OUTPUT_MAX = 1024 ** 2;
 /** The largest piece of memory that codecs may ask for at once, in bytes. Stops sizes that only a header knows. */
 const ALLOCATION_MAX = 768 * 1024 ** 2;

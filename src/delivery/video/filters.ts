@@ -3,6 +3,7 @@
  * strangers wrote never gets here.
  */
 import { DeliveryError } from "../errors.ts";
+import { BLACK } from "../plan/colours.ts";
 import {
   around,
   geometryOf,
@@ -64,8 +65,6 @@ export function settle(track: Track): void {
 /** `0xRRGGBB`: films have no opacity. */
 export const rgb = ({ r, g, b }: Colour): string =>
   `0x${[r, g, b].map((one) => one.toString(16).padStart(2, "0")).join("")}`;
-
-export const BLACK: Colour = { r: 0, g: 0, b: 0, a: 1 };
 
 /** The sizes and times that expressions may name. */
 export function filmValues(

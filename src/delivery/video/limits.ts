@@ -61,7 +61,5 @@ export const CUES_MAX = 20_000;
 export const SIGNS_MAX = 5000;
 /** Letters of subtitles that are seen at once: each frame lays them out anew. Stops a novel on every frame. */
 export const LETTERS_AT_ONCE_MAX = 5000;
-/** Bytes of a font, as for pictures: all of Chinese has some 16 MiB. */
-export const FONT_BYTES_MAX = 20 * MIB;
 /** Pixels of the sides that H.264, VP9 and AV1 all can have. */
 export const SIDE_MAX = 8192;

@@ -2,6 +2,7 @@
  * Sets of segments on disk. A set is a folder that ffmpeg fills; any process that shares it serves what is there
  * already. `done` marks a complete one.
  */
+import { once } from "../../lib/once.ts";
 import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -194,10 +195,6 @@ function textFile(name: string, text: string): SetFile {
     size: data.length,
     read: (start, end) => once(data.subarray(start, end)),
   };
-}
-
-async function* once(chunk: Buffer): AsyncGenerator<Buffer> {
-  yield chunk;
 }
 
 /** @throws DeliveryError ServiceUnavailable for what went since it was found: it is made again for who asks again */

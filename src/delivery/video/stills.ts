@@ -1,4 +1,5 @@
 /** Text, pictures and blocks of colour on films are drawn where all pictures are, in renderers, and laid over the film. */
+import { once } from "../../lib/once.ts";
 import { DeliveryError } from "../errors.ts";
 import type { Input, Job, Picture } from "../image/job.ts";
 import type { Size } from "../image/surface.ts";
@@ -16,10 +17,6 @@ const NOTHING = Buffer.from(
   "base64",
 );
 const nothing: Input = { size: NOTHING.length, read: () => once(NOTHING) };
-async function* once(chunk: Buffer): AsyncGenerator<Buffer> {
-  yield chunk;
-}
-
 /**
  * Layers on nothing, in the size of the film: PNG with transparency.
  * @throws DeliveryError as renderers do; NotFound for a picture or font that isn't among the inputs

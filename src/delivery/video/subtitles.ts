@@ -6,14 +6,15 @@ import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { breaths } from "../../lib/breaths.ts";
 import { DeliveryError } from "../errors.ts";
-import { bundledFace, standIns, type Face } from "../image/fonts.ts";
+import { BLACK, WHITE } from "../plan/colours.ts";
+import { bundledFace, FONT_BYTES_MAX, standIns, type Face } from "../image/fonts.ts";
 import { coverageOf, FontError, renamed } from "../image/fontsfile.ts";
 import type { Input } from "../image/job.ts";
 import type { Size } from "../image/surface.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Colour, Layer, TextStyle } from "../plan/plan.ts";
 import { filmValues } from "./filters.ts";
-import { CUES_MAX, FONT_BYTES_MAX, LETTERS_AT_ONCE_MAX, SIGNS_MAX, SUBTITLES_BYTES_MAX } from "./limits.ts";
+import { CUES_MAX, LETTERS_AT_ONCE_MAX, SIGNS_MAX, SUBTITLES_BYTES_MAX } from "./limits.ts";
 import type { Cut, Times } from "./placement.ts";
 import { inputOf } from "./stills.ts";
 import type { Workplace } from "./workplace.ts";
@@ -260,8 +261,6 @@ const assColour = ({ r, g, b, a }: Colour): string =>
     .map((one) => one.toString(16).padStart(2, "0").toUpperCase())
     .join("")}`;
 
-const WHITE: Colour = { r: 255, g: 255, b: 255, a: 1 };
-const BLACK: Colour = { r: 0, g: 0, b: 0, a: 1 };
 /** Parts of the film's height. */
 const SIZE_USUAL = 0.075;
 const MARGIN = 0.05;

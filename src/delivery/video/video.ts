@@ -43,7 +43,6 @@ export interface VideoOptions {
   /** Paths of the programs; found in PATH when left out. */
   readonly ffmpeg?: string | undefined;
   readonly ffprobe?: string | undefined;
-  /** Draws text, pictures and blocks on films. */
 }
 
 export interface VideoRequest {
@@ -73,48 +72,11 @@ export interface Pending {
   readonly progress: number;
 }
 
-export interface Video {
-  /** Why films can't be made here. @throws DeliveryError ServiceUnavailable where nothing can be written */
-  unavailable(): Promise<string | undefined>;
-  /**
-   * A film, or as JSON what a film is. @throws DeliveryError NotAvailable, TooManyRenders, and what is wrong with the source
-   * or the plan
-   */
-  render(
-    request: VideoRequest,
-    waitMs: number,
-  ): Promise<{ entry: Entry; hit: boolean } | { pending: Pending }>;
-  /**
-   * A playlist or a segment. `query`: goes behind the names in playlists, so that whoever asks for them can be told what
-   * they are pieces of. `right`: what the ids in them begin with. `live`: the file will change. @throws DeliveryError as
-   * `render`; NotFound for what is no piece of this stream, ServiceUnavailable for one that isn't there in time
-   */
-  stream(
-    request: VideoRequest,
-    file: { readonly master: "hls" | "dash" } | { readonly id: string; readonly name: string },
-    how: StreamAsking,
-  ): Promise<(SetFile & { readonly live: boolean }) | { pending: Pending }>;
-  /** What is seen at `so`, as PNG in the film's own size. @throws DeliveryError as `render` */
-  frame(request: VideoRequest): Promise<Buffer>;
-  /** How work stands that a pending answer named, in whichever process. */
-  status(id: string): Promise<JobStatus | undefined>;
-  /** Removes complete streams; films are the cache's. Those in work go when they are not used for longest. */
-  remove(match: (about: Provenance, createdAt: number) => boolean): Promise<number>;
-  /** Films and streams in work; single frames don't count. */
-  readonly counts: JobCounts;
-  /** Ends encoders. */
-  close(): Promise<void>;
-}
-
 const RETRY_SECONDS = 2;
 /** How often a file of a stream in work is looked for, in milliseconds. */
 const LOOK_MS = 50;
 /** For how long a missing ffmpeg isn't looked for again, in milliseconds. */
 const LACKING_MS = 30_000;
-
-export function createVideo(options: VideoOptions): Video {
-  return new Films(options);
-}
 
 /** What was found out about the programs. */
 interface Looked {
@@ -122,7 +84,7 @@ interface Looked {
   lackingSince: number | undefined;
 }
 
-class Films implements Video {
+export class Films {
   readonly #options: VideoOptions;
   readonly #limits: VideoLimits;
   readonly #programs: Programs;
@@ -142,10 +104,12 @@ class Films implements Video {
     this.#thumbnails = new Turnstile(thumbnails);
   }
 
+  /** Films and streams in work; single frames don't count. */
   get counts(): JobCounts {
     return this.#jobs.counts;
   }
 
+  /** Why films can't be made here. @throws DeliveryError ServiceUnavailable where nothing can be written */
   async unavailable(): Promise<string | undefined> {
     const found = await this.#able();
     return typeof found === "string" ? found : undefined;
@@ -181,6 +145,10 @@ class Films implements Video {
     return join(this.#options.folder, "streams");
   }
 
+  /**
+   * A film, or as JSON what a film is. @throws DeliveryError NotAvailable, TooManyRenders, and what is wrong with the source
+   * or the plan
+   */
   async render(
     request: VideoRequest,
     waitMs: number,
@@ -216,6 +184,11 @@ class Films implements Video {
     }
   }
 
+  /**
+   * A playlist or a segment. `query`: goes behind the names in playlists, so that whoever asks for them can be told what
+   * they are pieces of. `right`: what the ids in them begin with. `live`: the file will change. @throws DeliveryError as
+   * `render`; NotFound for what is no piece of this stream, ServiceUnavailable for one that isn't there in time
+   */
   async stream(
     request: VideoRequest,
     file: { readonly master: "hls" | "dash" } | { readonly id: string; readonly name: string },
@@ -296,6 +269,7 @@ class Films implements Video {
     });
   }
 
+  /** What is seen at `so`, as PNG in the film's own size. @throws DeliveryError as `render` */
   frame(request: VideoRequest): Promise<Buffer> {
     return this.#frames.run(request.key, () =>
       this.#look(request, async (place) => readFile(await extractFrame(place, request.plan))),
@@ -344,14 +318,17 @@ class Films implements Video {
     return { id, state, progress, retryAfterSeconds: RETRY_SECONDS };
   }
 
+  /** How work stands that a pending answer named, in whichever process. */
   status(id: string): Promise<JobStatus | undefined> {
     return this.#jobs.status(id);
   }
 
+  /** Removes complete streams; films are the cache's. Those in work go when they are not used for longest. */
   remove(match: (about: Provenance, createdAt: number) => boolean): Promise<number> {
     return removeSets(this.#streams, match);
   }
 
+  /** Ends encoders. */
   async close(): Promise<void> {
     this.#closing.abort(
       new DeliveryError("ServiceUnavailable", "The server is closing.", ["Retry-After", "1"]),

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { isRunning } from "../../lib/program.ts";
 import { DeliveryError } from "../errors.ts";
 import type { Input } from "../image/job.ts";
 import { ffmpeg, words, type Abilities, type Programs, type RunOptions, type Written } from "./ffmpeg.ts";
@@ -32,9 +33,7 @@ export interface Workplace extends AsyncDisposable {
   readonly shop: Workshop;
   readonly folder: string;
   readonly film: Clip;
-  /** A copy in the folder; gives its name. @throws DeliveryError SourceTooLarge */
-  add(input: Input): Promise<string>;
-  /** A copy of a film, looked into. @throws DeliveryError as `probe` */
+  /** A copy of a film, looked into. @throws DeliveryError SourceTooLarge, and as `probe` */
   addClip(input: Input): Promise<Clip>;
   /**
    * The clip, or a copy of it in which the beginning of the cut is found: without an index ffmpeg would begin at the next key
@@ -79,10 +78,6 @@ export async function openWorkplace(shop: Workshop, source: Input, signal: Abort
     if (demuxer === undefined) throw notAFilm();
     return { file, demuxer, facts: await probe(programs, { file, demuxer }, limits, options) };
   };
-  const add = (input: Input): Promise<string> => {
-    layerBytes += input.size;
-    return copied(input, limits.sourceBytes - (layerBytes - input.size));
-  };
   const run: Workplace["run"] = (args, { seconds, progress }) => {
     const { memoryBytes, threads } = limits;
     return ffmpeg(programs, args, { ...options, seconds, memoryBytes, threads }, progress);
@@ -117,8 +112,11 @@ export async function openWorkplace(shop: Workshop, source: Input, signal: Abort
       shop,
       folder,
       film: await clipOf(await copied(source, limits.sourceBytes)),
-      add,
-      addClip: async (input) => clipOf(await add(input)),
+      async addClip(input) {
+        const left = limits.sourceBytes - layerBytes;
+        layerBytes += input.size;
+        return clipOf(await copied(input, left));
+      },
       seekable,
       run,
       [Symbol.asyncDispose]: dispose,
@@ -201,14 +199,5 @@ async function removeAbandoned(parent: string, longest: number): Promise<void> {
     if (made === undefined) continue;
     const seconds = (Date.now() - made.mtimeMs) / 1000;
     if (!isRunning(pid) || seconds > longest * 2) await rm(folder, { recursive: true, force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    // Another user's process runs, too.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

@@ -9,12 +9,7 @@ import { render } from "../../../src/delivery/image/render.ts";
 import { DEFAULT_LIMITS } from "../../../src/delivery/limits.ts";
 import type { Plan } from "../../../src/delivery/plan/plan.ts";
 import { parseImageKit } from "../../../src/delivery/plan/url.ts";
-import {
-  createVideo,
-  type Video,
-  type VideoOptions,
-  type VideoRequest,
-} from "../../../src/delivery/video/video.ts";
+import { Films, type VideoOptions, type VideoRequest } from "../../../src/delivery/video/video.ts";
 
 export const inputOf = (bytes: Buffer): Input => ({ size: bytes.length, read: () => once(bytes) });
 async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
@@ -32,9 +27,9 @@ export const planOf = (chain: string): Plan =>
 
 export interface Studio extends AsyncDisposable {
   readonly folder: string;
-  readonly video: Video;
+  readonly video: Films;
   /** Another process that shares the folder, as far as it matters. */
-  another(options?: Partial<VideoOptions>): Video;
+  another(options?: Partial<VideoOptions>): Films;
   request(film: Buffer, chain: string, more?: RequestOptions): VideoRequest;
   /** Made, in the end. */
   make(film: Buffer, chain: string, more?: RequestOptions): Promise<Buffer>;
@@ -56,10 +51,10 @@ const renderer: VideoRequest["renderer"] = {
 export async function openStudio(options: Partial<VideoOptions> = {}): Promise<Studio> {
   const folder = await mkdtemp(join(tmpdir(), "windlass-studio-"));
   const log = pino({ level: "silent" });
-  const videos: Video[] = [];
+  const videos: Films[] = [];
   let keys = 0;
-  const another = (more: Partial<VideoOptions> = {}): Video => {
-    const made = createVideo({
+  const another = (more: Partial<VideoOptions> = {}): Films => {
+    const made = new Films({
       cache: new DerivedCache({ folder: join(folder, "cache"), maxBytes: 1e9, memoryBytes: 1e6, log }),
       folder: join(folder, "video"),
       log,
