@@ -3,7 +3,6 @@
  * version, plan and format, so an entry is never wrong, only unused. Several processes share a folder: entries appear by
  * rename, and whoever removes one that another is reading leaves the reader its open file.
  */
-import { once } from "../../lib/once.ts";
 import { randomBytes } from "node:crypto";
 import { constants, existsSync, statSync } from "node:fs";
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
@@ -16,6 +15,7 @@ import { breaths } from "../../lib/breaths.ts";
 import { isRecent } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { Lru } from "../../lib/lru.ts";
+import { once } from "../../lib/once.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import { claim, isLost, type Claim } from "../claims.ts";
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";

@@ -2,11 +2,10 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DeliveryError } from "../errors.ts";
-import type { Rectangle } from "../image/geometry.ts";
-import { WHITE } from "../plan/colours.ts";
+import { spotOf, type Rectangle } from "../image/geometry.ts";
 import type { Input } from "../image/job.ts";
-import { spotOf } from "../image/geometry.ts";
 import type { Size } from "../image/surface.ts";
+import { WHITE } from "../plan/colours.ts";
 import { evaluate, holds } from "../plan/expression.ts";
 import type { Colour, Expression, Layer, Options, Step } from "../plan/plan.ts";
 import { FILES_ONLY } from "./ffmpeg.ts";

@@ -2,11 +2,11 @@
  * Sets of segments on disk. A set is a folder that ffmpeg fills; any process that shares it serves what is there
  * already. `done` marks a complete one.
  */
-import { once } from "../../lib/once.ts";
 import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errorCode } from "../../blob/disk.ts";
+import { once } from "../../lib/once.ts";
 import type { Provenance } from "../cache/entries.ts";
 import { DeliveryError } from "../errors.ts";
 import { diskFull } from "./ffmpeg.ts";
