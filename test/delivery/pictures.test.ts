@@ -270,6 +270,17 @@ test("a quality that the URL names is kept, though the file itself is smaller", 
   }
 });
 
+test("a quality says nothing of what has none: a PNG that is smaller as it is stays so", async () => {
+  const few = await sharp(await sceneJpeg())
+    .resize(300)
+    .png({ palette: true, colours: 16, effort: 10, compressionLevel: 9 })
+    .toBuffer();
+  await site.put("few.png", few);
+  for (const path of ["/image/photos/few.png?q=60", "/root/tr:q-60/few.png"]) {
+    expect([path, (await picture(path)).equals(few)]).toEqual([path, true]);
+  }
+});
+
 const unfiltered = async (body: Buffer) => (await sharp(body).png().toBuffer()).length;
 
 describe("PNGs are filtered where that makes them smaller", () => {

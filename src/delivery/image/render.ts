@@ -148,8 +148,10 @@ const keepsVector = ({ format }: Output): boolean =>
 async function mayStay(source: Buffer, output: Output, { accepts }: Job["hints"]): Promise<boolean> {
   const { format, explicitQuality, progressive, lossless, colourProfile, metadata } = output;
   if (format !== "auto" && format !== "source") return false;
-  if (explicitQuality || progressive || lossless || colourProfile || metadata) return false;
+  if (progressive || lossless || colourProfile || metadata) return false;
   const whole = await sharp(source).metadata();
+  // PNG and GIF have none.
+  if (explicitQuality && (whole.format === "jpeg" || whole.format === "webp")) return false;
   const silent =
     whole.exif === undefined &&
     whole.xmp === undefined &&

@@ -149,5 +149,7 @@ function imgixItems(values: ReadonlyMap<string, string>): string[] {
   });
   const fitting = fits(items);
   // A chain would fill and crop.
-  return hasBothSides(fitting) && !values.has("fit") ? [...fitting, IMGIX_FITS["clip"]!] : fitting;
+  const fit = values.get("fit") ?? "";
+  const told = fit === "crop" || named(IMGIX_FITS, fit) !== undefined;
+  return hasBothSides(fitting) && !told ? [...fitting, IMGIX_FITS["clip"]!] : fitting;
 }

@@ -254,6 +254,8 @@ describe("imgix", () => {
     ["ar=3:1&w=100&h=50&fit=crop", "w-100,h-50"],
     ["ar=3:1&w=100", "w-100"],
     ["w=100&h=50", "w-100,h-50,c-at_max_enlarge"],
+    ["w=100&h=50&fit=nonsense", "w-100,h-50,c-at_max_enlarge"],
+    ["w=100&h=50&fit=crop", "w-100,h-50"],
     ["w=100&h=50&crop=top", "w-100,h-50,fo-top,c-at_max_enlarge"],
     ["crop=top", "fo-top"],
     ["crop=top,left", "fo-top_left"],
