@@ -63,7 +63,9 @@ function dimmed({ matrix, primaries, transfer }: Colouring, { filters }: Abiliti
       "The film is HDR, and this server's ffmpeg has no zscale to bring it down to what all can see; a build with it does.",
     );
   }
-  const tags = `colorspace=${matrix ?? "bt2020nc"}:color_primaries=${primaries ?? "bt2020"}`;
+  // zscale has no way from constant luminance, which differs little.
+  const known = matrix === undefined || matrix === "bt2020c" ? "bt2020nc" : matrix;
+  const tags = `colorspace=${known}:color_primaries=${primaries ?? "bt2020"}`;
   return [`setparams=${tags}:color_trc=${transfer}`, ...DIMMING];
 }
 

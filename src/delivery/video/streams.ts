@@ -10,9 +10,10 @@ import { nameOf, type StepOptions } from "./filters.ts";
 import { DEINTERLACING, settled } from "./frames.ts";
 import type { VideoLimits } from "./limits.ts";
 import { SEGMENT_SECONDS, type Rendition, type StreamSet } from "./playlists.ts";
+import type { Cut } from "./placement.ts";
 import type { FilmFacts } from "./probe.ts";
 import { describeSet, measureSet } from "./sets.ts";
-import { reading, type Workplace } from "./workplace.ts";
+import { reading, secondsText, type Workplace } from "./workplace.ts";
 
 interface Rung {
   readonly width: number;
@@ -154,8 +155,11 @@ export async function encodeSet(
     ...reading(film, cut),
     "-filter_complex",
     graph.join(";"),
-    ...set.renditions.flatMap((rendition) => videoOutput(folder, rendition, limits)),
-    ...(set.audio === undefined ? [] : audioOutput(folder, film.facts)),
+    ...set.renditions.flatMap((rendition) => [
+      ...videoOutput(rendition, limits),
+      ...hls(folder, rendition.name, cut),
+    ]),
+    ...(set.audio === undefined ? [] : [...audioOutput(film.facts), ...hls(folder, "a0", cut)]),
   ];
   const progress = { seconds: cut.seconds, report };
   const { frames } = await place.run(args, { seconds: limits.streamSeconds, progress });
@@ -163,11 +167,7 @@ export async function encodeSet(
   await measureSet(folder, set);
 }
 
-function videoOutput(
-  folder: string,
-  { name, limit, level }: Encoded,
-  limits: VideoLimits,
-): readonly string[] {
+function videoOutput({ name, limit, level }: Encoded, limits: VideoLimits): readonly string[] {
   return [
     ...words(`-map [${name}] -an`),
     ...words(`-c:v libx264 -preset superfast -threads ${limits.threads}`),
@@ -178,18 +178,21 @@ function videoOutput(
     ...words("-bf 0 -sc_threshold 0 -g 600"),
     ...words(`-force_key_frames expr:gte(t,n_forced*${SEGMENT_SECONDS})`),
     ...NO_METADATA,
-    ...hls(folder, name),
   ];
 }
 
-const audioOutput = (folder: string, { audio }: FilmFacts): readonly string[] => [
+const audioOutput = ({ audio }: FilmFacts): readonly string[] => [
   ...words(`-map 0:${audio} -vn -c:a aac -b:a ${AUDIO_RATE} -ac 2 -ar 48000`),
   ...NO_METADATA,
-  ...hls(folder, "a0"),
 ];
 
-/** Segments appear whole, by rename. */
-const hls = (folder: string, name: string): readonly string[] => [
+/**
+ * Segments appear whole, by rename. Each output ends by itself: while one waits for a sound that has none left, ffmpeg reads
+ * on, and the others would go on with it.
+ */
+const hls = (folder: string, name: string, { seconds }: Cut): readonly string[] => [
+  "-t",
+  secondsText(seconds),
   ...words(`-f hls -hls_time ${SEGMENT_SECONDS} -hls_playlist_type event`),
   ...words("-hls_segment_type fmp4 -hls_flags independent_segments+temp_file"),
   ...words(`-hls_fmp4_init_filename ${name}.init.mp4`),

@@ -147,6 +147,7 @@ describe.skipIf(!here)("frames of films", () => {
       "untold-sd.mp4": await bars({ lines: 360, matrix: "bt601", says: untold }),
       "hlg.mp4": await bars(hdr(HLG, "arib-std-b67", BT2020)),
       "pq.mp4": await bars(hdr(PQ, "smpte2084", BT2020)),
+      "constant-pq.mp4": await bars(hdr(PQ, "smpte2084", BT2020.replace("bt2020nc", "bt2020c"))),
       "untold-hlg.mp4": await bars(hdr(HLG, "arib-std-b67", "colorspace=unknown:color_primaries=unknown")),
       "rgb.gif": await remade(
         hd,
@@ -225,7 +226,7 @@ describe.skipIf(!here)("frames of films", () => {
     60_000,
   );
 
-  test.skipIf(!zscale).each(["hlg.mp4", "pq.mp4", "untold-hlg.mp4"])(
+  test.skipIf(!zscale).each(["hlg.mp4", "pq.mp4", "constant-pq.mp4", "untold-hlg.mp4"])(
     "of %s, which are HDR, are brought down to what all can see",
     async (name) => {
       const seen = async (picture: Buffer): Promise<readonly Rgb[]> =>

@@ -12,7 +12,7 @@ import { createTransformation } from "../../../src/delivery/origins/transformati
 import { createUrlKey, deleteUrlKey, signUrl } from "../../../src/delivery/signature.ts";
 import { locate } from "../../../src/delivery/site.ts";
 import { openSite, type Reply, type Site } from "../site.ts";
-import { burst, clip, hasFfmpeg, picturesFrom, remade } from "./clips.ts";
+import { burst, clip, hasFfmpeg, made, picturesFrom, remade } from "./clips.ts";
 
 const here = await hasFfmpeg();
 const CHROMIUM = "/usr/bin/chromium";
@@ -193,6 +193,18 @@ async function streamOf(site: Site, name: string): Promise<string> {
 }
 
 describe.skipIf(!here)("streams of short films", () => {
+  test("end with their cut, also where the sound ends before it", async () => {
+    await using site = await openSite();
+    const sources = "-f lavfi -i testsrc2=s=160x90:r=25:d=6 -f lavfi -i sine=d=1";
+    await site.put("a.mp4", await made([...sources.split(" "), "-c:v", "libx264", "-preset", "ultrafast"]));
+    const master = await site.get("/root/a.mp4/ik-master.m3u8?tr=sr-240,so-1.5,du-2");
+    const media = urisOf(master.body.toString()).at(-1)!;
+    const whole = async (): Promise<string> => (await site.get(`/root/a.mp4/${media}`)).body.toString();
+    await expect.poll(whole, { timeout: 30_000 }).toContain("#EXT-X-ENDLIST");
+    const seconds = Array.from((await whole()).matchAll(/#EXTINF:([\d.]+)/g), ([, one]) => Number(one));
+    expect(seconds.reduce((sum, one) => sum + one, 0)).toBeCloseTo(2, 1);
+  });
+
   test("that a signed URL began go on for some hours behind its end, and no longer than its key", async () => {
     await using site = await openSite();
     const film = await clip({ width: 160, height: 90, seconds: 1, sound: false });

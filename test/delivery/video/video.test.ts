@@ -283,8 +283,10 @@ describe.skipIf(!here)("films", () => {
       const master = { master: "hls" } as const;
       const how = { waitMs: 30_000, query: "", right: "" };
       expect(await maker.video.stream(requests[0]!, master, how)).toMatchObject({ live: true });
-      const line = requests.slice(1).map((one) => failure(other.stream(one, master, { ...how, waitMs: 0 })));
-      expect(await Promise.all(line)).toEqual(["nothing failed", "nothing failed", "TooManyRenders"]);
+      const line = [];
+      for (const one of requests.slice(1))
+        line.push(await failure(other.stream(one, master, { ...how, waitMs: 0 })));
+      expect(line).toEqual(["nothing failed", "nothing failed", "TooManyRenders"]);
       const piece = { id: requests[0]!.key, name: "v0.00000.m4s" };
       expect(await other.stream(requests[0]!, piece, how)).toMatchObject({ type: "video/iso.segment" });
     });
