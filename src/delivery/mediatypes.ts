@@ -41,20 +41,49 @@ const BY_EXTENSION: Readonly<Record<string, string>> = {
   m2ts: "video/mp2t",
   hevc: "video/hevc",
 };
+/** What pages load beside pictures: browsers refuse style sheets, programs and fonts that say nothing (`nosniff`). */
+const OF_PAGES: Readonly<Record<string, string>> = {
+  css: "text/css",
+  js: "text/javascript",
+  mjs: "text/javascript",
+  json: "application/json",
+  map: "application/json",
+  txt: "text/plain",
+  csv: "text/csv",
+  xml: "application/xml",
+  vtt: "text/vtt",
+  srt: "application/x-subrip",
+  m3u8: "application/vnd.apple.mpegurl",
+  mpd: "application/dash+xml",
+  wasm: "application/wasm",
+  pdf: "application/pdf",
+  woff: "font/woff",
+  woff2: "font/woff2",
+  ttf: "font/ttf",
+  otf: "font/otf",
+  mp3: "audio/mpeg",
+  m4a: "audio/mp4",
+  aac: "audio/aac",
+  opus: "audio/ogg",
+  oga: "audio/ogg",
+  wav: "audio/wav",
+  flac: "audio/flac",
+};
 /** Of films, and of songs or programs. */
 const EITHER: readonly string[] = ["ogg", "ts"];
 
 const EXTENSION = /\.([A-Za-z0-9]{1,5})$/;
 const extensionOf = (key: string): string => EXTENSION.exec(key)?.[1]?.toLowerCase() ?? "";
-const typeByName = (key: string): string | undefined => {
+const named = (types: Readonly<Record<string, string>>, key: string): string | undefined => {
   const extension = extensionOf(key);
-  return Object.hasOwn(BY_EXTENSION, extension) ? BY_EXTENSION[extension] : undefined;
+  return Object.hasOwn(types, extension) ? types[extension] : undefined;
 };
+const typeByName = (key: string): string | undefined => named(BY_EXTENSION, key);
 
-/** The type that the object was stored with; with none, what the name's extension says of pictures and video. */
+/** The type that the object was stored with; with none, what the name's extension says. */
 export function typeOf(stored: string | undefined, key: string): string {
   if (stored !== undefined && !UNTOLD.includes(stored)) return stored;
-  return typeByName(key) ?? "application/octet-stream";
+  return typeByName(key) ?? named(OF_PAGES, key) ?? "application/octet-stream";
 }
 
 /** Other names of types that we know. */

@@ -92,6 +92,9 @@ test.each([
   [undefined, "dir.png/a", "application/octet-stream"],
   [undefined, "a.html", "application/octet-stream"],
   ["", "a.toString", "application/octet-stream"],
+  ["binary/octet-stream", "app.css", "text/css"],
+  [undefined, "app.MJS", "text/javascript"],
+  [undefined, "a.woff2", "font/woff2"],
 ])("stored as %s, %s is %s", (stored, key, type) => {
   expect(typeOf(stored, key)).toBe(type);
 });
