@@ -122,7 +122,7 @@ export class ForeignFiles {
   async open(address: Address): Promise<ForeignFile | undefined> {
     const key = keyOf(NOTE, address, []);
     if (isRecent(this.#missing.get(key) ?? 0, MISSING_MS)) return undefined;
-    const known = this.#notes.get(key) ?? (await this.#stored(key));
+    const known = await this.#known(key, address);
     const note =
       known !== undefined && isBelieved(address, known)
         ? known
@@ -144,9 +144,14 @@ export class ForeignFiles {
     };
   }
 
-  async #stored(key: string): Promise<Note | undefined> {
-    const entry = await this.#cache.get(key);
-    return entry?.data === undefined ? undefined : (JSON.parse(entry.data.toString()) as Note);
+  /** Before the origin is asked: another process may have asked it since. */
+  async #known(key: string, address: Address): Promise<Note | undefined> {
+    const own = this.#notes.get(key);
+    if (own !== undefined && isBelieved(address, own)) return own;
+    const data = (await this.#cache.latest(key))?.data;
+    if (data === undefined) return own;
+    const stored = JSON.parse(data.toString()) as Note;
+    return own === undefined || newsOf(stored) > newsOf(own) ? stored : own;
   }
 
   async #ask(key: string, address: Address, known: Note | undefined): Promise<Note | undefined> {
@@ -358,6 +363,9 @@ function isSame({ info, version }: Note, { etag, weakEtag, lastModified, size }:
   if (lastModified !== info?.lastModified || weakEtag !== info?.weakEtag) return false;
   return size === undefined || info?.size === undefined || size === info.size;
 }
+
+/** When the origin was last asked, in milliseconds since 1970. */
+const newsOf = ({ checkedAt, failedAt = 0 }: Note): number => Math.max(checkedAt, failedAt);
 
 /** Whether nobody needs to ask. A note from the future has no age: the clock was set back since. */
 function isBelieved(address: Address, { info, checkedAt, failedAt = 0, doubtful }: Note): boolean {

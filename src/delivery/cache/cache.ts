@@ -140,6 +140,12 @@ export class DerivedCache {
     return entry;
   }
 
+  /** As `get`, of what is written anew under the same key: as the disk has it, whichever process wrote it. */
+  async latest(key: string): Promise<Entry | undefined> {
+    this.#memory.delete(key);
+    return this.get(key);
+  }
+
   /** As `get`, for what `produce` is not asked for before it is clear that it has to be made. */
   async find(key: string): Promise<Entry | undefined> {
     const found = await this.get(key);

@@ -145,6 +145,29 @@ test("other processes that share the cache learn that a file changed", async () 
 
 const LARGE = 100 * 1024 ** 2;
 
+test("what one process learned since, another that has an older note of the file believes", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const another = new ForeignFiles(
+    new DerivedCache({ folder, maxBytes: 1 << 30, memoryBytes: 1 << 24, log }),
+    log,
+  );
+  answer = () => found(one, { etag: "1", size: one.length });
+  await another.open(address);
+  await opened();
+  const day = 86_400_000;
+  for (const days of [0.9, 1.8]) {
+    vi.setSystemTime(Date.now() + 0.9 * day);
+    await opened();
+    expect(asked, `after ${days} days`).toHaveLength(days === 0.9 ? 2 : 3);
+  }
+  // The other's note is too old to stand in for the file by itself.
+  answer = () => Promise.reject(new DeliveryError("OriginFailed", "down"));
+  expect((await another.open(address))?.stale).toBe(false);
+  expect(asked).toHaveLength(3);
+  vi.setSystemTime(Date.now() + day / 2);
+  expect((await another.open(address))?.stale).toBe(true);
+});
+
 test("a range of a large file that is not the one that was asked for is an error", async () => {
   answer = ({ range }) =>
     range === undefined
