@@ -88,7 +88,7 @@ export const FORMS: readonly { syntax: string; doc: string; examples: Readonly<R
   },
   {
     syntax: "`l-video,i-PATH,…,l-end`, `l-subtitles,i-PATH,…,l-end`",
-    doc: "Films and subtitles (SRT, VTT) on films. `lso`, `leo`, `ldu`: start, end and duration in seconds of the film.",
+    doc: "Films and subtitles (SRT, VTT) on films. See-through WebM stays so. `lso`, `leo`, `ldu`: start, end and duration in seconds of the film.",
     examples: {},
   },
   {

@@ -279,7 +279,10 @@ async function layFilm(
   if (left <= 0) return;
   const cut: Cut = { start: shown.start, seconds: Math.min(shown.seconds, left) };
   const read = await place.seekable(clip, cut, place.shop.limits.encodeSeconds);
-  reads.push(reading(read, cut));
+  const { clearDecoder = "" } = read.facts;
+  // Whoever has the encoder has the decoder of the same library.
+  const clear = place.shop.abilities.encoders.has(clearDecoder);
+  reads.push([...(clear ? ["-c:v", clearDecoder] : []), ...reading(read, cut)]);
   const track = trackOf(work, reads.length - 1, read, true);
   const input = { width: track.width, height: track.height };
   await applySteps(
@@ -326,11 +329,14 @@ async function surround(
   }
   const index = await readStill(work, track, [block(part, WHITE, corners)]);
   const { graph } = track;
-  const [colours, opacity, label] = [newLabel(graph), newLabel(graph), newLabel(graph)] as const;
+  const [colours, own, before, round, opacity, label] = Array.from({ length: 6 }, () => newLabel(graph));
+  // Of what the film leaves see-through by itself, nothing comes back.
   graph.filters.push(
-    `[${track.label}]format=yuva420p|yuva444p[${colours}]`,
-    `[${index}:v]format=rgba,alphaextract[${opacity}]`,
+    `[${track.label}]format=yuva420p|yuva444p,split[${colours}][${own}]`,
+    `[${own}]alphaextract[${before}]`,
+    `[${index}:v]format=rgba,alphaextract[${round}]`,
+    `[${before}][${round}]blend=all_mode=multiply:repeatlast=1[${opacity}]`,
     `[${colours}][${opacity}]alphamerge[${label}]`,
   );
-  track.label = label;
+  track.label = label!;
 }

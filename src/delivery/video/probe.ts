@@ -134,6 +134,8 @@ export interface FilmFacts {
   readonly square: boolean;
   readonly interlaced: boolean;
   readonly colouring: Colouring;
+  /** It is see-through, and this decoder of ffmpeg sees it: the usual one leaves the opacity out. */
+  readonly clearDecoder: string | undefined;
   /** In ffmpeg's words: `h264`, `aac`. */
   readonly videoCodec: string | undefined;
   readonly audioCodec: string | undefined;
@@ -160,7 +162,7 @@ interface Stream {
   readonly color_transfer?: string;
   readonly disposition?: { readonly attached_pic?: number; readonly default?: number };
   readonly side_data_list?: readonly { readonly rotation?: number }[];
-  readonly tags?: { readonly rotate?: string };
+  readonly tags?: { readonly rotate?: string; readonly alpha_mode?: string; readonly ALPHA_MODE?: string };
 }
 interface Probed {
   readonly streams?: readonly Stream[];
@@ -172,7 +174,7 @@ const ENTRIES = [
   "stream=r_frame_rate,field_order,pix_fmt,color_range,color_space,color_primaries,color_transfer",
   "stream_disposition=attached_pic,default",
   "stream_side_data=rotation",
-  "stream_tags=rotate",
+  "stream_tags=rotate,alpha_mode,ALPHA_MODE",
   "format=duration,bit_rate,nb_streams",
 ].join(":");
 
@@ -277,6 +279,7 @@ function factsOf({ streams = [], format = {} }: Probed, limits: VideoLimits): Fi
     square: ratioOf(video?.sample_aspect_ratio) === 1,
     interlaced: INTERLACED.includes(video?.field_order ?? ""),
     colouring: colouringOf(video),
+    clearDecoder: video && isClear(video) ? CLEAR_DECODERS[video.codec_name ?? ""] : undefined,
     videoCodec: video?.codec_name,
     audioCodec: audio?.codec_name,
     bitRate: positive(format.bit_rate),
@@ -322,6 +325,10 @@ function colouringOf(video: Stream | undefined): Colouring {
 }
 const said = (word: string | undefined): string | undefined =>
   word === "unknown" || word === "reserved" ? undefined : word;
+
+/** WebM keeps opacity in a picture of its own beside each. */
+const isClear = ({ tags }: Stream): boolean => (tags?.alpha_mode ?? tags?.ALPHA_MODE) === "1";
+const CLEAR_DECODERS: Readonly<Record<string, string>> = { vp8: "libvpx", vp9: "libvpx-vp9" };
 
 /** Width of a pixel by its height: `4:3`. `0:1` and `N/A` say nothing. */
 function ratioOf(text: string | undefined): number {

@@ -1,7 +1,9 @@
 /** What lies on films, when, and where; and what strangers write into layers. Looked at by their pixels. */
+import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DeliveryError } from "../../../src/delivery/errors.ts";
@@ -26,6 +28,26 @@ async function seen(
   const frame = await frameAt(made, seconds);
   return Promise.all(places.map(([x, y]) => colourAt(frame, x / 320, y / 180)));
 }
+
+/** 100 by 60: green, and nothing at all on the right. */
+const seeThrough = (codec: "vp8" | "vp9"): Promise<Buffer> =>
+  inFolder(async (folder) => {
+    const file = join(folder, "clear.webm");
+    const picture =
+      "color=c=lime:s=100x60:d=1:r=25,format=yuva420p,geq=lum='lum(X,Y)':cb='cb(X,Y)':cr='cr(X,Y)':a='if(lt(X,50),255,0)'";
+    const coding = [
+      "-c:v",
+      codec === "vp9" ? "libvpx-vp9" : "libvpx",
+      "-pix_fmt",
+      "yuva420p",
+      "-b:v",
+      "1M",
+      "-auto-alt-ref",
+      "0",
+    ];
+    await promisify(execFile)("ffmpeg", ["-v", "error", "-f", "lavfi", "-i", picture, ...coding, file]);
+    return readFile(file);
+  });
 
 /** How much of a frame is white, which the film is nowhere: letters. */
 async function whiteness(made: Buffer, seconds: number): Promise<number> {
@@ -124,6 +146,31 @@ describe.skipIf(!here)("layers of films", () => {
     ).toEqual(["blue", "red", "red"]);
     expect(await seen(made, 0.8, [[25, 45]])).toEqual(["red"]);
   }, 60_000);
+
+  test.each(["vp9", "vp8"] as const)(
+    "a see-through film (%s) shows what lies under it, also where it is cut round",
+    async (codec) => {
+      const layer = await seeThrough(codec);
+      const make = (more: string): Promise<Buffer> =>
+        studio.make(film, `l-video,i-b.webm${more},lx-0,ly-0,l-end`, { layers: { "b.webm": layer } });
+      const places = [
+        [25, 30],
+        [75, 30],
+        [3, 3],
+        [97, 30],
+      ] as const;
+      expect(await seen(await make(""), 0.4, places)).toEqual(["green", "red", "green", "red"]);
+      expect(await seen(await make(",r-max"), 0.4, places)).toEqual(["green", "red", "red", "red"]);
+      expect(await seen(await make(",rt-180"), 0.4, [places[0], places[1]])).toEqual(["red", "green"]);
+      expect(
+        await seen(await make(",bg-FFFFFF,w-100,h-100,cm-pad_resize"), 0.4, [
+          [75, 50],
+          [50, 5],
+        ]),
+      ).toEqual(["red", "white"]);
+    },
+    60_000,
+  );
 
   test("layers lie on what the steps before have made, and steps after work on them too", async () => {
     const chain = "w-160:l-image,i-ik_canvas,bg-FFFFFF,w-80,h-90,lx-0,ly-0,l-end:rt-180";
