@@ -25,7 +25,7 @@ import { readRequest, type Reading, type ReadingContext } from "./reading.ts";
 import { defaultPlace, locate } from "./site.ts";
 import { isMissing, openSource, type Source } from "./source.ts";
 import type { JobCounts } from "./video/jobs.ts";
-import { beginsAsFilm, HEAD_BYTES } from "./video/probe.ts";
+import { beginsAsFilm, filmTypeOf, HEAD_BYTES } from "./video/probe.ts";
 import { Films } from "./video/video.ts";
 
 export interface DeliveryOptions {
@@ -227,7 +227,7 @@ async function dispatch(
   }
   const film = await isAskedAsFilm(reading, source);
   if (isOriginal(plan) || (film && plan === undefined)) {
-    return originalAnswer(request, reading, asked.what === "video" ? typedAsFilm(source) : source);
+    return originalAnswer(request, reading, asked.what === "video" ? await typedAsFilm(source) : source);
   }
   if (film) return filmAnswer(context, request, reading, source);
   if (plan === undefined) return plain(context, request, { reading, source }, type);
@@ -243,21 +243,26 @@ async function isAskedAsFilm(
   source: Source,
 ): Promise<boolean> {
   if (what === "video" && grammar === "imagekit") return true;
-  const { contentType, size = 0 } = source.info;
-  const known = isFilm(contentType, source.path);
+  const known = isFilm(source.info.contentType, source.path);
   if (typeof known === "boolean") return known;
   // Whoever asks for a picture of a file of no kind gets it without another look at the file.
   if (known === undefined && what === "image") return false;
-  const head: Buffer[] = [];
-  for await (const chunk of source.read(0, Math.min(size, HEAD_BYTES))) head.push(Buffer.from(chunk));
-  return beginsAsFilm(Buffer.concat(head));
+  return beginsAsFilm(await headOf(source));
 }
 
 /** Whoever asks for a film gets what browsers play as one. */
-function typedAsFilm(source: Source): Source {
+async function typedAsFilm(source: Source): Promise<Source> {
   const { info, path } = source;
-  const told = /^(video|image|audio)\//i.test(typeOf(info.contentType, path));
-  return told ? source : { ...source, info: { ...info, contentType: "video/mp4" } };
+  if (/^(video|image|audio)\//i.test(typeOf(info.contentType, path))) return source;
+  const contentType = filmTypeOf(await headOf(source));
+  return contentType === undefined ? source : { ...source, info: { ...info, contentType } };
+}
+
+async function headOf(source: Source): Promise<Buffer> {
+  const head: Buffer[] = [];
+  const end = Math.min(source.info.size ?? 0, HEAD_BYTES);
+  for await (const chunk of source.read(0, end)) head.push(Buffer.from(chunk));
+  return Buffer.concat(head);
 }
 
 /** What a picture is, is the same for all clients. */

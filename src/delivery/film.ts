@@ -39,8 +39,6 @@ export async function filmAnswer(
 }
 
 async function filmRequest(context: FilmContext, reading: Reading, source: Source): Promise<VideoRequest> {
-  const unavailable = await context.video.unavailable();
-  if (unavailable !== undefined) throw new DeliveryError("NotAvailable", unavailable);
   const { asked } = reading;
   const plan = filmPlan(reading);
   const text = planText(plan);

@@ -40,7 +40,7 @@ export interface Site extends Worker {
     more?: { meta?: ObjectMeta; acl?: Acl; ownerId?: string; bucket?: Bucket },
   ): Promise<void>;
   /** Another one with the same store and cache, to be closed before the site. */
-  openWorker(): Promise<Worker>;
+  openWorker(other?: Pick<DeliveryOptions, "ffmpeg">): Promise<Worker>;
 }
 export interface Reply {
   readonly status: number;
@@ -100,7 +100,7 @@ export async function openSite(
       const staged = await store.receive(chunks(body), { maxSize: 1 << 30, checksums: [] });
       await store.putObject(into, { key, ownerId, meta, acl, tags: [], storageClass: "STANDARD" }, staged);
     },
-    openWorker: () => openWorker(options),
+    openWorker: (other = {}) => openWorker({ ...options, ...other }),
     async [Symbol.asyncDispose]() {
       await worker[Symbol.asyncDispose]();
       await store.close();

@@ -3,6 +3,7 @@ import { DeliveryError } from "../errors.ts";
 import type { FormatChoice, Options } from "../plan/plan.ts";
 import { words, type Abilities } from "./ffmpeg.ts";
 import type { FilmFacts } from "./probe.ts";
+import type { Clip } from "./workplace.ts";
 
 type Container = "mp4" | "webm";
 type VideoCodec = Options["videoCodec"];
@@ -25,6 +26,8 @@ const COMBINATIONS: Readonly<Record<Container, Combination>> = {
   webm: { video: ["vp9", "av1", "none"], audio: ["opus", "none"] },
 };
 
+type Source = Pick<FilmFacts, "video" | "audio" | "videoCodec"> & Pick<Clip, "demuxer">;
+
 /**
  * What a film is encoded to. A codec alone chooses its container.
  * @throws DeliveryError InvalidParameter for what doesn't fit together, for what is no film's format
@@ -35,9 +38,9 @@ export function codecsOf(
     readonly video: VideoCodec | undefined;
     readonly audio: AudioCodec | undefined;
   },
-  film: Pick<FilmFacts, "video" | "audio">,
+  film: Source,
 ): Codecs {
-  const container = containerOf(asked);
+  const container = containerOf(asked, film);
   const allowed = COMBINATIONS[container];
   const wanted = { video: asked.video ?? allowed.video[0], audio: asked.audio ?? allowed.audio[0] };
   const fits = allowed.video.includes(wanted.video) && allowed.audio.includes(wanted.audio);
@@ -59,13 +62,22 @@ export function codecsOf(
   throw new DeliveryError("InvalidParameter", `${left}, so nothing is left of it.`);
 }
 
-function containerOf({ format, video, audio }: Parameters<typeof codecsOf>[0]): Container {
+function containerOf(
+  { format, video, audio }: Parameters<typeof codecsOf>[0],
+  { demuxer, videoCodec }: Source,
+): Container {
   if (format === "mp4" || format === "webm") return format;
   if (format !== "auto" && format !== "source") {
     throw new DeliveryError("InvalidParameter", `f-${format}: films are mp4, webm or auto.`);
   }
-  return video === "vp9" || video === "av1" || audio === "opus" ? "webm" : "mp4";
+  if (video === "vp9" || video === "av1" || audio === "opus") return "webm";
+  const named = video !== undefined || audio !== undefined;
+  const isWebm = demuxer === "matroska" && WEBM_CODECS.includes(videoCodec ?? "");
+  return format === "source" && !named && isWebm ? "webm" : "mp4";
 }
+
+/** In ffmpeg's words. */
+const WEBM_CODECS: readonly string[] = ["vp8", "vp9", "av1"];
 
 /** Constant quality: what q-1 and q-100 are for an encoder. The usual q-50 lies in the middle. */
 const crf = (quality: number, worst: number, best: number): string =>

@@ -55,7 +55,7 @@ export async function encodeFilm(
     video: lastSaid(made.options, "videoCodec"),
     audio: lastSaid(made.options, "audioCodec"),
   };
-  const codecs = codecsOf(asked, film.facts);
+  const codecs = codecsOf(asked, { ...film.facts, demuxer: film.demuxer });
   const quality = lastSaid(made.options, "quality") ?? defaults.quality;
   const picture = codecs.video !== "none" && made.label !== undefined;
   const args = [

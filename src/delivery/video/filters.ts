@@ -283,7 +283,7 @@ async function setOn(
   ] as const;
   graph.filters.push(
     `[${track.label}]split[${behind}][${before}]`,
-    `[${behind}]${blurring(to, background)}[${blurred}]`,
+    `[${behind}]${blurring(to, background, track.matrix)}[${blurred}]`,
     `[${blurred}][${before}]overlay=${left}:${top}[${label}]`,
   );
   track.label = label;
@@ -296,15 +296,24 @@ const BLUR_SIDE = 64;
 const INTENSITY_AUTO = 25;
 
 /** The film itself, covering a canvas, blurred, lighter or darker. */
-function blurring(to: Size, { intensity, brightness }: Background & { kind: "blurred" }): string {
+function blurring(
+  to: Size,
+  { intensity, brightness }: Background & { kind: "blurred" },
+  matrix: string,
+): string {
   const by = Math.min(1, BLUR_SIDE / Math.max(to.width, to.height));
   const small = [to.width, to.height].map((side) => Math.max(2, Math.round(side * by))).join(":");
   const sigma = ((intensity === "auto" ? INTENSITY_AUTO : intensity) / 100) * 12;
+  const lut = ["r", "g", "b"].map((channel) => `${channel}=val${brightness < 0 ? "" : "+"}${brightness}`);
+  // Red, green and blue alike, as in pictures: by its luma alone a colour gets neither white nor black.
+  const shifted =
+    brightness === 0 ? [] : [`scale=in_color_matrix=${matrix}`, "format=gbrp", `lutrgb=${lut.join(":")}`];
+  const back = brightness === 0 ? "" : `:out_color_matrix=${matrix}:out_range=tv,format=yuv420p`;
   return [
     `scale=${small}:force_original_aspect_ratio=increase,crop=${small}`,
     `gblur=sigma=${Math.max(0.3, sigma).toFixed(2)}`,
-    ...(brightness === 0 ? [] : [`eq=brightness=${(brightness / 255).toFixed(3)}`]),
-    `scale=${to.width}:${to.height}:flags=bicubic,setsar=1`,
+    ...shifted,
+    `scale=${to.width}:${to.height}:flags=bicubic${back},setsar=1`,
   ].join(",");
 }
 

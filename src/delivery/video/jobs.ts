@@ -25,6 +25,9 @@ export interface JobTools {
   readonly report: (part: number) => void;
 }
 
+/** What is made. Each has places of its own: players of a stream don't wait as long as who wants a film. */
+export type Work = "film" | "stream";
+
 export interface Job {
   readonly id: string;
   /** Whose work it is. */
@@ -37,6 +40,7 @@ export interface Job {
 }
 
 interface Running extends Job {
+  readonly kind: Work;
   status: JobStatus;
   /** Other processes hear of it from us; else we wait for one of them. */
   ours: boolean;
@@ -47,6 +51,7 @@ interface Running extends Job {
 export interface JobsOptions {
   readonly folder: string;
   readonly log: Logger;
+  /** Of each kind of work. */
   readonly atOnce: number;
   readonly queueLength: number;
 }
@@ -83,12 +88,13 @@ export interface JobCounts {
 export class Jobs {
   readonly #options: JobsOptions;
   readonly #jobs = new Map<string, Running>();
-  readonly #turnstile: Turnstile;
+  readonly #turnstiles: Readonly<Record<Work, Turnstile>>;
   readonly #closing = patientController();
 
   constructor(options: JobsOptions) {
     this.#options = options;
-    this.#turnstile = new Turnstile(options.atOnce);
+    const { atOnce } = options;
+    this.#turnstiles = { film: new Turnstile(atOnce), stream: new Turnstile(atOnce) };
   }
 
   /**
@@ -97,11 +103,14 @@ export class Jobs {
    * however many others have.
    * @throws DeliveryError TooManyRenders
    */
-  run({ id, account }: Pick<Job, "id" | "account">, work: (tools: JobTools) => Promise<void>): Job {
+  run(
+    { id, account, kind }: Pick<Job, "id" | "account"> & { readonly kind: Work },
+    work: (tools: JobTools) => Promise<void>,
+  ): Job {
     const known = this.#jobs.get(id);
     if (known !== undefined && (isOpen(known) || isFinal(known))) return known;
     const { atOnce, queueLength } = this.#options;
-    const open = [...this.#jobs.values()].filter(isOpen);
+    const open = [...this.#jobs.values()].filter((job) => job.kind === kind && isOpen(job));
     if (open.length >= atOnce + queueLength && open.some((job) => job.account === account)) {
       throw new DeliveryError("TooManyRenders", "Too many films wait to be made.", [
         "Retry-After",
@@ -113,6 +122,7 @@ export class Jobs {
     const job: Running = {
       id,
       account,
+      kind,
       announced,
       status,
       ours: false,
@@ -128,11 +138,11 @@ export class Jobs {
     return job;
   }
 
-  /** How a job stands that this process or another one does. */
+  /** How a job stands that this process or another one does: all say what was told last, or it would seem to go back. */
   async status(id: string): Promise<JobStatus | undefined> {
     if (!ID.test(id)) return undefined;
     const own = this.#jobs.get(id);
-    if (own !== undefined && (own.ours || !isOpen(own))) return own.status;
+    if (own !== undefined && !isOpen(own)) return own.status;
     const told = await readStatus(this.#pathOf(id));
     // What waits here is not over, whatever became of the work before.
     return told === undefined || (own !== undefined && isOver(told)) ? own?.status : told;
@@ -140,7 +150,8 @@ export class Jobs {
 
   get counts(): JobCounts {
     const running = [...this.#jobs.values()].filter(({ status }) => status.state === "running").length;
-    return { running, waiting: this.#turnstile.waiting };
+    const { film, stream } = this.#turnstiles;
+    return { running, waiting: film.waiting + stream.waiting };
   }
 
   /** Whether any process has work on it. */
@@ -185,11 +196,12 @@ export class Jobs {
       const report = (progress: number): void => {
         job.status = { state: "running", progress };
       };
-      const take = (): Promise<void> => {
+      const take = async (): Promise<void> => {
         report(0);
+        await this.#tell(job);
         return work({ signal, report });
       };
-      await this.#turnstile.pass(signal, take, job.account);
+      await this.#turnstiles[job.kind].pass(signal, take, job.account);
     } finally {
       clearInterval(timer);
     }

@@ -20,7 +20,7 @@ export interface VideoLimits {
   readonly memoryBytes: number;
   /** Threads of one encoder. Stops a film from taking every core, and memory with each. */
   readonly threads: number;
-  /** Films and streams that one process encodes at once, and how many may wait; more are answered 429. Stops floods. */
+  /** Films that one process encodes at once, as many streams, and how many of each may wait; more are answered 429. Stops floods. */
   readonly encoders: number;
   /** The same for thumbnails. */
   readonly thumbnails: number;

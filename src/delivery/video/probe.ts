@@ -30,6 +30,23 @@ export function demuxerOf(head: Buffer): string | undefined {
 }
 const MOV_BOXES: readonly string[] = ["ftyp", "moov", "mdat", "wide", "free", "skip", "pnot"];
 
+/** Media type of a film that begins like that; undefined: no film. */
+export function filmTypeOf(head: Buffer): string | undefined {
+  const demuxer = demuxerOf(head);
+  if (demuxer === "mov") return head.includes("ftypqt  ") ? "video/quicktime" : "video/mp4";
+  if (demuxer === "matroska") return head.includes("webm") ? "video/webm" : "video/x-matroska";
+  return demuxer === undefined ? undefined : TYPES[demuxer];
+}
+const TYPES: Readonly<Record<string, string>> = {
+  ogg: "video/ogg",
+  avi: "video/x-msvideo",
+  gif: "image/gif",
+  mpeg: "video/mpeg",
+  mpegvideo: "video/mpeg",
+  mpegts: "video/mp2t",
+  hevc: "video/hevc",
+};
+
 /** Whether what begins like that is a film and neither a picture nor a song, which may come in the same boxes. */
 export function beginsAsFilm(head: Buffer): boolean {
   const demuxer = demuxerOf(head);

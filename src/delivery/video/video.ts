@@ -14,7 +14,7 @@ import type { Plan } from "../plan/plan.ts";
 import { same } from "../signature.ts";
 import { encodeFilm, extractFrame } from "./encoding.ts";
 import { abilitiesOf, diskFull, type Abilities, type Programs } from "./ffmpeg.ts";
-import { Jobs, type Job, type JobCounts, type JobStatus, type JobTools } from "./jobs.ts";
+import { Jobs, type Job, type JobCounts, type JobStatus, type JobTools, type Work } from "./jobs.ts";
 import { DEFAULT_VIDEO_LIMITS, type VideoLimits } from "./limits.ts";
 import { isSetFile, MASTERS } from "./playlists.ts";
 import {
@@ -109,13 +109,10 @@ export class Films {
     return this.#jobs.counts;
   }
 
-  /** Why films can't be made here. @throws DeliveryError ServiceUnavailable where nothing can be written */
-  async unavailable(): Promise<string | undefined> {
-    const found = await this.#able();
-    return typeof found === "string" ? found : undefined;
-  }
-
-  /** Looked up once; what is missing may be installed meanwhile. */
+  /**
+   * A text says why films can't be made here. Looked up once; what is missing may be installed meanwhile.
+   * @throws DeliveryError ServiceUnavailable where nothing can be written
+   */
   async #able(): Promise<Abilities | string> {
     const known = this.#abilities;
     if (known !== undefined && Date.now() - (known.lackingSince ?? Infinity) < LACKING_MS) {
@@ -158,7 +155,7 @@ export class Films {
     const found = await cache.find(request.key);
     if (found !== undefined) return { entry: found, hit: true };
     const made: { entry?: Entry } = {};
-    const job = this.#run(request, async (tools) => {
+    const job = this.#run("film", request, async (tools) => {
       made.entry = (await cache.produce(request.key, () => this.#encode(request, tools))).entry;
     });
     if (!(await within(job.done, waitMs))) return { pending: await this.#pending(job) };
@@ -217,7 +214,8 @@ export class Films {
       }
       if (job?.status.state === "done") throw goneAgain();
       job ??= this.#fill(request);
-      if (Date.now() >= until) {
+      // A job that failed is no longer waited for.
+      if (Date.now() >= until && !(await within(job.done, 0))) {
         if ("master" in file) return { pending: await this.#pending(job) };
         // Players try a piece again that is not there yet, but would take any other answer for it.
         throw new DeliveryError("ServiceUnavailable", "This piece of the stream is still being made.", [
@@ -231,8 +229,8 @@ export class Films {
   }
 
   /** @throws DeliveryError TooManyRenders */
-  #run(request: VideoRequest, work: (tools: JobTools) => Promise<void>): Job {
-    const job = { id: request.key, account: accountOf(request) };
+  #run(kind: Work, request: VideoRequest, work: (tools: JobTools) => Promise<void>): Job {
+    const job = { id: request.key, account: accountOf(request), kind };
     return this.#jobs.run(job, (tools) => writing(() => work(tools)));
   }
 
@@ -249,7 +247,7 @@ export class Films {
   /** One process encodes; the others read what grows. */
   #fill(request: VideoRequest): Job {
     const { key: id } = request;
-    return this.#run(request, async ({ signal, report }) => {
+    return this.#run("stream", request, async ({ signal, report }) => {
       const folder = join(this.#streams, id);
       // Another process has filled it while we waited.
       if (await isDone(folder)) return;

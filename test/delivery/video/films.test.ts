@@ -129,6 +129,15 @@ describe.skipIf(!here)("films", () => {
       expect([frame.status, await sizeOf(frame.body)]).toEqual([200, "jpeg 320x180"]);
     }
     expect(error(await site.get("/root/logo.png/ik-video.mp4?tr=w-64"))).toBe("415 UnsupportedSource");
+    const webm = await clip({ width: 64, height: 48, seconds: 1, format: "webm", sound: false });
+    for (const [body, type] of [
+      [webm, "video/webm"],
+      [Buffer.from("a letter"), "application/octet-stream"],
+    ] as const) {
+      await site.put("untold", body, { meta: { contentType: "binary/octet-stream" } });
+      const { headers } = await site.get("/root/untold/ik-video.mp4");
+      expect(headers.get("content-type")).toBe(type);
+    }
   }, 60_000);
 
   test("films that uploads call something else are films, and what only looks like one by its name is none", async () => {
@@ -426,6 +435,25 @@ test.skipIf(!here)(
     } finally {
       models.close();
     }
+  },
+  60_000,
+);
+
+test.skipIf(!here)(
+  "films that were made before are served without ffmpeg, too",
+  async () => {
+    await using site = await openSite();
+    await site.put("film.mp4", await clip({ width: 320, height: 180, seconds: 1 }));
+    const stream = "/root/film.mp4/ik-master.m3u8?tr=sr-240";
+    const paths = ["/root/tr:w-64/film.mp4", "/root/film.mp4/ik-thumbnail.jpg", stream];
+    for (const path of paths) expect((await site.get(path)).status).toBe(200);
+    // Only the playlist of what is complete may be kept.
+    await expect
+      .poll(async () => (await site.get(stream)).headers.get("cache-control"), { timeout: 20_000 })
+      .toContain("max-age");
+    await using lacking = await site.openWorker({ ffmpeg: "/nonexistent/ffmpeg" });
+    for (const path of paths) expect([path, (await lacking.get(path)).status]).toEqual([path, 200]);
+    expect(error(await lacking.get("/root/tr:w-66/film.mp4"))).toBe("501 NotAvailable");
   },
   60_000,
 );

@@ -49,6 +49,13 @@ const seeThrough = (codec: "vp8" | "vp9"): Promise<Buffer> =>
     return readFile(file);
   });
 
+/** Red, green and blue near the upper edge of a frame of 100 by 100. */
+async function meansAbove(frame: Buffer): Promise<number[]> {
+  // Statistics are of what goes in, whatever else is asked.
+  const edge = await sharp(frame).extract({ left: 0, top: 2, width: 100, height: 10 }).png().toBuffer();
+  return (await sharp(edge).stats()).channels.map(({ mean }) => mean);
+}
+
 /** How much of a frame is white, which the film is nowhere: letters. */
 async function whiteness(made: Buffer, seconds: number): Promise<number> {
   const { data } = await sharp(await frameAt(made, seconds))
@@ -201,8 +208,17 @@ describe.skipIf(!here)("layers of films", () => {
       await studio.make(film, "w-100,h-100,cm-pad_resize,bg-blurred_20_N200"),
       0.5,
     );
-    const { channels } = await sharp(padded).extract({ left: 10, top: 2, width: 10, height: 10 }).stats();
-    expect([channels[0]!.mean > 10, channels[0]!.mean < 120]).toEqual([true, true]);
+    const [red, , blue] = await meansAbove(padded);
+    expect([red! > 3, red! < 60, blue! > 3, blue! < 60]).toEqual([true, true, true, true]);
+    for (const [brightness, extreme] of [
+      ["N255", 0],
+      ["255", 255],
+    ] as const) {
+      const made = await studio.make(film, `w-100,h-100,cm-pad_resize,bg-blurred_auto_${brightness}`);
+      for (const mean of await meansAbove(await frameAt(made, 0.5))) {
+        expect(Math.abs(mean - extreme)).toBeLessThan(4);
+      }
+    }
   }, 60_000);
 
   const SRT = "1\n00:00:00,500 --> 00:00:01,000\nMMMMMMMMMM\n\n2\n00:00:01,500 --> 00:00:09,000\nMMMM\n";

@@ -162,6 +162,20 @@ describe.skipIf(!here)("films", () => {
     expect(made).toEqual(["mine", "another's", "mine"]);
   }, 60_000);
 
+  test("don't keep streams waiting, nor streams them", async () => {
+    await using busy = await openStudio();
+    const long = await clip({ width: 1280, height: 720, seconds: 10 });
+    expect(await busy.video.render(busy.request(long, "w-1200,f-webm,q-100"), 0)).toHaveProperty("pending");
+    const stream = { ...busy.request(film, "sr-240"), what: "stream" as const };
+    const asking = { waitMs: 20_000, query: "", right: "" };
+    expect(await busy.video.stream(stream, { master: "hls" }, asking)).toHaveProperty("type");
+    expect(busy.video.counts.running).toBeGreaterThan(0);
+    const damaged = { ...busy.request(film.subarray(0, 600), "sr-240"), what: "stream" as const };
+    const look = (): Promise<string> =>
+      failure(busy.video.stream(damaged, { master: "hls" }, { ...asking, waitMs: 0 }));
+    await expect.poll(look, POLLING).toBe("DamagedSource");
+  }, 60_000);
+
   test("wait in line up to a length", async () => {
     await using small = await openStudio({ limits: { queueLength: 1 } });
     const long = await clip({ width: 640, height: 360, seconds: 6 });

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import type { FormatChoice, Options } from "../../../../src/delivery/plan/plan.ts";
 import { codecsOf, encodingOf } from "../../../../src/delivery/video/codecs.ts";
 
-const BOTH = { video: 0, audio: 1 };
+const MP4 = { demuxer: "mov", videoCodec: "h264" };
+const BOTH = { video: 0, audio: 1, ...MP4 };
 const asked = (
   format: FormatChoice,
   video?: Options["videoCodec"],
@@ -46,11 +47,23 @@ describe("ImageKit's table", () => {
   });
 });
 
+test.each([
+  ["source", "matroska", "vp9", undefined, "webm vp9 opus"],
+  ["source", "matroska", "h264", undefined, "mp4 h264 aac"],
+  ["source", "matroska", "vp8", "h264", "mp4 h264 aac"],
+  ["source", "mov", "av1", undefined, "mp4 h264 aac"],
+  ["auto", "matroska", "vp9", undefined, "mp4 h264 aac"],
+] as const)("f-%s of %s with %s and vc-%s is %s", (format, demuxer, videoCodec, video, expected) => {
+  expect(named(asked(format, video), { video: 0, audio: 1, demuxer, videoCodec })).toBe(expected);
+});
+
 test("what a film doesn't have is left out, but something must be left", () => {
-  expect(named(asked("auto"), { video: 0, audio: undefined })).toBe("mp4 h264 none");
-  expect(named(asked("auto"), { video: undefined, audio: 0 })).toBe("mp4 none aac");
-  expect(() => codecsOf(asked("auto", "none"), { video: 0, audio: undefined })).toThrow("vc-none");
-  expect(() => codecsOf(asked("auto", undefined, "none"), { video: undefined, audio: 0 })).toThrow("ac-none");
+  expect(named(asked("auto"), { ...MP4, video: 0, audio: undefined })).toBe("mp4 h264 none");
+  expect(named(asked("auto"), { ...MP4, video: undefined, audio: 0 })).toBe("mp4 none aac");
+  expect(() => codecsOf(asked("auto", "none"), { ...MP4, video: 0, audio: undefined })).toThrow("vc-none");
+  expect(() => codecsOf(asked("auto", undefined, "none"), { ...MP4, video: undefined, audio: 0 })).toThrow(
+    "ac-none",
+  );
 });
 
 test("better quality never has a larger factor, and every one is within what encoders take", () => {
