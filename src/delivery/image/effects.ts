@@ -1,5 +1,5 @@
 /** Colours, sharpness, gradients, shadows, distortions. Each works on a settled still and gives one back. */
-import type { BlurOptions } from "sharp";
+import type { BlurOptions, SharpenOptions } from "sharp";
 import { DeliveryError } from "../errors.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Colour, Options } from "../plan/plan.ts";
@@ -69,20 +69,23 @@ function likeBefore(pixels: Pixels, { alpha }: Surface): Promise<Surface> {
 /** So many of the darkest and of the lightest pixels may become black and white. */
 const STRETCH_SHARE = 0.005;
 
-/** The same line for all channels, so that hues stay. */
+/**
+ * The same line for all channels, so that hues stay; its ends are the darkest and the lightest channel of each pixel, so
+ * that no colour is cut off.
+ */
 function stretch(data: Buffer): void {
-  const counts = new Uint32Array(256);
+  const [least, most] = [new Uint32Array(256), new Uint32Array(256)];
   let total = 0;
-  eachColour(data, (light, n) => {
-    if (data[n + 3] === 0) return;
-    const level = Math.round(light);
-    counts[level] = counts[level]! + 1;
+  for (let n = 0; n < data.length; n += 4) {
+    if (data[n + 3] === 0) continue;
+    least[Math.min(data[n]!, data[n + 1]!, data[n + 2]!)]!++;
+    most[Math.max(data[n]!, data[n + 1]!, data[n + 2]!)]!++;
     total++;
-  });
+  }
   const share = total * STRETCH_SHARE;
   let [low, high] = [0, 255];
-  for (let sum = counts[low]!; low < 255 && sum <= share; sum += counts[low]!) low++;
-  for (let sum = counts[high]!; high > 0 && sum <= share; sum += counts[high]!) high--;
+  for (let sum = least[low]!; low < 255 && sum <= share; sum += least[low]!) low++;
+  for (let sum = most[high]!; high > 0 && sum <= share; sum += most[high]!) high--;
   if (high <= low) return;
   const curve = Uint8Array.from({ length: 256 }, (_, level) => byte(((level - low) * 255) / (high - low)));
   for (let n = 0; n < data.length; n++) if (n % 4 !== 3) data[n] = curve[data[n]!]!;
@@ -91,16 +94,54 @@ function stretch(data: Buffer): void {
 /** Blur first, then sharpening. */
 export async function adjustSharpness(surface: Surface, options: Adjustments): Promise<Surface> {
   const { blur, blurSigma, sharpen, sharpenSigma } = options;
-  const { image } = surface;
+  const { image, alpha, pages } = surface;
   // ImageKit gives a radius, which is turned into a sigma as sharp's documentation says.
   const soft = blur === undefined ? blurSigma : 1 + blur / 2;
   if (soft !== undefined) image.blur(blurOf(soft));
-  if (sharpen === 0 && sharpenSigma === undefined) image.sharpen();
-  else if (sharpen !== undefined && sharpen > 0) {
-    // At 10 it is what sharp takes by default for flat and jagged areas.
-    image.sharpen({ sigma: 1, m1: sharpen / 10, m2: sharpen / 5 });
-  } else if (sharpenSigma !== undefined) image.sharpen({ sigma: Math.min(SHARPEN_SIGMA_MAX, sharpenSigma) });
+  const how = sharpeningOf(sharpen, sharpenSigma);
+  if (how !== undefined && alpha && pages === 1) return sharpenSeen(surface, how);
+  if (how !== undefined) image.sharpen(...how);
   return settle({ ...surface, image, fresh: false });
+}
+
+function sharpeningOf(amount: number | undefined, sigma: number | undefined): [SharpenOptions?] | undefined {
+  // At 10 it is what sharp takes by default for flat and jagged areas.
+  if (amount !== undefined && amount > 0) return [{ sigma: 1, m1: amount / 10, m2: amount / 5 }];
+  if (sigma !== undefined) return [{ sigma: Math.min(SHARPEN_SIGMA_MAX, sigma) }];
+  return amount === undefined ? undefined : [];
+}
+
+/** How far colours are spread, and the opacity there below which they are no longer exact. */
+const SPREAD_SIGMA = 4;
+const SPREAD_ALPHA_MIN = 64;
+
+/** What isn't seen takes the colours beside it, or what is seen would be set off against it; far off, that of all. */
+async function sharpenSeen(surface: Surface, how: [SharpenOptions?]): Promise<Surface> {
+  const pixels = await pixelsOf(surface);
+  const blurred = surfaceOf(pixels).image.blur({ sigma: SPREAD_SIGMA });
+  const around = await pixelsOf({ ...surfaceOf(pixels), image: blurred, fresh: false });
+  const mean = meanOf(pixels.data);
+  for (let n = 0; n < around.data.length; n += 4) {
+    if (pixels.data[n + 3] !== 0) pixels.data.copy(around.data, n, n, n + 3);
+    else if (around.data[n + 3]! < SPREAD_ALPHA_MIN) around.data.set(mean, n);
+    around.data[n + 3] = 255;
+  }
+  const image = surfaceOf(around).image.sharpen(...how);
+  const sharp = await pixelsOf({ ...surfaceOf(around), image, fresh: false });
+  for (let n = 3; n < sharp.data.length; n += 4) sharp.data[n] = pixels.data[n]!;
+  return surfaceOf(sharp);
+}
+
+/** The mean colour of what is seen. */
+function meanOf(data: Buffer): [number, number, number] {
+  const sums = [0, 0, 0, 0];
+  for (let n = 0; n < data.length; n += 4) {
+    const alpha = data[n + 3]!;
+    for (let channel = 0; channel < 3; channel++) sums[channel]! += data[n + channel]! * alpha;
+    sums[3]! += alpha;
+  }
+  const [r = 0, g = 0, b = 0, all = 0] = sums;
+  return all === 0 ? [0, 0, 0] : [byte(r / all), byte(g / all), byte(b / all)];
 }
 
 /** Adds what a blurred copy lacks, where the difference is more than the threshold (0 to 1). */

@@ -69,6 +69,7 @@ export const EMOJI_FAMILY = "Noto Emoji";
 export interface Face {
   readonly family: string;
   readonly file: string;
+  /** What it is to look like. Pango thickens and slants where a family has no such cut. */
   readonly bold: boolean;
   readonly italic: boolean;
   readonly covers: Coverage;
@@ -95,22 +96,23 @@ export async function bundledFace(name: string, bold: boolean, italic: boolean):
     );
   }
   const { family, cuts, flat } = found;
-  const isItalic = italic && (cuts === ALL || (cuts === "bold, italic" && !bold));
-  const isBold = bold && cuts !== "none";
-  const weight = isBold ? "700Bold" : "400Regular";
-  const cut = isItalic ? `${weight}_Italic` : weight;
+  // Of a bold cut and an italic one, Pango would take that which it has drawn with before.
+  const slanted = italic && !(cuts === "bold, italic" && bold);
+  const weight = bold && cuts !== "none" ? "700Bold" : "400Regular";
+  const cut = slanted && cuts !== "none" && cuts !== "bold" ? `${weight}_Italic` : weight;
   const packageName = `@expo-google-fonts/${found.packaged ?? family.toLowerCase().replaceAll(" ", "-")}`;
   const fileName = `${family.replaceAll(" ", "")}_${cut}.ttf`;
   const place = `${packageName}/${flat === true ? "" : `${cut}/`}${fileName}`;
-  const known = faces.get(place);
+  const key = `${place} ${bold} ${slanted}`;
+  const known = faces.get(key);
   if (known !== undefined) return known;
   const file = createRequire(import.meta.url).resolve(place);
   const covers = coverageOf(await readFile(file));
-  const face: Face = { family, file, bold: isBold, italic: isItalic, covers, custom: false };
-  faces.set(place, face);
+  const face: Face = { family, file, bold, italic: slanted, covers, custom: false };
+  faces.set(key, face);
   return face;
 }
-/** Those that were asked for, by where packages have them. They hold what they cover, not their files. */
+/** Those that were asked for. They hold what they cover, not their files. */
 const faces = new Map<string, Face>();
 
 /**

@@ -17,7 +17,12 @@ export async function pictureOf(
   const bytes = env.inputs.get(path);
   if (bytes === undefined) throw new DeliveryError("NotFound", `The layer's picture ${path} is missing.`);
   const pages = steps.flatMap((step) => ("when" in step ? [] : [step.options.pages])).findLast(Boolean);
-  const { image, metadata } = await openPicture(bytes, env.job, { pages, animated: false });
+  const { image, metadata } = await openPicture(bytes, env.job, { pages, animated: false }).catch(
+    (error: unknown) => {
+      if (error instanceof DeliveryError) throw new DeliveryError(error.code, `${path}: ${error.message}`);
+      throw error;
+    },
+  );
   const { width, height } = metadata.autoOrient;
   const turned = (metadata.orientation ?? 1) > 1;
   const surface = {

@@ -103,7 +103,10 @@ async function paint(setting: Setting, face: Face, markup: string): Promise<Surf
     `foreground="#${hex}"`,
     `fgalpha="${Math.max(1, Math.round(colour.a * 65_535))}"`,
     ...(setting.strikethrough ? ['strikethrough="true"'] : []),
-    ...(lineHeight === undefined ? [] : [`line_height="${Math.round(lineHeight * PANGO_UNITS)}"`]),
+    // Up to 1024 Pango takes it for a factor.
+    ...(lineHeight === undefined
+      ? []
+      : [`line_height="${Math.max(PANGO_UNITS + 1, Math.round(lineHeight * PANGO_UNITS))}"`]),
   ];
   try {
     const { data, info } = await sharp({

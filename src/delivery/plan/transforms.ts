@@ -73,7 +73,7 @@ export const FORMS: readonly { syntax: string; doc: string; examples: Readonly<R
   },
   {
     syntax: "`l-image,i-PATH,…,l-end`",
-    doc: "A picture on the picture. `i-` is its path with `@@` for slashes, `ie-` the same in Base64. `lx`, `ly`: its left top corner (`N` for negative), `lxc`, `lyc`: its centre, `lap`: which point of it the coordinates name, `lfo`: a position without coordinates, `lm`: `multiply`, `displace`, `cutout`, `cutter`. Transformations of the layer itself stand beside them. Layers in layers, three deep.",
+    doc: "A picture on the picture. `i-` is its path with `@@` for slashes, `ie-` the same in Base64. `lx`, `ly`: its left top corner (`N` for negative), `lxc`, `lyc`: its centre, `lap`: the point of the picture below from which they count, inwards; from the left or the top, negative ones count from the other edge. `lfo`: a position without coordinates, `lm`: `multiply`, `displace`, `cutout`, `cutter`. Transformations of the layer itself stand beside them. Layers in layers, three deep.",
     examples: { layerImage: "w-300,h-200,l-image,i-photo.jpg,w-90,b-4_white,lfo-top_right,l-end" },
   },
   {

@@ -55,6 +55,18 @@ describe("colours", () => {
     const within = await make(around, { options: { contrast: true } });
     expect([within.rgba(0, 15)[0]! < 12, within.rgba(99, 15)[0]! > 243]).toEqual([true, true]);
   });
+  test("contrast leaves alone what fills the range, of whatever colour, and cuts no colour off", async () => {
+    for (const channel of [0, 1, 2]) {
+      const only = (x: number): Rgb => [channel === 0 ? x : 0, channel === 1 ? x : 0, channel === 2 ? x : 0];
+      const seen = await make(drawn(256, 8, only).removeAlpha(), { options: { contrast: true } });
+      for (const x of [10, 100, 200, 250]) expect(Math.abs(seen.rgba(x, 4)[channel]! - x)).toBeLessThan(6);
+    }
+    const tinted = (x: number): Rgb => [Math.round(100 + x / 2), Math.round(50 + x / 5), 205];
+    const dull = drawn(100, 10, tinted);
+    const seen = await make(dull.removeAlpha(), { options: { contrast: true } });
+    const reds = [10, 50, 90].map((x) => seen.rgba(x, 5)[0]!);
+    expect([reds[1]! - reds[0]! > 20, reds[2]! - reds[1]! > 20, reds[2]! < 250]).toEqual([true, true, true]);
+  });
   test("gamma lightens what is between black and white", async () => {
     const seen = await make(ramp, { options: { gamma: 2 } });
     expect(
@@ -146,6 +158,22 @@ describe("sharpness", () => {
       expect(await steepest(options)).toBeGreaterThan(await steepest({}));
     },
   );
+  test("what isn't seen is no neighbour to what is", async () => {
+    const flat = drawn(40, 40, (x, y) =>
+      x >= 10 && x < 30 && y >= 10 && y < 30 ? [0, 200, 0] : [0, 0, 0, 0],
+    );
+    for (const options of [{ sharpen: 0 }, { sharpen: 10 }, { sharpenSigma: 5 }]) {
+      const seen = await make(flat, { options });
+      for (const [x, y] of [
+        [10, 10],
+        [10, 20],
+        [20, 29],
+      ] as const) {
+        expect(off(seen.rgba(x, y), [0, 200, 0, 255])).toBeLessThan(8);
+      }
+      expect(seen.rgba(5, 5)[3]).toBe(0);
+    }
+  });
   test("more sharpening sharpens more", async () => {
     expect(await roughness(soft, { sharpen: 50 })).toBeGreaterThan(await roughness(soft, { sharpen: 5 }));
   });
