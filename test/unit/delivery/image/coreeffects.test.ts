@@ -61,8 +61,7 @@ describe("colours", () => {
       const seen = await make(drawn(256, 8, only).removeAlpha(), { options: { contrast: true } });
       for (const x of [10, 100, 200, 250]) expect(Math.abs(seen.rgba(x, 4)[channel]! - x)).toBeLessThan(6);
     }
-    const tinted = (x: number): Rgb => [Math.round(100 + x / 2), Math.round(50 + x / 5), 205];
-    const dull = drawn(100, 10, tinted);
+    const dull = drawn(100, 10, (x) => [Math.round(100 + x / 2), Math.round(50 + x / 5), 205]);
     const seen = await make(dull.removeAlpha(), { options: { contrast: true } });
     const reds = [10, 50, 90].map((x) => seen.rgba(x, 5)[0]!);
     expect([reds[1]! - reds[0]! > 20, reds[2]! - reds[1]! > 20, reds[2]! < 250]).toEqual([true, true, true]);
