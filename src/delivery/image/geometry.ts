@@ -121,8 +121,14 @@ export function around(point: Point, part: Size, whole: Size): Rectangle {
 const along = (at: number, size: number, all: number): number =>
   Math.max(0, Math.min(all - size, Math.round(at * all - size / 2)));
 
+/** Undefined: the focus says. */
+interface Edges {
+  readonly left: number | undefined;
+  readonly top: number | undefined;
+}
+
 /**
- * Where an extract lies that names its corner or its centre. Undefined: it names neither, or is none.
+ * Where an extract begins, as far as it names its corner or its centre; what is no extract names nothing.
  * @throws DeliveryError InvalidParameter when it doesn't lie within the picture
  */
 export function named(
@@ -130,31 +136,28 @@ export function named(
   part: Size,
   whole: Size,
   values: Values,
-): Rectangle | undefined {
+): Edges {
   const { cropMode, x, y, centreX, centreY } = options;
-  if (cropMode !== "extract" && cropMode !== "pad_extract") return undefined;
-  if (x === undefined && y === undefined && centreX === undefined && centreY === undefined) return undefined;
-  const corner = (
+  if (cropMode !== "extract" && cropMode !== "pad_extract") return { left: undefined, top: undefined };
+  const edge = (
     at: Options["x"] | undefined,
     centre: Options["x"] | undefined,
     size: number,
     all: number,
-    name: string,
-  ): number => {
-    const start =
-      centre === undefined
-        ? Math.round(at === undefined ? (all - size) / 2 : evaluate(at, values))
-        : Math.round(evaluate(centre, values) - size / 2);
-    if (start >= 0 && start + size <= all) return start;
+    axis: string,
+  ): number | undefined => {
+    let start: number | undefined;
+    if (centre !== undefined) start = Math.round(evaluate(centre, values) - size / 2);
+    else if (at !== undefined) start = Math.round(evaluate(at, values));
+    if (start === undefined || (start >= 0 && start + size <= all)) return start;
     throw new DeliveryError(
       "InvalidParameter",
-      `${name}: an extract of ${size} pixels that begins at ${start} doesn't lie within the picture's ${all}.`,
+      `${axis}${centre === undefined ? "" : "c"}: an extract of ${size} pixels that begins at ${start} doesn't lie within the picture's ${all}.`,
     );
   };
   return {
-    left: corner(x, centreX, part.width, whole.width, centreX === undefined ? "x" : "xc"),
-    top: corner(y, centreY, part.height, whole.height, centreY === undefined ? "y" : "yc"),
-    ...part,
+    left: edge(x, centreX, part.width, whole.width, "x"),
+    top: edge(y, centreY, part.height, whole.height, "y"),
   };
 }
 

@@ -70,12 +70,12 @@ export async function resize(
   const { window, scaled, crop } = geometry;
   let cut: Rectangle | undefined;
   if (window !== undefined) {
-    cut = named(options, window, now, values);
-    if (cut === undefined) {
-      const found = await focusOn(now, focus, window, env);
-      now = found.surface;
-      cut = around(found.point, window, now);
-    }
+    const { left, top } = named(options, window, now, values);
+    const isPlaced = left !== undefined && top !== undefined;
+    const found = await focusOn(now, isPlaced ? undefined : focus, window, env);
+    now = found.surface;
+    const box = around(found.point, window, now);
+    cut = { ...box, left: left ?? box.left, top: top ?? box.top };
   }
   now = await cutAndScale(now, cut, { ...(scaled && { scaled }), ...(crop && { crop }) }, focus, env);
   return geometry.pad === undefined ? now : pad(now, geometry.pad, options, env);

@@ -223,8 +223,9 @@ async function resize(
   const point = focusPoint(options);
   const { window, scaled, crop, pad: canvas } = geometry;
   if (window !== undefined) {
-    const box = named(options, window, track, values) ?? around(point, window, track);
-    cropTo(track, box);
+    const { left, top } = named(options, window, track, values);
+    const box = around(point, window, track);
+    cropTo(track, { ...box, left: left ?? box.left, top: top ?? box.top });
   }
   if (scaled !== undefined && (scaled.width !== track.width || scaled.height !== track.height)) {
     const { width, height } = spend(scaled, limits);

@@ -65,6 +65,11 @@ describe.skipIf(!(await hasFfmpeg()))("films", () => {
     expect(await far(body, 1.8, early(320, 180))).toBeLessThan(NEAR);
   }, 120_000);
 
+  test("an extract of which one edge is named lies by the focus along the other side", async () => {
+    const body = await film("w-100,h-90,cm-extract,y-0,fo-left,du-0.5");
+    expect(await far(body, 0.2, canvas(100, 90, RED))).toBeLessThan(NEAR);
+  }, 120_000);
+
   test("l-subtitles are seen while they are said", async () => {
     const body = await film("l-subtitles,i-words.srt,co-FFFFFF,l-end");
     const white = async (seconds: number): Promise<number> => {
