@@ -1,4 +1,5 @@
 /** What is shown of a picture, and what lies beside and behind it, over HTTP. */
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { canvas, each, imageOf, pixelsOf, type Pixels, type Rgba } from "./conformance/pixels.ts";
 import { openSite, type Site } from "./site.ts";
@@ -37,6 +38,12 @@ function at({ data, width, height }: Pixels, x: number, y: number): number[] {
   return [...data.subarray(n, n + 4)];
 }
 
+/** From 0 in the first pixel to 255 in the last. */
+const ramp = (n: number, all: number): number =>
+  Math.max(0, Math.min(255, Math.round((255 * n) / (all - 1))));
+/** How far a ramp may be off: what is cut out begins with a whole pixel of the source. */
+const allowed = (part: number, all: number): number => ((part < all ? 1 : 0.6) * 255) / all + 2;
+
 describe("an extract of which one edge is named", () => {
   beforeAll(async () => {
     await put("places.png", 200, 100, (x, y) => [x, y, 0, 255], "150,60,20,20");
@@ -55,5 +62,70 @@ describe("an extract of which one edge is named", () => {
   ])("lies by the focus along the other side: %s", async (places, left, top) => {
     const seen = await shown(`w-50,h-50,cm-extract,${places}`, "places.png");
     expect([seen.width, seen.height, at(seen, 0, 0)]).toEqual([50, 50, [left, top, 0, 255]]);
+  });
+});
+
+describe("what is enlarged into a strip", () => {
+  const SIZES = [
+    ["odd.png", 601, 401, 34, 1300],
+    ["tiny.png", 37, 23, 46, 733],
+    ["tiny.png", 37, 23, 900, 40],
+    ["tiny.png", 37, 23, 301, 200],
+  ] as const;
+  beforeAll(async () => {
+    for (const [key, width, height] of SIZES.slice(0, 2)) {
+      await put(key, width, height, (x, y) => [ramp(x, width), ramp(y, height), 0, 255]);
+    }
+  });
+  const PLACES = [
+    ["left", 0, 0.5],
+    ["top_left", 0, 0],
+    ["center", 0.5, 0.5],
+    ["bottom_right", 1, 1],
+  ] as const;
+
+  test.each(SIZES.flatMap((size) => PLACES.map((place) => [...size, ...place] as const)))(
+    "%s, %i by %i, to %i by %i, fo-%s: no more is cut off than must be",
+    async (key, fromWidth, fromHeight, width, height, focus, x, y) => {
+      const seen = await shown(`w-${width},h-${height},fo-${focus}`, key);
+      expect([seen.width, seen.height]).toEqual([width, height]);
+      const by = Math.max(width / fromWidth, height / fromHeight);
+      /** Of the part that is shown, in source pixels. */
+      const [across, down] = [width / by, height / by];
+      const [left, top] = [(fromWidth - across) * x, (fromHeight - down) * y];
+      for (const [u, v] of [
+        [0.5, 0.01],
+        [0.5, 0.5],
+        [0.5, 0.99],
+        [0.02, 0.5],
+        [0.98, 0.5],
+      ] as const) {
+        const [r = NaN, g = NaN] = at(seen, u, v);
+        expect(Math.abs(r - ramp(left + across * u - 0.5, fromWidth))).toBeLessThan(
+          allowed(across, fromWidth),
+        );
+        expect(Math.abs(g - ramp(top + down * v - 0.5, fromHeight))).toBeLessThan(allowed(down, fromHeight));
+      }
+    },
+  );
+
+  test("of an animation too, and by what catches the eye", async () => {
+    const colours = ["#ff0000", "#0000ff"];
+    const frames = await Promise.all(
+      colours.map((background) =>
+        sharp({ create: { width: 37, height: 23, channels: 3, background } })
+          .png()
+          .toBuffer(),
+      ),
+    );
+    await site.put(
+      "moving.gif",
+      await sharp(frames, { join: { animated: true } })
+        .gif()
+        .toBuffer(),
+    );
+    const { body } = await site.get("/root/tr:w-46,h-733,fo-auto,f-webp/moving.gif");
+    const { width, pageHeight, pages } = await sharp(body, { animated: true }).metadata();
+    expect([width, pageHeight, pages]).toEqual([46, 733, 2]);
   });
 });

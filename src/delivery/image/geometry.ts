@@ -64,9 +64,24 @@ function cropGeometry(crop: Crop, from: Size, to: Size): Geometry {
   if (crop === "at_max_enlarge") return { scaled: scale(from, inside) };
   if (crop === "at_least") return { scaled: scale(from, outside) };
   if (outside <= 1) return { scaled: scale(from, outside), crop: to };
-  // What is to be enlarged is cut first, so that no more is made than is shown.
-  const window = largest(from, to.width / to.height);
-  return crop === "maintain_ratio" ? { window, scaled: to } : { window };
+  return crop === "maintain_ratio" ? enlarged(from, to) : { window: largest(from, to.width / to.height) };
+}
+
+/**
+ * What is to be enlarged is cut first, so that no more is made than is shown: the pixels that are seen in part are made
+ * whole, and cut off again.
+ */
+function enlarged(from: Size, to: Size): Geometry {
+  const isWide = to.width * from.height > to.height * from.width;
+  const window = isWide
+    ? { width: from.width, height: Math.ceil((to.height * from.width) / to.width) }
+    : { width: Math.ceil((to.width * from.height) / to.height), height: from.height };
+  const by = isWide ? to.width / from.width : to.height / from.height;
+  // A single pixel is of one colour: it may be stretched, and however little is seen of it, no more is made.
+  const side = (part: number, shown: number): number => (part === 1 ? shown : Math.round(part * by));
+  const scaled = { width: side(window.width, to.width), height: side(window.height, to.height) };
+  const isWhole = scaled.width === to.width && scaled.height === to.height;
+  return isWhole ? { window, scaled } : { window, scaled, crop: to };
 }
 
 function modeGeometry(mode: CropMode, from: Size, wanted: Wanted): Geometry {

@@ -76,6 +76,8 @@ export async function resize(
     now = found.surface;
     const box = around(found.point, window, now);
     cut = { ...box, left: left ?? box.left, top: top ?? box.top };
+    // What is still to be cut off is less than a pixel.
+    if (focus !== undefined && !Object.hasOwn(GRAVITIES, focus.at)) focus = undefined;
   }
   now = await cutAndScale(now, cut, { ...(scaled && { scaled }), ...(crop && { crop }) }, focus, env);
   return geometry.pad === undefined ? now : pad(now, geometry.pad, options, env);
