@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { canvas, each, imageOf, pixelsOf, type Pixels, type Rgba } from "./conformance/pixels.ts";
 import { openSite, type Site } from "./site.ts";
 
+const BLUE: Rgba = [0, 0, 255, 255];
 const CLEAR: Rgba = [0, 0, 0, 0];
 
 let site: Site;
@@ -43,6 +44,36 @@ const ramp = (n: number, all: number): number =>
   Math.max(0, Math.min(255, Math.round((255 * n) / (all - 1))));
 /** How far a ramp may be off: what is cut out begins with a whole pixel of the source. */
 const allowed = (part: number, all: number): number => ((part < all ? 1 : 0.6) * 255) / all + 2;
+
+const near = (seen: readonly number[], expected: readonly number[]): boolean =>
+  seen.every((value, n) => Math.abs(value - expected[n]!) <= 2);
+
+describe("a background that is seen through", () => {
+  const HALF_RED: Rgba = [255, 0, 0, 128];
+  beforeAll(async () => {
+    const opaque = imageOf(canvas(100, 50, BLUE)).removeAlpha();
+    await site.put("opaque.png", await opaque.png().toBuffer());
+    await put("half.png", 100, 50, () => [0, 0, 255, 128]);
+  });
+
+  test.each<[string, string, Rgba]>([
+    ["rt-45", "opaque.png", BLUE],
+    ["rt-45", "half.png", [85, 0, 170, 191]],
+    ["r-10,rt-45", "opaque.png", BLUE],
+    ["o-50,rt-45", "opaque.png", [85, 0, 170, 191]],
+    ["w-100,h-100,cm-pad_resize", "half.png", [85, 0, 170, 191]],
+    ["w-100,h-100,cm-pad_resize,rt-45", "opaque.png", BLUE],
+    ["w-100,h-100,cm-pad_resize,o-50", "opaque.png", [85, 0, 170, 191]],
+    ["w-100,h-100,cm-pad_resize,o-50", "half.png", [153, 0, 102, 159]],
+    ["w-100,h-100,cm-pad_resize,o-50,rt-45", "opaque.png", [85, 0, 170, 191]],
+  ])("is laid once: %s of %s", async (transformation, key, middle) => {
+    const seen = await shown(`${transformation},bg-FF000050`, key);
+    const corner = at(seen, 0, 0);
+    expect([corner, near(corner, HALF_RED)]).toEqual([corner, true]);
+    const inside = at(seen, 0.5, 0.5);
+    expect([inside, near(inside, middle)]).toEqual([inside, true]);
+  });
+});
 
 describe("an extract of which one edge is named", () => {
   beforeAll(async () => {

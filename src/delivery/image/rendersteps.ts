@@ -103,7 +103,7 @@ const ORDER: readonly Operation[] = [
   // A canvas that the picture was set on is part of it, and is rounded with it.
   {
     on: ["background"],
-    when: isPadded,
+    when: (options) => isPadded(options) && !isLaidLast(options),
     apply: (surface, { options }) => under(surface, options.background!),
   },
   { on: ["radius"], apply: (surface, { options, values }) => round(surface, options.radius!, values) },
@@ -128,8 +128,7 @@ const ORDER: readonly Operation[] = [
   },
   {
     on: ["background"],
-    when: (options) =>
-      isPadded(options) ? options.opacity !== undefined : options.background?.kind !== "blurred",
+    when: isLaidLast,
     apply: (surface, { options }) => under(surface, options.background!),
   },
 ];
@@ -138,12 +137,21 @@ function isPadded({ cropMode, width, height }: StepOptions): boolean {
   return (cropMode?.startsWith("pad_") ?? false) && (width !== undefined || height !== undefined);
 }
 
+/** Whether the background is seen behind the outline, and through a picture that fades; else it is part of the picture. */
+function isLaidLast(options: StepOptions): boolean {
+  return isPadded(options) ? options.opacity !== undefined : options.background?.kind !== "blurred";
+}
+
 const under = (surface: Surface, background: Options["background"]): Promise<Surface> =>
   background.kind === "colour" ? flattened(surface, background.colour) : putUnder(surface, background);
 
 /** What fills the corners that turning leaves free. What lies below a layer is seen there. */
-function behind({ alpha }: Surface, { background }: StepOptions, { parent }: Environment): Colour {
-  if (background?.kind === "colour") return background.colour;
+function behind({ alpha }: Surface, options: StepOptions, { parent }: Environment): Colour {
+  const { background } = options;
+  // What is seen through would be seen twice.
+  if (background?.kind === "colour") {
+    return background.colour.a < 1 && isLaidLast(options) ? CLEAR : background.colour;
+  }
   return alpha || background !== undefined || parent !== undefined ? CLEAR : BLACK;
 }
 
