@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { canvas, each, imageOf, pixelsOf, type Pixels, type Rgba } from "./conformance/pixels.ts";
 import { openSite, type Site } from "./site.ts";
 
+const RED: Rgba = [255, 0, 0, 255];
+const GREEN: Rgba = [0, 255, 0, 255];
 const BLUE: Rgba = [0, 0, 255, 255];
 const CLEAR: Rgba = [0, 0, 0, 0];
 
@@ -45,6 +47,9 @@ const ramp = (n: number, all: number): number =>
 /** How far a ramp may be off: what is cut out begins with a whole pixel of the source. */
 const allowed = (part: number, all: number): number => ((part < all ? 1 : 0.6) * 255) / all + 2;
 
+/** A part of the way from red to blue. */
+const between = (part: number): Rgba => [Math.round(255 * (1 - part)), 0, Math.round(255 * part), 255];
+
 const near = (seen: readonly number[], expected: readonly number[]): boolean =>
   seen.every((value, n) => Math.abs(value - expected[n]!) <= 2);
 
@@ -72,6 +77,64 @@ describe("a background that is seen through", () => {
     expect([corner, near(corner, HALF_RED)]).toEqual([corner, true]);
     const inside = at(seen, 0.5, 0.5);
     expect([inside, near(inside, middle)]).toEqual([inside, true]);
+  });
+});
+
+describe("bg-gradient_dominant", () => {
+  beforeAll(async () => {
+    // A third of the left half is green: the mean of its colours would be neither.
+    await put("aside.png", 120, 60, (x) => (x < 20 ? GREEN : x < 60 ? RED : BLUE));
+    await put("above.png", 60, 120, (_, y) => (y < 20 ? GREEN : y < 60 ? RED : BLUE));
+    await put("half.png", 120, 60, (x) => (x < 60 ? CLEAR : BLUE));
+    await put("corners.png", 120, 120, (x, y) => {
+      if (x % 60 < 20) return [255, 255, 255, 255];
+      return y < 60 ? (x < 60 ? RED : GREEN) : x < 60 ? BLUE : [0, 0, 0, 255];
+    });
+  });
+
+  test("goes from the main colour of one side to that of the other, along the canvas", async () => {
+    const wide = await shown("w-600,h-100,cm-pad_resize,bg-gradient_dominant", "aside.png");
+    for (const x of [0, 100, 199, 400, 500, 599]) {
+      const seen = at(wide, (x + 0.5) / 600, 0.5);
+      expect([x, seen, near(seen, between(x / 599))]).toEqual([x, seen, true]);
+    }
+    const tall = await shown("w-100,h-600,cm-pad_resize,bg-gradient_dominant", "above.png");
+    for (const y of [0, 100, 199, 400, 500, 599]) {
+      const seen = at(tall, 0.5, (y + 0.5) / 600);
+      expect([y, seen, near(seen, between(y / 599))]).toEqual([y, seen, true]);
+    }
+  });
+
+  test("goes the other way where that is how the picture changes", async () => {
+    const wide = await shown("w-600,h-120,cm-pad_resize,bg-gradient_dominant", "above.png");
+    const tall = await shown("w-120,h-600,cm-pad_resize,bg-gradient_dominant", "aside.png");
+    expect([at(wide, 0.1, 0), at(wide, 0.1, 1), at(wide, 0.9, 0), at(wide, 0.9, 1)]).toEqual([
+      RED,
+      BLUE,
+      RED,
+      BLUE,
+    ]);
+    expect([at(tall, 0, 0.1), at(tall, 1, 0.1), at(tall, 0, 0.9), at(tall, 1, 0.9)]).toEqual([
+      RED,
+      BLUE,
+      RED,
+      BLUE,
+    ]);
+  });
+
+  test("takes no colour from where nothing is seen", async () => {
+    const wide = await shown("w-600,h-100,cm-pad_resize,bg-gradient_dominant", "half.png");
+    expect([at(wide, 0, 0.5), at(wide, 1, 0.5)]).toEqual([BLUE, BLUE]);
+  });
+
+  test("of four goes from quarter to quarter", async () => {
+    const seen = await shown("w-300,h-120,cm-pad_resize,bg-gradient_dominant_4", "corners.png");
+    expect([at(seen, 0, 0), at(seen, 1, 0), at(seen, 0, 1), at(seen, 1, 1)]).toEqual([
+      RED,
+      GREEN,
+      BLUE,
+      [0, 0, 0, 255],
+    ]);
   });
 });
 

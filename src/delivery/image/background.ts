@@ -1,6 +1,7 @@
 /** What is seen beside and through a picture. */
 import sharp from "sharp";
 import { DeliveryError } from "../errors.ts";
+import { BLACK } from "../plan/colours.ts";
 import type { Background, Colour } from "../plan/plan.ts";
 import {
   copyOf,
@@ -31,11 +32,11 @@ export async function putUnder(surface: Surface, background: Background): Promis
 }
 
 async function dominantOf(surface: Surface): Promise<Colour> {
-  return dominantIn((await probe(surface)).data);
+  return dominantIn((await probe(surface)).data) ?? BLACK;
 }
 
-/** The mean of the fullest of 4096 boxes of colours, transparent pixels left out; black where there are no others. */
-export function dominantIn(data: Buffer): Colour {
+/** The mean of the fullest of 4096 boxes of colours, transparent pixels left out. Undefined: there are no others. */
+export function dominantIn(data: Buffer): Colour | undefined {
   const counts = new Uint32Array(4096);
   const boxAt = (n: number): number =>
     ((data[n]! >> 4) << 8) | ((data[n + 1]! >> 4) << 4) | (data[n + 2]! >> 4);
@@ -48,7 +49,7 @@ export function dominantIn(data: Buffer): Colour {
     if (count > counts[best]!) best = box;
   }
   const members = counts[best]!;
-  if (members === 0) return { r: 0, g: 0, b: 0, a: 1 };
+  if (members === 0) return undefined;
   const sums = [0, 0, 0];
   for (let n = 0; n < data.length; n += 4) {
     if (data[n + 3]! < 128 || boxAt(n) !== best) continue;
@@ -97,23 +98,39 @@ async function blurred(
   return settle({ image, ...to, alpha: false, pages: 1, fresh: false });
 }
 
-/** From the mean colours of two halves, or of four quarters, of the picture. */
-async function cornersGradient(surface: Surface, to: Size, colours: 2 | 4): Promise<Surface> {
-  const { data, width, height } = await probe(surface);
-  /** Of a quarter; of the whole row of them where there are two colours. */
-  const meanOf = (right: number, down: number): number[] => {
-    const sums = [0, 0, 0, 0];
-    for (let n = 0; n < data.length; n += 4) {
-      const [x, y] = [(n / 4) % width, Math.floor(n / 4 / width)];
-      if (Number(y >= height / 2) !== down) continue;
-      if (colours === 4 && Number(x >= width / 2) !== right) continue;
-      const a = data[n + 3]!;
-      for (let channel = 0; channel < 3; channel++) sums[channel] = sums[channel]! + data[n + channel]! * a;
-      sums[3] = sums[3]! + a;
+type Rgb = readonly [number, number, number];
+
+/**
+ * The main colours of the quarters: left, right, and the same below; or of halves, which then have two quarters each.
+ * `isAside`: the canvas goes on at the sides.
+ */
+function cornersOf({ data, width, height }: Pixels, colours: 2 | 4, isAside: boolean): readonly Rgb[] {
+  /** Of what lies between two fractions of each side; of all where nothing is seen there. */
+  const main = (left: number, right: number, top: number, bottom: number): Rgb => {
+    const rows: Buffer[] = [];
+    for (let y = Math.round(height * top); y < Math.round(height * bottom); y++) {
+      const [from, end] = [Math.round(width * left), Math.round(width * right)];
+      rows.push(data.subarray((y * width + from) * 4, (y * width + end) * 4));
     }
-    return sums.map((sum) => (sums[3] === 0 ? 0 : sum / sums[3]!));
+    const { r, g, b } = dominantIn(Buffer.concat(rows)) ?? dominantIn(data) ?? BLACK;
+    return [r, g, b];
   };
-  const corners = [meanOf(0, 0), meanOf(1, 0), meanOf(0, 1), meanOf(1, 1)];
+  if (colours === 4) {
+    return [main(0, 0.5, 0, 0.5), main(0.5, 1, 0, 0.5), main(0, 0.5, 0.5, 1), main(0.5, 1, 0.5, 1)];
+  }
+  const [left, right] = [main(0, 0.5, 0, 1), main(0.5, 1, 0, 1)];
+  const [above, below] = [main(0, 1, 0, 0.5), main(0, 1, 0.5, 1)];
+  // The way in which the picture changes more, so that the gradient continues it; else along the canvas.
+  const across = distance(left, right) - distance(above, below);
+  return across > 0 || (across === 0 && isAside) ? [left, right, left, right] : [above, above, below, below];
+}
+
+const distance = (one: Rgb, other: Rgb): number =>
+  Math.hypot(one[0] - other[0], one[1] - other[1], one[2] - other[2]);
+
+async function cornersGradient(surface: Surface, to: Size, colours: 2 | 4): Promise<Surface> {
+  const isAside = to.width * surface.height > to.height * surface.width;
+  const corners = cornersOf(await probe(surface), colours, isAside);
   const at = (x: number, y: number, channel: number): number => corners[y * 2 + x]![channel]!;
   const result: Pixels = { data: Buffer.alloc(to.width * to.height * 4, 255), ...to };
   for (let y = 0, n = 0; y < to.height; y++) {

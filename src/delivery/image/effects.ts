@@ -1,6 +1,7 @@
 /** Colours, sharpness, gradients, shadows, distortions. Each works on a settled still and gives one back. */
 import type { BlurOptions, SharpenOptions } from "sharp";
 import { DeliveryError } from "../errors.ts";
+import { BLACK } from "../plan/colours.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Colour, Options } from "../plan/plan.ts";
 import { dominantIn } from "./background.ts";
@@ -189,7 +190,7 @@ const DISTANCE_MAX = Math.hypot(255, 255, 255);
 export async function replaceColour(surface: Surface, how: Options["colourReplace"]): Promise<Surface> {
   const pixels = await pixelsOf(surface);
   const { data } = pixels;
-  const from = how.from ?? dominantIn(data);
+  const from = how.from ?? dominantIn(data) ?? BLACK;
   const reach = (how.tolerance / 100) * DISTANCE_MAX;
   for (let n = 0; n < data.length; n += 4) {
     const distance = Math.hypot(data[n]! - from.r, data[n + 1]! - from.g, data[n + 2]! - from.b);
