@@ -1,7 +1,7 @@
 /** What is shown of a picture, and what lies beside and behind it, over HTTP. */
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { canvas, each, imageOf, pixelsOf, type Pixels, type Rgba } from "./conformance/pixels.ts";
+import { canvas, difference, each, imageOf, pixelsOf, type Pixels, type Rgba } from "./conformance/pixels.ts";
 import { openSite, type Site } from "./site.ts";
 
 const RED: Rgba = [255, 0, 0, 255];
@@ -41,6 +41,12 @@ function at({ data, width, height }: Pixels, x: number, y: number): number[] {
   return [...data.subarray(n, n + 4)];
 }
 
+/** The topmost rows. */
+const above = ({ data, width }: Pixels): Pixels => ({
+  data: data.subarray(0, width * 50 * 4),
+  width,
+  height: 50,
+});
 /** From 0 in the first pixel to 255 in the last. */
 const ramp = (n: number, all: number): number =>
   Math.max(0, Math.min(255, Math.round((255 * n) / (all - 1))));
@@ -136,6 +142,18 @@ describe("bg-gradient_dominant", () => {
       [0, 0, 0, 255],
     ]);
   });
+});
+
+test("bg-blurred_0 is the picture itself, not softened; lighter where that is asked", async () => {
+  await put("lines.png", 400, 200, (x) => (x % 20 < 10 ? [200, 0, 0, 255] : [0, 0, 200, 255]));
+  const source = sharp((await site.get("/root/lines.png", { headers: { accept: "image/png" } })).body);
+  const covering = await pixelsOf(source.resize(400, 300, { fit: "cover" }));
+  const crisp = await shown("w-400,h-300,cm-pad_resize,bg-blurred_0", "lines.png");
+  expect(difference(above(crisp), above(covering)).mean).toBeLessThan(1);
+  const soft = await shown("w-400,h-300,cm-pad_resize,bg-blurred_1", "lines.png");
+  expect(difference(above(soft), above(covering)).mean).toBeGreaterThan(10);
+  const light = await shown("w-400,h-300,cm-pad_resize,bg-blurred_0_55", "lines.png");
+  expect(Math.abs(at(light, 0.5, 0)[1]! - 55)).toBeLessThan(3);
 });
 
 describe("an extract of which one edge is named", () => {

@@ -81,18 +81,16 @@ async function blurred(
 ): Promise<Surface> {
   const strength = intensity === "auto" ? INTENSITY_AUTO : intensity;
   // Blurring a small copy and enlarging it looks the same and costs the same whatever the size.
-  const by = PROBE_SIDE / Math.max(to.width, to.height);
+  const by = strength === 0 ? 1 : PROBE_SIDE / Math.max(to.width, to.height);
   const small = {
     width: Math.max(1, Math.round(to.width * Math.min(1, by))),
     height: Math.max(1, Math.round(to.height * Math.min(1, by))),
   };
-  const { data, info } = await copyOf(surface)
+  const covering = copyOf(surface)
     .flatten({ background: "#ffffff" })
-    .resize({ ...small, fit: "cover" })
-    .blur(Math.max(0.3, (strength / 100) * 12))
-    .linear(1, brightness)
-    .raw()
-    .toBuffer({ resolveWithObject: true });
+    .resize({ ...small, fit: "cover" });
+  const soft = strength === 0 ? covering : covering.blur(Math.max(0.3, (strength / 100) * 12));
+  const { data, info } = await soft.linear(1, brightness).raw().toBuffer({ resolveWithObject: true });
   const raw = { width: info.width, height: info.height, channels: info.channels };
   const image = sharp(data, { raw }).resize({ ...to, fit: "fill", kernel: "cubic" });
   return settle({ image, ...to, alpha: false, pages: 1, fresh: false });

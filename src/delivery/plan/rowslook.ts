@@ -120,7 +120,7 @@ export const LOOK_ROWS: Rows<Look> = {
     fallback: "black beside an opaque picture, nothing beside others and turned layers; white in a JPEG",
     doc:
       "What is seen beside and through the picture. `blurred`: where the picture is padded, the picture itself, with an " +
-      "intensity and a brightness. `dominant`: its main colour. `gradient_dominant`: from the " +
+      "intensity, of which 0 leaves it as it is, and a brightness. `dominant`: its main colour. `gradient_dominant`: from the " +
       "main colour of one half to that of the other; `_4`: between those of the quarters. `genfill` needs `--delivery-models`.",
     examples: {
       backgroundColour: "w-300,h-300,cm-pad_resize,bg-F3A0B0",

@@ -284,7 +284,7 @@ async function setOn(
   ] as const;
   graph.filters.push(
     `[${track.label}]split[${behind}][${before}]`,
-    `[${behind}]${blurring(to, background, track.matrix)}[${blurred}]`,
+    `[${behind}]${blurring(track, to, background)}[${blurred}]`,
     `[${blurred}][${before}]overlay=${left}:${top}[${label}]`,
   );
   track.label = label;
@@ -298,24 +298,45 @@ const INTENSITY_AUTO = 25;
 
 /** The film itself, covering a canvas, blurred, lighter or darker. */
 function blurring(
+  { width, height, matrix }: Track,
   to: Size,
   { intensity, brightness }: Background & { kind: "blurred" },
-  matrix: string,
 ): string {
-  const by = Math.min(1, BLUR_SIDE / Math.max(to.width, to.height));
-  const small = [to.width, to.height].map((side) => Math.max(2, Math.round(side * by))).join(":");
-  const sigma = ((intensity === "auto" ? INTENSITY_AUTO : intensity) / 100) * 12;
+  const strength = intensity === "auto" ? INTENSITY_AUTO : intensity;
   const lut = ["r", "g", "b"].map((channel) => `${channel}=val${brightness < 0 ? "" : "+"}${brightness}`);
   // Red, green and blue alike, as in pictures: by its luma alone a colour gets neither white nor black.
   const shifted =
     brightness === 0 ? [] : [`scale=in_color_matrix=${matrix}`, "format=gbrp", `lutrgb=${lut.join(":")}`];
   const back = brightness === 0 ? "" : `:out_color_matrix=${matrix}:out_range=tv,format=yuv420p`;
   return [
-    `scale=${small}:force_original_aspect_ratio=increase,crop=${small}`,
-    `gblur=sigma=${Math.max(0.3, sigma).toFixed(2)}`,
+    ...(strength === 0 ? covering({ width, height }, to) : softened(to, strength)),
     ...shifted,
     `scale=${to.width}:${to.height}:flags=bicubic${back},setsar=1`,
   ].join(",");
+}
+
+/** A small copy. */
+function softened(to: Size, strength: number): string[] {
+  const by = Math.min(1, BLUR_SIDE / Math.max(to.width, to.height));
+  const small = [to.width, to.height].map((side) => Math.max(2, Math.round(side * by))).join(":");
+  return [
+    `scale=${small}:force_original_aspect_ratio=increase,crop=${small}`,
+    `gblur=sigma=${Math.max(0.3, (strength / 100) * 12).toFixed(2)}`,
+  ];
+}
+
+/** Cut before it is scaled, or a narrow canvas would need frames of any size. */
+function covering(from: Size, to: Size): string[] {
+  const {
+    window = from,
+    scaled = window,
+    crop = scaled,
+  } = geometryOf(from, { ...to, ratio: undefined, dpr: 1 }, {});
+  return [
+    `crop=${window.width}:${window.height}:exact=1`,
+    `scale=${scaled.width}:${scaled.height}`,
+    `crop=${crop.width}:${crop.height}:exact=1`,
+  ];
 }
 
 /** @throws DeliveryError InvalidParameter */

@@ -70,6 +70,19 @@ describe.skipIf(!(await hasFfmpeg()))("films", () => {
     expect(await far(body, 0.2, canvas(100, 90, RED))).toBeLessThan(NEAR);
   }, 120_000);
 
+  test("bg-blurred_0 is the film itself, not softened", async () => {
+    const body = await film("w-160,h-181,cm-pad_resize,bg-blurred_0,du-0.5");
+    const seen = await pixelsOf(await frameAt(body, 0.2));
+    // Beside the edge between red and blue, on the canvas.
+    const [left, right] = [colourAt(seen, 76, 10), colourAt(seen, 83, 10)];
+    expect([left[0] - left[2] > 220, right[2] - right[0] > 220, left, right]).toEqual([
+      true,
+      true,
+      left,
+      right,
+    ]);
+  }, 120_000);
+
   test("l-subtitles are seen while they are said", async () => {
     const body = await film("l-subtitles,i-words.srt,co-FFFFFF,l-end");
     const white = async (seconds: number): Promise<number> => {
