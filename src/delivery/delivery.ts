@@ -23,7 +23,7 @@ import type { PromptService } from "./plan/promptmodel.ts";
 import { Prompts } from "./plan/promptstore.ts";
 import { readRequest, type Reading, type ReadingContext } from "./reading.ts";
 import { defaultPlace, locate } from "./site.ts";
-import { isMissing, openSource, type Source } from "./source.ts";
+import { isMissing, openSource, wantedAt, type Source } from "./source.ts";
 import type { JobCounts } from "./video/jobs.ts";
 import { beginsAsFilm, filmTypeOf, HEAD_BYTES } from "./video/probe.ts";
 import { Films } from "./video/video.ts";
@@ -181,7 +181,7 @@ async function openDefaultImage(
   { place, permitted }: Reading,
   path: string,
 ): Promise<Source> {
-  const wanted = { path, query: "" };
+  const wanted = wantedAt(path);
   try {
     return await openSource(context, place, wanted);
   } catch (error) {

@@ -34,6 +34,8 @@ export interface Address {
   /** For purges. */
   readonly originId: string;
   readonly path: string;
+  /** As `fetch` of the client has it. */
+  readonly name: string;
   /** Of the client's URL; web servers get it. */
   readonly query: string;
   /** That the client named; web servers that want it get it. */
@@ -169,7 +171,7 @@ export class ForeignFiles {
   async #first(key: string, address: Address): Promise<Note | undefined> {
     try {
       const { entry } = await this.#cache.produce(key, async () => {
-        const fetched = await address.client.fetch(address.path, optionsOf(address));
+        const fetched = await address.client.fetch(address.name, optionsOf(address));
         if (fetched.kind === "missing") throw new Missing();
         if (fetched.kind === "unchanged")
           throw new DeliveryError("OriginFailed", "The origin answers 304 to a request without a condition.");
@@ -185,16 +187,16 @@ export class ForeignFiles {
 
   async #confirm(address: Address, known: Note): Promise<Note> {
     const now = Date.now();
-    const { client, path } = address;
+    const { client, name } = address;
     const { info, version, kept } = known;
     let fetched: Fetched;
     try {
-      fetched = await client.fetch(path, {
+      fetched = await client.fetch(name, {
         ...optionsOf(address),
         ...(info === undefined ? {} : { known: info }),
       });
       if (fetched.kind === "unchanged" && info !== undefined && hasNews(info, fetched))
-        fetched = await client.fetch(path, optionsOf(address));
+        fetched = await client.fetch(name, optionsOf(address));
     } catch (error) {
       const unconfirmed = error instanceof DeliveryError && UNCONFIRMED.includes(error.code);
       if (!unconfirmed || info === undefined || now > known.checkedAt + staleOf(address, info)) throw error;
@@ -268,7 +270,7 @@ export class ForeignFiles {
 
   /** As it comes from the origin. @throws DeliveryError ServiceUnavailable */
   async *#pass(address: Address, note: Note, start: number, end: number): AsyncGenerator<Buffer> {
-    const { client, originId, path } = address;
+    const { client, originId, name } = address;
     const passed = this.#passed.get(originId) ?? 0;
     if (passed >= PASSED_MAX) {
       throw new DeliveryError("ServiceUnavailable", "Too many large files of the origin are read now.", [
@@ -280,7 +282,7 @@ export class ForeignFiles {
     try {
       const whole = start === 0 && (end === Infinity || end === note.info?.size);
       const fetched = await client.fetch(
-        path,
+        name,
         whole ? optionsOf(address) : { ...optionsOf(address), range: { start, end } },
       );
       if (fetched.kind !== "found" || !isSame(note, fetched.info)) {
@@ -295,9 +297,9 @@ export class ForeignFiles {
 
   /** A body that isn't there is fetched once more, for all who want it now. Undefined: the disk doesn't take it. */
   #again(address: Address, note: Note): Promise<Entry | undefined> {
-    const { client, path } = address;
+    const { client, name } = address;
     return this.#bodies.run(bodyKeyOf(address, note.version), async () => {
-      const fetched = await client.fetch(path, optionsOf(address));
+      const fetched = await client.fetch(name, optionsOf(address));
       if (fetched.kind !== "found" || !isSame(note, fetched.info))
         return this.#changed(address, note, fetched);
       const kept = await this.#keep(address, fetched.info, fetched.body);
@@ -328,9 +330,9 @@ class TooLarge extends Error {}
 /** Raised when notes come to mean something else. */
 const NOTE = "note 2";
 
-function keyOf(kind: string, { origin, path, query, host, epoch }: Address, more: readonly string[]): string {
+function keyOf(kind: string, { origin, name, query, host, epoch }: Address, more: readonly string[]): string {
   return createHash("sha256")
-    .update(JSON.stringify([kind, origin, path, query, host ?? "", epoch, ...more]))
+    .update(JSON.stringify([kind, origin, name, query, host ?? "", epoch, ...more]))
     .digest("hex");
 }
 

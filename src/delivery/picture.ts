@@ -8,7 +8,7 @@ import { acceptedFormats, kindOf, nameAs, typeOf } from "./mediatypes.ts";
 import type { FormatChoice, Plan, Step } from "./plan/plan.ts";
 import { pathsOf } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
-import { openSource, type Source, type SourceContext } from "./source.ts";
+import { openSource, wantedAt, type Source, type SourceContext } from "./source.ts";
 
 /** A source as it is stored. `headers`: flat, beside those of all originals. */
 export function originalAnswer(
@@ -95,7 +95,7 @@ export const openLayers = (
   Promise.all(
     paths.map(async (path) => {
       try {
-        const source = await openSource(context, reading.place, { path, query: "" });
+        const source = await openSource(context, reading.place, wantedAt(path));
         checkPrivate(source, reading);
         return source;
       } catch (error) {

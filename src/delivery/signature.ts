@@ -286,10 +286,10 @@ const markOf = (store: ObjectStore, { id, secret }: UrlKey): string =>
   createHmac("sha256", store.settings.derive("stream")).update(`${id} ${secret}`).digest("hex").slice(0, 8);
 
 function codeOf(store: ObjectStore, { owner, scope }: Place, asked: Asked, terms: string): string {
-  const { path, plan, prompt } = asked;
+  const { urlPath, plan, prompt } = asked;
   // Players may percent-encode what a playlist names.
   const query = new URLSearchParams(asked.query).toString();
-  const text = JSON.stringify([terms, owner.id, scope, path, query, plan && planText(plan), prompt]);
+  const text = JSON.stringify([terms, owner.id, scope, urlPath, query, plan && planText(plan), prompt]);
   return createHmac("sha256", store.settings.derive("stream")).update(text).digest("hex").slice(0, 32);
 }
 

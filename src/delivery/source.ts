@@ -7,7 +7,7 @@ import type { Account, Bucket, ObjectVersion } from "../store/types.ts";
 import type { Epochs } from "./cache/purge.ts";
 import { DeliveryError } from "./errors.ts";
 import type { ForeignFiles } from "./foreign.ts";
-import { OutsideOrigin, type FileInfo } from "./origins/client.ts";
+import { encodedPath, OutsideOrigin, type FileInfo } from "./origins/client.ts";
 import type { OriginDocument } from "./origins/documents.ts";
 import type { ForeignDocument } from "./origins/open.ts";
 import { canonicalLink, type OriginClients } from "./origins/origins.ts";
@@ -48,9 +48,14 @@ export interface SourceContext {
 /** What is looked for. */
 export interface Wanted {
   readonly path: string;
+  /** As in Asked; what web servers are asked for. */
+  readonly urlPath: string;
   /** Of the client's URL without our parameters; web servers get it. */
   readonly query: string;
 }
+
+/** What no URL names, but a plan or a setting. */
+export const wantedAt = (path: string): Wanted => ({ path, urlPath: encodedPath(path), query: "" });
 
 /**
  * The first origin's file of that name. Only what an origin doesn't have is looked for in the next.
@@ -135,7 +140,7 @@ async function ownFile(
     identity: identityOf(version, epochs.of(originId, path)),
     checkedAt: undefined,
     stale: false,
-    link: canonicalLink(document, path),
+    link: canonicalLink(document, encodedPath(path)),
     read: (start, end) =>
       body === undefined ? store.read(version, start, end) : once(body.subarray(start, end)),
     files: async () => (body === undefined ? store.files(version) : undefined),
@@ -177,22 +182,24 @@ async function foreignFile(
   { store, clients, foreign, epochs }: SourceContext,
   { owner, name }: Named,
   document: ForeignDocument,
-  { path, query, host, seconds, started }: Asked,
+  { path, urlPath, query, host, seconds, started }: Asked,
 ): Promise<Source | undefined> {
   const originId = `${owner.id}/${name}`;
   const title = titleOf({ owner, name });
+  const isWeb = document.type === "web";
   const file = await foreign.open({
     client: clients.get(store, { ownerId: owner.id, name, document }, title),
     origin: `${originId}/${document.createdAt}/${document.updatedAt ?? ""}`,
     originId,
     path,
-    query: document.type === "web" || document.type === "web-proxy" ? query : "",
-    host: document.type === "web" && document.forwardHost === true ? host : undefined,
+    name: isWeb ? urlPath : path,
+    query: isWeb || document.type === "web-proxy" ? query : "",
+    host: isWeb && document.forwardHost === true ? host : undefined,
     epoch: epochs.of(originId, path),
     lifetimeMs: seconds === undefined ? undefined : seconds * 1000,
   });
   if (file === undefined) return undefined;
-  const link = canonicalLink(document, path);
+  const link = canonicalLink(document, isWeb ? urlPath : encodedPath(path));
   const { hit, ...rest } = file;
   return { origin: title, originId, path, link, found: { hit, ms: performance.now() - started }, ...rest };
 }

@@ -50,6 +50,9 @@ export type Fetched =
     }
   | { readonly kind: "missing" };
 
+/** A path as URLs have it. */
+export const encodedPath = (path: string): string => path.split("/").map(encodeURIComponent).join("/");
+
 /** Nothing of that path can be this origin's: a missing file where there are other origins, and else worth saying. */
 export class OutsideOrigin extends DeliveryError {}
 
@@ -76,11 +79,12 @@ export const CONNECTIONS_MAX = 256;
 
 export interface OriginReader {
   /**
-   * One file by its path below the origin's folder, decoded, without a slash in front. Retries with back-off inside.
+   * One file by its name: the path below the origin's folder, without a slash in front; decoded, but for web servers as in
+   * `urlPath` of Asked, and for web proxies a URL. Retries with back-off inside.
    * @throws DeliveryError OriginDenied (our credentials are refused), OriginFailed, OriginTimeout, OriginRefused (an
    * address that is not allowed); OutsideOrigin
    */
-  fetch(path: string, options: FetchOptions): Promise<Fetched>;
+  fetch(name: string, options: FetchOptions): Promise<Fetched>;
   close(): void;
 }
 

@@ -5,7 +5,14 @@
 import { createSign } from "node:crypto";
 import type { AddressPolicy } from "./address.ts";
 import { LastingFailure } from "./attempts.ts";
-import { answersAll, originError, type Fetched, type OriginClient, type OriginTest } from "./client.ts";
+import {
+  answersAll,
+  encodedPath,
+  originError,
+  type Fetched,
+  type OriginClient,
+  type OriginTest,
+} from "./client.ts";
 import { bodyOf, bytesOf, findingOf, openWeb } from "./http.ts";
 import { openWebOrigin } from "./web.ts";
 
@@ -51,6 +58,7 @@ export function openGcsOrigin({
   });
   return {
     ...client,
+    fetch: (name, asked) => client.fetch(encodedPath(name), asked),
     test: () => testBucket({ bucket, policy, headMs }, new URL(base + PROBE_NAME), authorize()),
   };
 }

@@ -4,7 +4,13 @@ import type { ObjectStore } from "../../store/store.ts";
 import { DeliveryError } from "../errors.ts";
 import type { AddressPolicy } from "./address.ts";
 import { Attempts } from "./attempts.ts";
-import type { Fetched, FetchOptions, OriginClient, OriginReader } from "./client.ts";
+import {
+  encodedPath,
+  type Fetched,
+  type FetchOptions,
+  type OriginClient,
+  type OriginReader,
+} from "./client.ts";
 import { key, type OriginDocument, type OriginSecrets } from "./documents.ts";
 import type { OriginHealth, OriginWatch } from "./health.ts";
 
@@ -87,24 +93,34 @@ export async function openPlain(store: ObjectStore, named: NamedDocument): Promi
 const asBucket = (status: number, code: string | undefined): Fetched | undefined =>
   status === 403 && code === "AccessDenied" ? { kind: "missing" } : undefined;
 
-const encoded = (path: string): string => path.split("/").map(encodeURIComponent).join("/");
+const spaced = (text: string): string => text.replaceAll("+", " ");
+/** How a file's name may be stored: percent-encoded in the ways in which uploaders do it, and as asked for. */
+const SPELLINGS: readonly ((segment: string) => string)[] = [
+  encodeURIComponent,
+  (segment) => segment.replaceAll(" ", "+"),
+  spaced,
+  (segment) => encodeURIComponent(spaced(segment)),
+  (segment) => segment,
+];
 
-/** Names under which a file may be stored: as asked for, and percent-encoded in the ways in which uploaders do it. */
-function variantsOf(path: string, encodeKeys: boolean): string[] {
-  if (!encodeKeys) return [path];
-  const spaced = path.replaceAll("+", " ");
-  return [...new Set([encoded(path), path.replaceAll(" ", "+"), spaced, encoded(spaced), path])];
+/** Names under which a file may be stored. `isWeb`: its name is percent-encoded, and so are they. */
+function variantsOf(name: string, isWeb: boolean): string[] {
+  const segments = name.split("/");
+  const spelled = SPELLINGS.map((spell) =>
+    segments.map((one) => (isWeb ? encodeURIComponent(spell(decodeURIComponent(one))) : spell(one))),
+  );
+  return [...new Set(spelled.map((one) => one.join("/")))];
 }
 
 /** Hosts whose health is known apart from each other. Stops a proxy's flood of names from filling the memory. */
 const HEALTH_MAX = 1000;
 
 /** A proxy's hosts, which strangers name, are ill one by one and not worth a word each; other origins are one service. */
-function healthOf(type: OriginDocument["type"], { turned }: OriginWatch): (path: string) => Attempts {
+function healthOf(type: OriginDocument["type"], { turned }: OriginWatch): (name: string) => Attempts {
   const hosts = new Lru<string, Attempts>({ maxEntries: HEALTH_MAX });
   const proxy = type === "web-proxy";
-  return (path) => {
-    const host = proxy && URL.canParse(path) ? new URL(path).host : "";
+  return (name) => {
+    const host = proxy && URL.canParse(name) ? new URL(name).host : "";
     const attempts = hosts.get(host) ?? new Attempts(proxy ? undefined : turned);
     hosts.set(host, attempts);
     return attempts;
@@ -121,18 +137,19 @@ function openReader(store: ObjectStore, named: NamedDocument, watch: OriginWatch
       throw error;
     }));
   const { folder, encodeKeys = false, type } = named.document;
+  const isWeb = type === "web";
   const health = healthOf(type, watch);
-  const inFolder = (path: string): string => (type === "web-proxy" ? path : folder + path);
+  const front = isWeb ? encodedPath(folder) : folder;
   return {
-    async fetch(path: string, options: FetchOptions): Promise<Fetched> {
+    async fetch(name: string, options: FetchOptions): Promise<Fetched> {
       // Some service or server on the way would take them for steps out of the folder.
-      if (type !== "web-proxy" && /(^|\/)\.{1,2}(\/|$)/.test(path)) {
+      if (type !== "web-proxy" && /(^|\/)\.{1,2}(\/|$)/.test(isWeb ? decodeURIComponent(name) : name)) {
         throw new DeliveryError("InvalidPath", "The path climbs out of its origin.");
       }
       const client = await opened();
-      for (const variant of variantsOf(path, encodeKeys)) {
-        const once = (): Promise<Fetched> => client.fetch(inFolder(variant), options);
-        const fetched = await watch.ask(() => health(path).run(once));
+      for (const variant of encodeKeys ? variantsOf(name, isWeb) : [name]) {
+        const once = (): Promise<Fetched> => client.fetch(front + variant, options);
+        const fetched = await watch.ask(() => health(name).run(once));
         if (fetched.kind !== "missing") return fetched;
       }
       return { kind: "missing" };

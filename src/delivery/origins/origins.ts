@@ -228,10 +228,8 @@ export async function deleteOrigin(store: ObjectStore, reference: Reference): Pr
 }
 
 /** Value of the Link header that names a file's canonical address; undefined for origins without one. */
-export const canonicalLink = ({ canonicalBase }: OriginDocument, path: string): string | undefined =>
-  canonicalBase === undefined
-    ? undefined
-    : `<${canonicalBase}${path.split("/").map(encodeURIComponent).join("/")}>; rel="canonical"`;
+export const canonicalLink = ({ canonicalBase }: OriginDocument, urlPath: string): string | undefined =>
+  canonicalBase === undefined ? undefined : `<${canonicalBase}${urlPath}>; rel="canonical"`;
 
 /**
  * Says what stands between an origin and its files. `discreet`: not what addresses names have.

@@ -39,8 +39,8 @@ export function openWebOrigin(options: WebOriginOptions): OriginClient {
   const { baseUrl, forwardHost, policy, headMs, authorize = () => ({}), sort = () => undefined } = options;
   const web = openWeb({ policy, headMs });
   return {
-    async fetch(path, asked) {
-      const url = urlOf(baseUrl, path, asked.query ?? "");
+    async fetch(name, asked) {
+      const url = urlOf(baseUrl, name, asked.query ?? "");
       const answer = await web.ask(url, {
         method: "GET",
         headers: { ...headersOf(asked, forwardHost ? asked.host : undefined), ...authorize() },
@@ -53,23 +53,23 @@ export function openWebOrigin(options: WebOriginOptions): OriginClient {
 }
 
 /** @throws DeliveryError InvalidPath; OutsideOrigin */
-function urlOf(baseUrl: string | undefined, path: string, query: string): URL {
+function urlOf(baseUrl: string | undefined, name: string, query: string): URL {
   if (baseUrl !== undefined) {
     // Dots would climb out of the base.
-    if (/(^|\/)\.{1,2}(\/|$)/.test(path)) {
+    if (/(^|\/)\.{1,2}(\/|$)/.test(name)) {
       throw new DeliveryError("InvalidPath", "The path climbs out of its origin.");
     }
-    const url = new URL(baseUrl + path.split("/").map(encodeURIComponent).join("/"));
+    const url = new URL(baseUrl + name);
     if (query !== "") url.search = query;
     return url;
   }
-  if (!/^https?:\/\//.test(path) || !URL.canParse(path)) {
+  if (!/^https?:\/\//.test(name) || !URL.canParse(name)) {
     throw new OutsideOrigin(
       "InvalidPath",
       "A web proxy needs a URL such as https://example.com/photo.jpg as its path.",
     );
   }
-  const url = new URL(path);
+  const url = new URL(name);
   if (query !== "" && url.search === "") url.search = query;
   return url;
 }

@@ -27,6 +27,8 @@ export type What =
 export interface Asked {
   /** Decoded, without a slash in front; for web proxies an absolute URL, percent-encoded as such are. */
   readonly path: string;
+  /** As `path`, percent-encoded segment by segment: tells slashes that the URL percent-encodes from its others. */
+  readonly urlPath: string;
   readonly what: What;
   /** Undefined: no transformation was given. */
   readonly plan: Plan | undefined;
@@ -172,10 +174,11 @@ export function namesIn(rawPath: string, rawQuery: string, rewriter?: Rewriter):
 export function parseImageKit({ rawPath, rawQuery, named, rewriter }: ImageKitUrl): Asked {
   const pairs = pairsOf(rawQuery);
   const { chain, segments } = askingOf(rawPath, pairs, rewriter, named);
-  const { path, what, stream } = formOf(segments);
+  const { path, urlPath, what, stream } = formOf(segments);
   const prompt = promptOf(pairs);
   return {
     path: checkPath(path),
+    urlPath,
     what,
     plan:
       chain === undefined ? undefined : { steps: parseChain(expand(chain, named)), defaults: usual(what) },
@@ -212,7 +215,7 @@ function expand(chain: string, named: Named): string {
 }
 
 /** Takes off what a path asks for beyond its file. */
-function formOf(segments: Segments): Pick<Asked, "path" | "what" | "stream"> {
+function formOf(segments: Segments): Pick<Asked, "path" | "urlPath" | "what" | "stream"> {
   const { decoded } = segments;
   if (decoded[0]?.startsWith("ik-genimg-prompt") === true) {
     throw new DeliveryError("NotAvailable", "ik-genimg: this server doesn't make pictures from text.");
@@ -221,40 +224,46 @@ function formOf(segments: Segments): Pick<Asked, "path" | "what" | "stream"> {
   const at = decoded.length - 3;
   const [id = "", name = ""] = decoded.slice(-2);
   if (at > 0 && decoded[at] === STREAM && STREAM_NAME.test(id) && STREAM_NAME.test(name)) {
-    return { path: filePath(part(segments, 0, at)), what: "stream", stream: { id, name } };
+    return { ...filePath(part(segments, 0, at)), what: "stream", stream: { id, name } };
   }
   const suffix = decoded.length > 1 && Object.hasOwn(SUFFIXES, last) ? SUFFIXES[last]! : undefined;
   const metadata = last === METADATA && EXTENSION.test(decoded.at(-2) ?? "") ? METADATA : undefined;
   const what = suffix ?? metadata;
-  if (what === undefined) return { path: filePath(segments), what: "image", stream: undefined };
-  return { path: filePath(part(segments, 0, -1)), what, stream: undefined };
+  if (what === undefined) return { ...filePath(segments), what: "image", stream: undefined };
+  return { ...filePath(part(segments, 0, -1)), what, stream: undefined };
 }
 
-function filePath(segments: Segments): string {
-  const { decoded, raw } = segments;
-  if (decoded[0] === SEO) return seoPath(decoded.slice(1));
+function filePath({ decoded, raw }: Segments): Pick<Asked, "path" | "urlPath"> {
+  const segments = decoded[0] === SEO ? seoSegments(decoded.slice(1)) : decoded;
+  const urlPath = segments.map(encodeURIComponent).join("/");
+  if (segments !== decoded) return { path: segments.join("/"), urlPath };
   // As it came: what is percent-encoded in a URL within the path belongs to that URL. Clients make one slash of two.
   const plain = /^(https?)(?::|%3a)\/{1,2}(?=[^/])/i.exec(raw.join("/"));
-  if (plain !== null) return `${plain[1]!.toLowerCase()}://${raw.join("/").slice(plain[0].length)}`;
-  return decoded
-    .join("/")
-    .replace(/^(https?):\/{1,2}(?=[^/])/i, (_, scheme: string) => `${scheme.toLowerCase()}://`);
+  const path =
+    plain === null
+      ? decoded
+          .join("/")
+          .replace(/^(https?):\/{1,2}(?=[^/])/i, (_, scheme: string) => `${scheme.toLowerCase()}://`)
+      : `${plain[1]!.toLowerCase()}://${raw.join("/").slice(plain[0].length)}`;
+  return { path, urlPath };
 }
 
 /** `folder/photo/a-name-for-search-engines.jpg` → `folder/photo.jpg`. */
-function seoPath(segments: readonly string[]): string {
+function seoSegments(segments: readonly string[]): string[] {
   if (segments.length < 2) throw new DeliveryError("NotFound", "The URL names no file.");
-  return segments.slice(0, -1).join("/") + (EXTENSION.exec(segments.at(-1)!)?.[0] ?? "");
+  const extension = EXTENSION.exec(segments.at(-1)!)?.[0] ?? "";
+  return [...segments.slice(0, -2), segments.at(-2)! + extension];
 }
 
 /** @throws DeliveryError InvalidPath, InvalidParameter, NotFound */
 export function parseWeekerp(family: "image" | "video" | "file", rawPath: string, rawQuery: string): Asked {
-  const path = checkPath(filePath(segmentsOf(rawPath)));
+  const { path, urlPath } = filePath(segmentsOf(rawPath));
   const pairs = pairsOf(rawQuery);
   const attachment = isTrue(pairs, "ik-attachment");
   const defaults = usual(family, "source");
   const plain = {
-    path,
+    path: checkPath(path),
+    urlPath,
     defaults,
     adHoc: false,
     attachment,

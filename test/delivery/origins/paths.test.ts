@@ -8,6 +8,7 @@ import {
   updateOrigin,
   type OriginInput,
 } from "../../../src/delivery/origins/origins.ts";
+import { locateUrl, purgeUrl } from "../../../src/delivery/urls.ts";
 import { openSite, type Reply, type Site } from "../site.ts";
 import { startWeb, type WebServer } from "./storage.ts";
 
@@ -126,6 +127,80 @@ test("canonical links hold the source's path, without transformation, endpoint, 
     '200 <https://www.example.com/a/b%20c.jpg>; rel="canonical"',
     link,
   ]);
+});
+
+/** While the web server says what it was asked for. */
+const answering = async <T>(ask: () => Promise<T>): Promise<T> => {
+  const before = web.answer;
+  web.answer = (asked, response) => void response.end(asked.url);
+  try {
+    return await ask();
+  } finally {
+    web.answer = before;
+  }
+};
+
+const writtenAs = async (path: string): Promise<string> =>
+  (await answering(() => site.get(`/root/written/${path}`))).body.toString();
+
+describe("a slash that a URL percent-encodes", () => {
+  const names = ["a%2Fb.txt", "a/b.txt"];
+  const texts = (prefix: string, query = ""): Promise<string[]> =>
+    answering(() =>
+      Promise.all(names.map(async (name) => (await site.get(`${prefix}/${name}${query}`)).body.toString())),
+    );
+
+  test("is one to a web server, which has another file behind a plain one", async () => {
+    const canonicalBase = "https://www.example.com";
+    await add({ name: "slashes", type: "web", baseUrl: web.url, folder: "in", canonicalBase, allowHosts });
+    for (const prefix of ["/root/slashes", "/file/slashes", "/root/slashes/tr:orig-true"])
+      expect(await texts(prefix)).toEqual(["/in/a%2Fb.txt", "/in/a/b.txt"]);
+    expect(web.asked.length).toBe(2);
+    const query = "?alt=media&token=1-2";
+    expect(await texts("/root/slashes", query)).toEqual(names.map((name) => `/in/${name}${query}`));
+    const links = names.map(async (name) => (await site.get(`/root/slashes/${name}`)).headers.get("link"));
+    expect(await Promise.all(links)).toEqual(
+      names.map((name) => `<https://www.example.com/${name}>; rel="canonical"`),
+    );
+  });
+
+  test("is written as all servers read it, whatever else the URL percent-encodes", async () => {
+    await add({ name: "written", type: "web", baseUrl: web.url, allowHosts });
+    expect(await writtenAs("a%2fb%20%63+%252F.txt")).toBe("/a%2Fb%20c%2B%252F.txt");
+    expect(await writtenAs("tr:orig-true/a%2Fb/c.txt")).toBe("/a%2Fb/c.txt");
+    expect(await writtenAs("ik-seo/a%2Fb/name.txt")).toBe("/a%2Fb.txt");
+    expect(await raw("/root/written/a%2F..%2Fb.txt")).toBe("400 InvalidPath");
+  });
+
+  test("is gone with a purge of its file", async () => {
+    await add({ name: "purged", type: "web", baseUrl: web.url, allowHosts });
+    await texts("/root/purged");
+    for (const name of names) {
+      const { length } = web.asked;
+      await purgeUrl(site.store, await locateUrl(site.store, `/root/purged/${name}`));
+      await answering(() => site.get(`/root/purged/${name}`));
+      expect(web.asked.slice(length)).toEqual([`GET /${name}`]);
+    }
+  });
+
+  test("is a slash to storage services, own buckets too", async () => {
+    await site.put("a/b.txt", Buffer.from("own"));
+    expect((await site.get("/root/a%2Fb.txt")).body.toString()).toBe("own");
+    const s3 = { type: "s3-compatible", bucket: "box", endpointUrl: web.url, pathStyle: true, allowHosts };
+    await add({ name: "s3slashes", ...s3 });
+    const text = "/box/a/b.txt?x-id=GetObject";
+    expect(await texts("/root/s3slashes")).toEqual([text, text]);
+    expect(web.asked.length).toBe(1);
+    await add({ name: "gcsslashes", type: "gcs", bucket: "box", endpointUrl: web.url, allowHosts });
+    expect(await texts("/root/gcsslashes")).toEqual(["/box/a/b.txt", "/box/a/b.txt"]);
+  });
+
+  test("is looked for percent-encoded once more where the origin says so", async () => {
+    await add({ name: "twice", type: "web", baseUrl: web.url, encodeKeys: true, allowHosts });
+    there = ["/a%2Fb%20c.txt"];
+    expect(said(await site.get("/root/twice/a%2Fb%20c.txt"))).toBe("200 -");
+    expect(web.asked).toEqual(["GET /a%252Fb%2520c.txt", "GET /a%2Fb%2Bc.txt", "GET /a%2Fb%20c.txt"]);
+  });
 });
 
 describe("no path leaves the origin's folder", () => {

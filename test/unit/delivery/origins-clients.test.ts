@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DeliveryError } from "../../../src/delivery/errors.ts";
 import { openAzureOrigin } from "../../../src/delivery/origins/azure.ts";
-import type { FetchOptions, OriginClient } from "../../../src/delivery/origins/client.ts";
+import { encodedPath, type FetchOptions, type OriginClient } from "../../../src/delivery/origins/client.ts";
 import { openGcsOrigin } from "../../../src/delivery/origins/gcs.ts";
 import { openS3Origin, type S3OriginOptions } from "../../../src/delivery/origins/s3.ts";
 import { openWebOrigin } from "../../../src/delivery/origins/web.ts";
@@ -482,6 +482,6 @@ test.each([
   ["@other.example", "GET /%40other.example"],
 ])("the path %s stays a path of the web server", async (path, asked) => {
   server.answer = (_, response) => response.end("ok");
-  expect((await KINDS["web"]!().fetch(path, {})).kind).toBe("found");
+  expect((await KINDS["web"]!().fetch(encodedPath(path), {})).kind).toBe("found");
   expect(server.asked).toEqual([asked]);
 });

@@ -45,6 +45,7 @@ const address: Address = {
   origin: "account/origin/1",
   originId: "account/origin",
   path: "a.bin",
+  name: "a.bin",
   query: "",
   epoch: "",
   lifetimeMs: undefined,

@@ -3,6 +3,7 @@ import ImageKit from "@imagekit/nodejs";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DeliveryError } from "../../../src/delivery/errors.ts";
+import { parseImageKit } from "../../../src/delivery/plan/url.ts";
 import {
   checkSignature,
   createUrlKey,
@@ -10,6 +11,7 @@ import {
   imagekitSignature,
   listUrlKeys,
   signUrl,
+  streamRight,
 } from "../../../src/delivery/signature.ts";
 import type { Place } from "../../../src/delivery/site.ts";
 import { openFixture, OWNER, type Fixture } from "../store/fixture.ts";
@@ -246,5 +248,15 @@ describe("a signed URL", () => {
       "InvalidSignature",
       "valid",
     ]);
+  });
+
+  test("the pieces of a film are no right to those of another, which a URL tells by a percent-encoded slash", async () => {
+    await using own = await openFixture();
+    const rightOf = (rawPath: string): string => {
+      const url = { rawPath: `${rawPath}/ik-master.m3u8`, rawQuery: "", named: new Map<string, string>() };
+      return streamRight(own.store, placeOf(`${BASE}${rawPath}`), parseImageKit(url), undefined);
+    };
+    expect(rightOf("a%2fb%20c.mp4")).toBe(rightOf("%61%2Fb c.mp4"));
+    expect(rightOf("a%2Fb.mp4")).not.toBe(rightOf("a/b.mp4"));
   });
 });

@@ -160,6 +160,7 @@ describe("films", () => {
 test("files take no options", () => {
   expect(read("w=300&anything=%zz&ik-attachment=true&ai=", "file")).toEqual({
     path: "a/b.jpg",
+    urlPath: "a/b.jpg",
     what: "file",
     plan: undefined,
     defaults: { quality: 80, format: "source" },
