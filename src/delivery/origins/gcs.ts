@@ -4,7 +4,7 @@
  */
 import { createSign } from "node:crypto";
 import type { AddressPolicy } from "./address.ts";
-import { LastingFailure } from "./attempts.ts";
+import { failureOf, LastingFailure } from "./attempts.ts";
 import {
   answersAll,
   encodedPath,
@@ -90,7 +90,7 @@ function verdictOf(status: number, code: string, bucket: string, host: string): 
   if (code === "NoSuchBucket") return { ok: false, findings: [`There is no bucket ${bucket} at ${host}.`] };
   if (status === 200) return { ok: false, findings: [answersAll(host, "Google Cloud Storage")] };
   if (status === 404) return { ok: true, findings: [`Bucket ${bucket} can be read.`] };
-  if (status === 403) {
+  if (status === 403 && isOfMissing(code)) {
     const findings = [
       "Objects that don't exist are answered 403, as for accounts with storage.objects.get alone: they count as not found.",
       "If files that do exist are 404 too, the account lacks storage.objects.get on them.",
@@ -102,6 +102,10 @@ function verdictOf(status: number, code: string, bucket: string, host: string): 
     return { ok: false, findings: [`${said}: it doesn't accept the service account's key.`] };
   return { ok: false, findings: [`${said}.`] };
 }
+
+/** Of a 403. Others are of the project, such as that nobody pays for it. */
+const isOfMissing = (code: string | undefined): boolean =>
+  code === undefined || code === "" || code === "AccessDenied";
 
 /**
  * Who may read objects but not list the bucket is told 403 of objects that don't exist, as in S3: a missing file. Keys
@@ -116,7 +120,9 @@ function sorted(status: number, code: string | undefined, bucket: string, host: 
       `refuses its credentials (${code ?? status}): the service account's key is wrong or was deleted, or the bucket wants one.`,
     );
   }
-  return status === 403 ? { kind: "missing" } : undefined;
+  if (status !== 403) return undefined;
+  if (isOfMissing(code)) return { kind: "missing" };
+  throw failureOf(status, host, `answers ${status} ${code}.`);
 }
 
 const base64url = (text: string): string => Buffer.from(text).toString("base64url");

@@ -253,7 +253,7 @@ const statusOf = (error: AwsError): number => error.$metadata?.httpStatusCode ??
 
 /**
  * Sorts what S3 says. Who may read objects but not list the bucket is told AccessDenied of keys that don't exist: that
- * is a missing file.
+ * is a missing file, as is a 403 without a code. All other codes are of files that may well be there.
  */
 function whatIsWrong(error: unknown, where: OriginPlace): Fetched {
   const said = error as AwsError;
@@ -261,8 +261,10 @@ function whatIsWrong(error: unknown, where: OriginPlace): Fetched {
   if (status === 304) return { kind: "unchanged", said: saidWith(said) };
   if (code === "NoSuchKey" || code === "KeyTooLongError") return { kind: "missing" };
   if (status === 404 && code !== "NoSuchBucket") return { kind: "missing" };
-  if (code === "AccessDenied" || (status === 403 && CREDENTIALS[code] === undefined))
-    return { kind: "missing" };
+  if (code === "AccessDenied" || (status === 403 && (said.Code ?? "") === "")) return { kind: "missing" };
+  if (code === "InvalidObjectState") {
+    throw new LastingFailure(`has archived the file (${code}): it must be restored first.`, where.host);
+  }
   const denied = CREDENTIALS[code];
   if (denied !== undefined) {
     throw originError("OriginDenied", where.host, `refuses its credentials (${code}): ${denied}.`);

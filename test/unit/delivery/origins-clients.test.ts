@@ -207,6 +207,15 @@ describe("what S3 says", () => {
       "RequestTimeTooSkewed",
       "OriginDenied: HOST refuses its credentials (RequestTimeTooSkewed): this server's clock is wrong.",
     ],
+    // What has no words of its own may be a proxy's, or a service that says no more.
+    [403, "", "missing"],
+    // It is there: no other origin is to be asked for it.
+    [
+      403,
+      "InvalidObjectState",
+      "OriginFailed: HOST has archived the file (InvalidObjectState): it must be restored first.",
+    ],
+    [403, "NotSignedUp", "OriginFailed: HOST answers 403 NotSignedUp."],
     // No file has such a name.
     [400, "KeyTooLongError", "missing"],
     [400, "InvalidRequest", "OriginFailed: HOST answers 400 InvalidRequest."],
@@ -219,6 +228,7 @@ describe("what S3 says", () => {
 
   test.each<[status: number, code: string, headers: Record<string, string>, words: string]>([
     [403, "AccessDenied", {}, "true The credentials are accepted."],
+    [403, "NotSignedUp", {}, "false HOST answers 403 NotSignedUp."],
     [404, "NoSuchKey", {}, "true Bucket box can be read and listed."],
     [404, "NoSuchBucket", {}, "false There is no bucket box at HOST."],
     [403, "InvalidAccessKeyId", {}, "false InvalidAccessKeyId: the access key doesn't exist."],
@@ -336,6 +346,7 @@ describe("what Azure says", () => {
   test.each([
     [404, "BlobNotFound", "missing"],
     [404, "ContainerNotFound", "OriginFailed: HOST has no container box."],
+    [409, "BlobArchived", "OriginFailed: HOST answers 409 BlobArchived."],
     denied(403, "AuthenticationFailed", "the SAS token or account key is wrong, or the token has ended"),
     denied(403, "AuthorizationPermissionMismatch", "the SAS token doesn't allow reading"),
     denied(
@@ -372,12 +383,15 @@ describe("what Azure says", () => {
 });
 
 test.each([
-  [404, "NoSuchBucket", "false There is no bucket box at HOST."],
-  [404, "NoSuchKey", "true Bucket box can be read."],
-  [403, "AccessDenied", "true Objects that don't exist are answered 403"],
-  [401, "AuthenticationRequired", "false HOST answers 401 AuthenticationRequired: it doesn't accept"],
-])("what Google says to the test: %i %s", async (status, code, words) => {
+  [404, "NoSuchKey", "missing", "true Bucket box can be read."],
+  [404, "NoSuchBucket", "OriginFailed: HOST has no bucket box.", "false There is no bucket box at HOST."],
+  [403, "AccessDenied", "missing", "true Objects that don't exist are answered 403"],
+  [403, "", "missing", "true Objects that don't exist are answered 403"],
+  [403, "AccountProblem", "OriginFailed: HOST answers 403 AccountProblem.", "false HOST answers 403 Acc"],
+  [401, "Authe", "OriginDenied: HOST refuses its credentials (Authe)", "false HOST answers 401 Authe: it do"],
+])("what Google says: %i %s", async (status, code, said, words) => {
   server.answer = xml(status, code);
+  expect(await outcome(KINDS["gcs"]!())).toContain(said);
   expect(await tested(KINDS["gcs"]!())).toContain(words);
 });
 
@@ -465,14 +479,6 @@ test("a certificate that nobody vouches for is refused, and the test says so", a
   secure.close();
   await rm(folder, { recursive: true });
 });
-
-test.each(["../secret", "a/../../secret", "./a", "a/.."])(
-  "the path %s does not climb out of a web server's base",
-  async (path) => {
-    await expect(KINDS["web"]!().fetch(path, {})).rejects.toMatchObject({ code: "InvalidPath" });
-    expect(server.asked).toEqual([]);
-  },
-);
 
 test.each([
   ["//other.example/a", "GET ///other.example/a"],
