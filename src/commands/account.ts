@@ -182,7 +182,12 @@ export function accountCommands(): Command {
       .action((name: string, flags: DataFlags) => setStatus(name, flags, "active")),
   );
   group.addCommand(
-    dataCommand("delete", "delete an account that owns no buckets").argument("<NAME>").action(remove),
+    dataCommand(
+      "delete",
+      "delete an account that owns no buckets, with its origins, endpoints, transformations and keys",
+    )
+      .argument("<NAME>")
+      .action(remove),
   );
   return group;
 }

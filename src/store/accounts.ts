@@ -222,9 +222,11 @@ export class AccountStore implements Accounts {
     const keyIds = (await scanAll(this.#core, KEYS.accountKeys(id))).map(
       ({ key }) => decodeKey(key)[2] as string,
     );
+    const settings = (await scanAll(this.#core, KEYS.allSettings())).filter((entry) => isOf(id, entry));
     const done = await commit(this.#core, {
-      checks: [{ key: KEYS.account(id), value }, { empty: KEYS.bucketsOf(id) }],
+      checks: [{ key: KEYS.account(id), value }, { empty: KEYS.bucketsOf(id) }, ...settings],
       writes: [
+        ...settings.map(({ key }) => ({ key, delete: true as const })),
         { key: KEYS.account(id), delete: true },
         { key: KEYS.accountName(record.name), delete: true },
         ...(record.email === undefined
@@ -303,6 +305,15 @@ export class AccountStore implements Accounts {
   }
 }
 
+/** Whether a settings document is an account's; see Settings. */
+function isOf(id: string, { key, value }: Entry): boolean {
+  if ((decodeKey(key)[2] as string).startsWith(`${id}/`)) return true;
+  return decode<{ ownerId?: unknown } | null>(value)?.ownerId === id;
+}
+
+/** The account that a settings document is kept for, by its name. */
+const ownerIn = (name: string): string | undefined => /^([0-9a-f]{64})\//.exec(name)?.[1];
+
 /** A document that was read and is written again has the same bytes: JSON keeps the order of names. */
 const encodeDocument = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 
@@ -325,10 +336,12 @@ export function createSettings(core: Core, cache: Cache, secrets: Secrets): Sett
     all: <T>(kind: string) => cache.get("settings", kind, () => list<T>(kind)),
     change: (changes) =>
       commit(core, {
-        checks: changes.flatMap(({ kind, name, ifAbsent, was }): Check[] => {
+        checks: changes.flatMap(({ kind, name, value, ifAbsent, was }): Check[] => {
           const key = KEYS.setting(kind, name);
-          if (ifAbsent === true) return [{ key, absent: true }];
-          return was === undefined ? [] : [{ key, value: encodeDocument(was) }];
+          const owner = value === undefined ? undefined : ownerIn(name);
+          const checks: Check[] = owner === undefined ? [] : [{ key: KEYS.account(owner), present: true }];
+          if (ifAbsent === true) return [...checks, { key, absent: true }];
+          return was === undefined ? checks : [...checks, { key, value: encodeDocument(was) }];
         }),
         writes: [
           ...changes.map(({ kind, name, value }): Write => {

@@ -39,6 +39,7 @@ export const KEYS = {
   /** ["setting", kind, name] → any JSON */
   setting: (kind: string, name: string): Key => encodeKey(["setting", kind, name]),
   settings: (kind: string): KeyRange => tupleRange(["setting", kind]),
+  allSettings: (): KeyRange => tupleRange(["setting"]),
 
   /** ["bucket", name] → BucketRecord */
   bucket: (name: string): Key => encodeKey(["bucket", name]),

@@ -212,7 +212,7 @@ export interface Accounts {
     id: string,
     change: { email?: string; status?: "active" | "suspended"; name?: string },
   ): Promise<Account>;
-  /** @throws BucketNotEmpty while it owns buckets; root is never deleted: InvalidRequest */
+  /** With its keys and its documents in the settings. @throws BucketNotEmpty while it owns buckets; root is never deleted: InvalidRequest */
   delete(id: string): Promise<void>;
   createKey(accountId: string, pair?: { accessKeyId: string; secretAccessKey: string }): Promise<Credential>;
   keys(accountId: string): Promise<AccessKey[]>;
@@ -222,7 +222,10 @@ export interface Accounts {
   credential(accessKeyId: string): Promise<Credential | undefined>;
 }
 
-/** Small named JSON documents (origins, URL-endpoints, aliases …) of modules above; a change moves `epoch`. */
+/**
+ * Small named JSON documents (origins, URL-endpoints, aliases …) of modules above; a change moves `epoch`. One is an
+ * account's when its name begins with the account's id and a slash, or its `ownerId` is that id; it goes with the account.
+ */
 export interface SettingChange {
   kind: string;
   name: string;
@@ -239,7 +242,7 @@ export interface Settings {
   all<T>(kind: string): Promise<readonly { name: string; value: T }[]>;
   /**
    * All or nothing; `value: undefined` deletes. The whole change fails (false) when a document exists that has
-   * `ifAbsent`, or is no longer what `was` says that it read.
+   * `ifAbsent`, or is no longer what `was` says that it read, or when its name begins with the id of an account that is gone.
    */
   change(changes: SettingChange[]): Promise<boolean>;
   /** For secrets within documents. `context` says whose it is; what was sealed for another does not open. */
