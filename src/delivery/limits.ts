@@ -70,6 +70,8 @@ export const TEXT_MAX = 2000;
 export const TEXT_BASE64_MAX = 2500;
 /** Bytes of a path after decoding: no key is longer. */
 export const PATH_BYTES_MAX = 1024;
+/** Bytes of a path that is a URL, for a web proxy: those of a request's whole target. Presigned ones have two thousand. */
+export const URL_BYTES_MAX = 8192;
 /** Pixels up to which `f-auto` encodes AVIF, which costs a core about 0.14 µs each at effort 0. */
 export const AUTO_AVIF_PIXELS = 4_000_000;
 /** Pixels up to which `f-auto` encodes WebP, at about 0.1 µs each. */

@@ -7,6 +7,7 @@ import type { Account, Bucket, ObjectVersion } from "../store/types.ts";
 import type { Epochs } from "./cache/purge.ts";
 import { DeliveryError } from "./errors.ts";
 import type { ForeignFiles } from "./foreign.ts";
+import { PATH_BYTES_MAX } from "./limits.ts";
 import { encodedPath, OutsideOrigin, type FileInfo } from "./origins/client.ts";
 import type { OriginDocument } from "./origins/documents.ts";
 import type { ForeignDocument } from "./origins/open.ts";
@@ -68,12 +69,18 @@ export async function openSource(
   wanted: Wanted,
 ): Promise<Source> {
   const started = performance.now();
+  // Only URLs are that long.
+  const isTooLong = Buffer.byteLength(wanted.path) > PATH_BYTES_MAX;
   let listable = true;
   let looked = false;
   let outside: OutsideOrigin | undefined;
   for (const name of origins) {
     const document = await context.store.settings.get<OriginDocument>("origin", `${owner.id}/${name}`);
     if (document === undefined) continue;
+    if (isTooLong && document.type !== "web-proxy") {
+      looked = true;
+      continue;
+    }
     const named = { owner, name };
     const asked = { ...wanted, host, seconds: rules.cacheSeconds, started };
     try {

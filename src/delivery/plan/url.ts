@@ -4,7 +4,7 @@
  *   {path}?w=&h=&q=&f=&ai=                                        Weekerp's, behind /{image|video|file}/{alias}/
  */
 import { DeliveryError } from "../errors.ts";
-import { PATH_BYTES_MAX } from "../limits.ts";
+import { PATH_BYTES_MAX, URL_BYTES_MAX } from "../limits.ts";
 import { parseChain } from "./imagekit.ts";
 import { quote } from "./items.ts";
 import type { Plan } from "./plan.ts";
@@ -67,8 +67,9 @@ const SIGNING_PARAMETERS = /^(ik|wl)-/;
 
 function checkPath(path: string): string {
   if (path === "") throw new DeliveryError("NotFound", "The URL names no file.");
-  if (Buffer.byteLength(path) > PATH_BYTES_MAX) {
-    throw new DeliveryError("InvalidPath", `A path has at most ${PATH_BYTES_MAX} bytes.`);
+  const max = /^https?:\/\//.test(path) ? URL_BYTES_MAX : PATH_BYTES_MAX;
+  if (Buffer.byteLength(path) > max) {
+    throw new DeliveryError("InvalidPath", `A path has at most ${max} bytes.`);
   }
   // No store has such a key, and some say so as if we had asked wrongly.
   if (path.includes("\0")) throw new DeliveryError("InvalidPath", "A path has no NUL character.");

@@ -8,7 +8,7 @@ import {
   updateOrigin,
   type OriginInput,
 } from "../../../src/delivery/origins/origins.ts";
-import { locateUrl, purgeUrl } from "../../../src/delivery/urls.ts";
+import { locateUrl, purgeUrl, signLocated } from "../../../src/delivery/urls.ts";
 import { openSite, type Reply, type Site } from "../site.ts";
 import { startWeb, type WebServer } from "./storage.ts";
 
@@ -325,6 +325,27 @@ test("what is no URL of a host that a proxy may ask is looked for in the origins
     "200 - own",
     "200 - own",
   ]);
+});
+
+test("a web proxy's URL may be as long as a presigned one, on an endpoint with other origins too", async () => {
+  await createOrigin(site.store, { name: "signing", type: "web-proxy", allowHosts });
+  const s3 = { type: "s3-compatible", bucket: "box", endpointUrl: web.url, pathStyle: true, allowHosts };
+  await createOrigin(site.store, { name: "signings3", ...s3 });
+  await createEndpoint(site.store, { name: "long", origins: ["photos", "signings3", "signing"] });
+  const path = `/a.jpg?X-Amz-Security-Token=${"x".repeat(3000)}`;
+  there = [path];
+  const url = encodeURIComponent(web.url + path);
+  expect(said(await site.get(`/file/signing/${url}`))).toBe("200 -");
+  const signed = await signLocated(site.store, await locateUrl(site.store, `/root/long/${url}`), {});
+  expect(said(await site.get(signed))).toBe("200 -");
+  expect(web.asked).toEqual([`GET ${path}`]);
+  await purgeUrl(site.store, await locateUrl(site.store, `/root/long/${url}`));
+  expect(said(await site.get(`/root/long/${url}`))).toBe("200 -");
+  expect(web.asked.length).toBe(2);
+  expect(said(await site.get(`/root/long/${url.replace("127.0.0.1", "127.0.0.2")}`))).toBe("404 NotFound");
+  expect(said(await site.get(`/file/signing/${url}${"x".repeat(6000)}`))).toMatch(/^414 /);
+  const longer = `/file/signing/${url}${"x".repeat(9000)}`;
+  await expect(purgeUrl(site.store, await locateUrl(site.store, longer))).rejects.toThrow("8192 bytes");
 });
 
 test("a file whose host sends to one that may not be asked is no missing file", async () => {

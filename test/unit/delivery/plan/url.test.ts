@@ -111,6 +111,7 @@ describe("transformations stand in the path or in the query", () => {
     ["%c0%af", "", /^InvalidPath: The path is not UTF-8\.$/],
     ["%ed%a0%80", "", /^InvalidPath: The path is not UTF-8\.$/],
     ["a".repeat(1025), "", /^InvalidPath: A path has at most 1024 bytes\.$/],
+    [`https://example.com/${"a".repeat(8173)}`, "", /^InvalidPath: A path has at most 8192 bytes\.$/],
     ["%C3%BC".repeat(513), "", /^InvalidPath: A path has at most 1024 bytes\.$/],
     ["a%00b.png", "", /^InvalidPath: A path has no NUL character\.$/],
     ["a", "tr=%zz", /^InvalidPath: The query/],
