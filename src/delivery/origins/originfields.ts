@@ -65,6 +65,8 @@ function cleanFolder(folder: string): string {
   if (Buffer.byteLength(inner) > FOLDER_BYTES_MAX) {
     throw wrong(`A folder has at most ${FOLDER_BYTES_MAX} bytes.`);
   }
+  // As in URLs: some service or server would take them for steps out of the bucket.
+  if (/(^|\/)\.{1,2}(\/|$)/.test(inner)) throw wrong("A folder has no steps (. or ..) in it.");
   return inner === "" ? "" : `${inner}/`;
 }
 
@@ -79,14 +81,12 @@ function checkUrl(flag: string, text: string): string {
   return text;
 }
 
+const HOST = /^((?:\*\.)?[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])((?::\d{1,5})?)$/i;
+
+/** As the URLs have it that it is held against. */
 function checkHost(text: string): string {
-  const host = text.trim().toLowerCase();
-  if (
-    /^(\*\.)?[a-z0-9]([a-z0-9._-]*[a-z0-9])?(:\d{1,5})?$/.test(host) ||
-    /^\[[0-9a-f:.]+\](:\d{1,5})?$/.test(host)
-  ) {
-    return host;
-  }
+  const [, host = "", port = ""] = HOST.exec(text.trim()) ?? [];
+  if (host !== "" && URL.canParse(`http://${host}`)) return new URL(`http://${host}`).hostname + port;
   throw wrong(`--allow-host must be a host, HOST:PORT or *.example.com, not "${text}".`);
 }
 
@@ -138,7 +138,7 @@ const PARTS: { readonly [Name in Field]: (value: NonNullable<OriginFields[Name]>
   encodeKeys: (value) => ({ encodeKeys: value }),
   timeout(value) {
     if (!(value > 0 && value <= TIMEOUT_SECONDS_MAX)) {
-      throw wrong(`--timeout must be at most ${TIMEOUT_SECONDS_MAX} seconds, not ${value}.`);
+      throw wrong(`--timeout must be more than 0 and at most ${TIMEOUT_SECONDS_MAX} seconds, not ${value}.`);
     }
     return { timeout: value };
   },

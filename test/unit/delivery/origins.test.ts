@@ -107,6 +107,17 @@ test.each([
   expect(await make("photos", { folder })).toMatchObject({ folder: stored });
 });
 
+test.each([
+  ["0x7F.1", "127.0.0.1"],
+  ["2130706433:8080", "127.0.0.1:8080"],
+  ["[0:0:0:0:0:0:0:1]:80", "[::1]:80"],
+  ["Example.COM:443", "example.com:443"],
+  ["*.example.com", "*.example.com"],
+])("the host %s is allowed as URLs have it: %s", async (host, stored) => {
+  const more = { type: "web-proxy", allowHosts: [host] };
+  expect(await createOrigin(store, { name: "far", ...more })).toMatchObject({ allowHosts: [stored] });
+});
+
 test("without an owner root's is meant, else the only one", async () => {
   await make("hers", { owner: "alice" });
   expect(await showOrigin(store, { name: "hers" })).toMatchObject({ owner: "alice" });
@@ -295,7 +306,11 @@ test.each<[object, string]>([
   [{ type: "web", baseUrl: "https://x", bucket: "b-1" }, "has no option --bucket"],
   [{ type: "web-proxy" }, "needs --allow-host"],
   [{ type: "web-proxy", allowHosts: ["a b"] }, "--allow-host must be a host"],
-  [{ type: "web", baseUrl: "https://x", timeout: 1000 }, "--timeout must be at most"],
+  [{ type: "web-proxy", allowHosts: ["999.1"] }, "--allow-host must be a host"],
+  [{ type: "web", baseUrl: "https://x", timeout: 1000 }, "--timeout must be more than 0 and at most 120"],
+  [{ type: "web", baseUrl: "https://x", timeout: 0 }, "--timeout must be more than 0 and at most 120"],
+  [{ type: "web", baseUrl: "https://x", folder: "../x" }, "A folder has no steps"],
+  [{ type: "web", baseUrl: "https://x", folder: "/a/./b" }, "A folder has no steps"],
 ])("%o is refused", async (more, message) => {
   await expect(createOrigin(store, { name: "far", ...more } as OriginInput)).rejects.toThrow(message);
   expect(await listOrigins(store)).toEqual([]);
