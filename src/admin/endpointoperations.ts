@@ -54,7 +54,10 @@ export const ENDPOINT_OPERATIONS: readonly Operation[] = operationsOn({
   create: z.object({ origins: ORIGINS, ...FIELDS }),
   change: z.object({ origins: ORIGINS.optional(), ...FIELDS }),
   // Whoever has the server's own host name for a domain has everybody's URLs.
-  guard: (context, { domain }) => rootOnly(context, "domain", domain),
+  guard: (context, input) => {
+    rootOnly(context, "domain", input.domain);
+    return input;
+  },
   functions: {
     create: createEndpoint,
     list: listEndpoints,

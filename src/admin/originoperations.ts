@@ -9,7 +9,7 @@ import {
   testOrigin,
   updateOrigin,
 } from "../delivery/origins/origins.ts";
-import { operation, rootOnly, type Operation } from "./operation.ts";
+import { operation, type Operation } from "./operation.ts";
 import { existing, NAME, operationsOn, OWNER } from "./resource.ts";
 
 const text = (description: string) => z.string().optional().meta({ description });
@@ -35,10 +35,10 @@ const FIELDS = {
   credentials: secret("gcs: content of a service account's JSON file."),
   baseUrl: text("web: what a path is added to."),
   forwardHost: toggle("web: the server gets the client's Host header."),
-  allowHosts: z
-    .array(z.string())
-    .optional()
-    .meta({ description: "Hosts that may be asked although their addresses are private; root only." }),
+  allowHosts: z.array(z.string()).optional().meta({
+    description:
+      "web-proxy: hosts that may be asked. Root's may have private addresses, for all types but bucket.",
+  }),
   canonicalBase: text("Answers name their source below this in a Link header."),
   encodeKeys: toggle("Look for keys in their percent-encoded form first."),
   timeout: z.number().positive().nullish().meta({ description: "Seconds that the origin may take." }),
@@ -55,8 +55,8 @@ export const ORIGIN_OPERATIONS: readonly Operation[] = [
       ...FIELDS,
     }),
     change: z.object(FIELDS),
-    // With it an account could read what only the server's own network can reach.
-    guard: (context, { allowHosts }) => rootOnly(context, "allowHosts", allowHosts),
+    // With others an account could read what only the server's own network can reach.
+    guard: ({ caller }, input) => (caller.isRoot ? input : { ...input, publicHosts: true }),
     functions: {
       create: createOrigin,
       list: listOrigins,

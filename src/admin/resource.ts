@@ -22,8 +22,11 @@ export interface Resource<Create extends z.ZodObject, Change extends z.ZodObject
   /** What of the input creates and changes, besides name and owner. */
   readonly create: Create;
   readonly change: Change;
-  /** @throws ApiError AccessDenied for what the caller may not set */
-  readonly guard?: (context: Context, input: z.output<Create> | z.output<Change>) => void;
+  /** What the input is when that caller says it. @throws ApiError AccessDenied for what the caller may not set */
+  readonly guard?: <Input extends z.output<Create> | z.output<Change>>(
+    context: Context,
+    input: Input,
+  ) => Input;
   readonly functions: {
     create: (store: ObjectStore, input: Reference & z.output<Create>) => Promise<View>;
     list: (store: ObjectStore, filter: { owner?: string }) => Promise<View[]>;
@@ -112,8 +115,8 @@ function creation<Create extends z.ZodObject, Change extends z.ZodObject>(
     input: z.strictObject({ owner: OWNER, name: NAME, ...create.shape }),
     run: async (context, input) => {
       const { owner, name, ...rest } = input as Named<z.output<Create>>;
-      const fields = rest as unknown as z.output<Create>;
-      guard?.(context, fields);
+      const given = rest as unknown as z.output<Create>;
+      const fields = guard?.(context, given) ?? given;
       const { id } = await ownerOf(context, owner);
       return wire(await functions.create(context.store, { ...fields, name, owner: id }));
     },
@@ -133,8 +136,8 @@ function updating<Create extends z.ZodObject, Change extends z.ZodObject>(
     input: z.strictObject({ owner: OWNER, name: NAME, ...change.shape }),
     run: async (context, input) => {
       const { owner, name, ...rest } = input as Named<z.output<Change>>;
-      const fields = rest as unknown as z.output<Change>;
-      guard?.(context, fields);
+      const given = rest as unknown as z.output<Change>;
+      const fields = guard?.(context, given) ?? given;
       const reference = await existing(context, kind, { owner, name });
       return wire(await functions.update(context.store, reference, fields));
     },

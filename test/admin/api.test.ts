@@ -254,6 +254,13 @@ describe("who may do what", () => {
     expect((await call("PATCH", "/api/v1/origins/web", { ...allowing, owner: "alice" })).status).toBe(200);
     const domain = { domain: "cdn.example.com" };
     expect((await call("PATCH", "/api/v1/endpoints/default", domain, alice)).status).toBe(403);
+    const proxy = { name: "proxy", type: "web-proxy", allowHosts: ["*.example.org"] };
+    expect((await call("POST", "/api/v1/origins", proxy, alice)).body).toMatchObject({ publicHosts: true });
+    for (const host of ["10.0.0.1", "0x7f.1:80", "[::1]"])
+      expect((await call("PATCH", "/api/v1/origins/proxy", { allowHosts: [host] }, alice)).status).toBe(403);
+    const roots = (await call("PATCH", "/api/v1/origins/proxy", { ...allowing, owner: "alice" })).body;
+    expect(roots).toMatchObject(allowing);
+    expect(roots).not.toHaveProperty("publicHosts");
   });
 
   test("disabled keys and suspended accounts are refused", async () => {

@@ -55,6 +55,8 @@ export interface AddressPolicy {
   readonly allowHosts: readonly string[];
   /** No other host is asked at all, and a star allows no private address (web proxies). */
   readonly onlyAllowed?: boolean;
+  /** The list only says which hosts are asked: it allows no private address. */
+  readonly publicOnly?: boolean;
   /** Refusals don't say what address a name has: to accounts that the network is none of the business of. */
   readonly discreet?: boolean;
   readonly resolve?: Resolve;
@@ -117,7 +119,9 @@ export async function judgeHost(
   const addresses = await addressesOf(host, policy.resolve ?? resolveBySystem);
   const refused = addresses.find(({ address }) => !isPublic(address));
   // Whoever may name any URL must not reach whatever a star happens to cover.
-  const allowed = named === "exactly" || (named === "by star" && policy.onlyAllowed !== true);
+  const allowed =
+    policy.publicOnly !== true &&
+    (named === "exactly" || (named === "by star" && policy.onlyAllowed !== true));
   if (refused !== undefined && !allowed) {
     throw new DeliveryError(
       "OriginRefused",

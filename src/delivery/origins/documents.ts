@@ -16,6 +16,8 @@ interface CommonDocument {
   encodeKeys?: boolean;
   /** Hosts that are asked although their addresses are private: `host`, `host:port`, `*.example.com`. */
   allowHosts?: string[];
+  /** None of them may have a private address: an account that isn't root named them. */
+  publicHosts?: true;
   /** Seconds until the first byte of an answer, and between two pieces of it. */
   timeout?: number;
   createdAt: number;

@@ -39,7 +39,11 @@ export async function openPlain(store: ObjectStore, named: NamedDocument): Promi
   const { document } = named;
   const secrets = secretsOf(store, named);
   const { allowHosts = [], timeout = TIMEOUT_SECONDS } = document;
-  const policy: AddressPolicy = { allowHosts, discreet: named.discreet === true };
+  const policy: AddressPolicy = {
+    allowHosts,
+    publicOnly: document.publicHosts === true,
+    discreet: named.discreet === true,
+  };
   const headMs = timeout * 1000;
   switch (document.type) {
     case "s3":

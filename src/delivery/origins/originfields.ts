@@ -1,5 +1,7 @@
 /** What the user says of an origin, checked and turned into a document. Messages name the command line's options. */
 import { createPrivateKey } from "node:crypto";
+import { isIP } from "node:net";
+import { DeliveryError } from "../errors.ts";
 import { wrong, type OriginDocument, type OriginSecrets, type OriginType } from "./documents.ts";
 
 /** Undefined: not given. "" and null take away what an origin can do without. */
@@ -22,12 +24,14 @@ export interface OriginFields {
   readonly baseUrl?: string | undefined;
   readonly forwardHost?: boolean | undefined;
   readonly allowHosts?: readonly string[] | undefined;
+  /** Who gives `allowHosts` may name hosts of the open internet alone, and those for a web proxy. */
+  readonly publicHosts?: boolean | undefined;
   readonly canonicalBase?: string | undefined;
   readonly encodeKeys?: boolean | undefined;
   /** Seconds. */
   readonly timeout?: number | null | undefined;
 }
-type Field = keyof OriginFields;
+type Field = Exclude<keyof OriginFields, "publicHosts">;
 
 const COMMON: readonly Field[] = ["alias", "folder", "canonicalBase", "encodeKeys"];
 const NETWORK: readonly Field[] = [...COMMON, "allowHosts", "timeout"];
@@ -208,7 +212,7 @@ const NEEDED: Readonly<Record<OriginType, readonly Field[]>> = {
 /**
  * The document of a new origin, or of a changed one, which keeps what isn't given; and what of its secrets changes,
  * for `mergedSecrets`.
- * @throws StoreError InvalidArgument
+ * @throws StoreError InvalidArgument; DeliveryError AccessDenied for hosts that are not the account's to allow
  */
 export function fieldsOf(
   type: string,
@@ -233,6 +237,10 @@ export function fieldsOf(
     }
   }
   checkTogether(kind, fields, merged["accessKey"] !== undefined);
+  if (fields.allowHosts !== undefined) {
+    delete merged["publicHosts"];
+    if (fields.publicHosts === true) Object.assign(merged, publicHosts(kind, merged.allowHosts));
+  }
   return { document: merged, secrets: secretsOf(fields) };
 }
 
@@ -249,6 +257,16 @@ function checkTogether(
   // A new secret alone is one that was mistyped before.
   const alone = secretKey === undefined ? isGiven(accessKey) : isGiven(secretKey) !== hasAccessKey;
   if (alone) throw wrong("--access-key and --secret-key belong together: give both.");
+}
+
+/** @throws DeliveryError AccessDenied */
+function publicHosts(kind: OriginType, allowHosts: readonly string[] = []): { publicHosts: true } {
+  if (kind !== "web-proxy") {
+    throw new DeliveryError("AccessDenied", "Only the root account may set allowHosts, but for web proxies.");
+  }
+  const address = allowHosts.find((host) => isIP(host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "")) !== 0);
+  if (address === undefined) return { publicHosts: true };
+  throw new DeliveryError("AccessDenied", `Only the root account may allow ${address}: name a host.`);
 }
 
 /** An Azure token takes the place of a key, and a key that of a token. */

@@ -59,6 +59,7 @@ export interface OriginView {
   canonicalBase?: string;
   encodeKeys?: boolean;
   allowHosts?: string[];
+  publicHosts?: boolean;
   timeout?: number;
   /** Whether it has secrets. */
   hasCredentials: boolean;

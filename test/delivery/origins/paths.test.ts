@@ -327,6 +327,18 @@ test("what is no URL of a host that a proxy may ask is looked for in the origins
   ]);
 });
 
+test("a web proxy whose hosts must be public reaches none that isn't, until root names it", async () => {
+  const hosts = { allowHosts: ["localhost"] };
+  await add({ name: "outer", type: "web-proxy", ...hosts, publicHosts: true });
+  there = ["/a.jpg"];
+  const path = `/root/outer/http://localhost:${web.port}/a.jpg`;
+  expect(said(await site.get(path))).toBe("403 OriginRefused");
+  await updateOrigin(site.store, { name: "outer" }, { timeout: 5 });
+  expect(said(await site.get(path))).toBe("403 OriginRefused");
+  await updateOrigin(site.store, { name: "outer" }, hosts);
+  expect(said(await site.get(path))).toBe("200 -");
+});
+
 test("a web proxy's URL may be as long as a presigned one, on an endpoint with other origins too", async () => {
   await createOrigin(site.store, { name: "signing", type: "web-proxy", allowHosts });
   const s3 = { type: "s3-compatible", bucket: "box", endpointUrl: web.url, pathStyle: true, allowHosts };

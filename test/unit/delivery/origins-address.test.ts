@@ -205,6 +205,14 @@ describe("--allow-host", () => {
     expect(await verdict("http://a.example/", { ...proxy, resolve })).toMatch(/^OriginRefused/);
     expect(await verdict("http://inner.example/", { ...proxy, resolve })).toBe("10.0.0.1");
   });
+
+  test("of who may allow no private address says only which hosts are asked", async () => {
+    const proxy = { allowHosts: ["*.example", "inner.example"], onlyAllowed: true, publicOnly: true };
+    for (const host of ["a.example", "inner.example"]) {
+      expect(await verdict(`http://${host}/`, proxy)).toBe("8.8.8.8");
+      expect(await verdict(`http://${host}/`, { ...proxy, resolve })).toMatch(/^OriginRefused/);
+    }
+  });
 });
 
 /** Answers one way, and then another. */
