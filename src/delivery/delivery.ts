@@ -170,7 +170,8 @@ async function find(context: Context, reading: Reading): Promise<Found> {
   } catch (error) {
     const instead = defaultImageOf(plan) ?? place.rules.defaultImage;
     if (!isMissing(error) || instead === undefined) throw error;
-    if (asked.what !== "image" || instead === asked.path) throw error;
+    const picture = asked.what === "image" || asked.what === "thumbnail";
+    if (!picture || instead === asked.path) throw error;
     return { source: { ...(await openDefaultImage(context, reading, instead)), standsIn: true }, reading };
   }
 }

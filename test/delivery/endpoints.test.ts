@@ -108,13 +108,19 @@ test("an endpoint for named transformations refuses all others, and the original
   expect(await errorOf("/root/named/tr:n-small,h-10/photo.jpg")).toBe("400 UnnamedTransformation");
   expect(await errorOf("/root/named/tr:n-unknown/photo.jpg")).toBe("400 InvalidParameter");
   expect(await errorOf("/root/named/photo.jpg")).toBe("200 -");
+  expect(await errorOf("/root/named/photo.jpg?tr=n-small,")).toBe("200 -");
+  expect(await errorOf("/root/named/photo.jpg?tr=,orig-true")).toBe("400 UnnamedTransformation");
 });
 
 test("private files are for signed URLs and named transformations, as layers too", async () => {
   for (const path of [
     "/root/private/photo.jpg",
     "/root/private/tr:w-9/photo.jpg",
+    "/root/private/photo.jpg?tr=",
     "/root/secret.jpg",
+    "/root/secret.jpg?tr=,",
+    "/root/tr::/secret.jpg",
+    "/root/tr:orig-true/secret.jpg",
     "/root/tr:w-9/secret.jpg",
     "/image/photos/secret.jpg",
     "/root/tr:l-image,i-secret.jpg,l-end/photo.jpg",
@@ -135,6 +141,17 @@ test("a default image stands in for what is missing, with all that was asked for
   const named = await site.get("/root/tr:w-20,h-10,di-default.png/missing.jpg");
   expect(await sizeOf(named.body)).toBe("png 20x10");
   expect(await errorOf("/root/tr:w-20,di-nothing.png/missing.jpg")).toBe("404 NotFound");
+  for (const path of [
+    "/root/fallback/tr:w-20,h-10/missing.mp4/ik-thumbnail.jpg",
+    "/root/missing.gif/ik-thumbnail.jpg?tr=w-20,h-10,di-default.png",
+  ]) {
+    const { body, headers } = await site.get(path);
+    expect([path, headers.get("x-windlass-default-image"), await sizeOf(body)]).toEqual([
+      path,
+      "true",
+      "jpeg 20x10",
+    ]);
+  }
 });
 
 test("a default image that the URL's endpoint lacks is the default endpoint's, where that one would give it", async () => {

@@ -2,6 +2,7 @@
 import type { ObjectStore } from "../../store/store.ts";
 import { DeliveryError } from "../errors.ts";
 import { parseChain } from "../plan/imagekit.ts";
+import { isEmpty } from "../plan/items.ts";
 import {
   accountOf,
   all,
@@ -36,7 +37,7 @@ const NAMED_ITEM = /(?:^|[,:])n-/;
 /** A chain as it is stored. @throws StoreError InvalidArgument that repeats what the grammar says */
 function checkChain(text: string): string {
   const chain = text.trim().replace(/^tr:/, "");
-  if (chain === "") throw wrong("A named transformation needs a chain such as w-300,h-300.");
+  if (isEmpty(chain)) throw wrong("A named transformation needs a chain such as w-300,h-300.");
   if (chain.length > CHAIN_LENGTH_MAX) throw wrong(`A chain has at most ${CHAIN_LENGTH_MAX} characters.`);
   if (NAMED_ITEM.test(chain)) throw wrong("A named transformation can't name another one (n-…).");
   try {

@@ -9,13 +9,14 @@ import { Items, quote, readItem, refuse } from "./items.ts";
 import { isLayerStart, readLayer, type Within } from "./layers.ts";
 import type { Layer, Options, Step } from "./plan.ts";
 import { wordingOf } from "./transforms.ts";
+import { parsePath } from "./values.ts";
 
 /** Characters of a chain, named transformations written out. Stops one short name after another that stands for a long chain. */
 const CHAIN_LENGTH_MAX = 20_000;
 /** Steps of a URL, those of layers and conditions included. Stops conditions that hold chains that hold conditions. */
 const STEPS_MAX = CHAIN_MAX * 4;
 /** SDKs let people write `ar-16:9`, and a step is never a bare number. */
-const COLON_RATIO = /((?:^|[,:])ar-\d{1,5}(?:\.\d{1,4})?):(\d{1,5}(?:\.\d{1,4})?)(?=$|[,:])/g;
+const COLON_RATIO = /((?:^|[,:]) *ar-\d{1,5}(?:\.\d{1,4})?):(\d{1,5}(?:\.\d{1,4})?)(?=$|[,:])/g;
 
 /** @throws DeliveryError InvalidParameter, LimitExceeded */
 export function parseChain(chain: string): Step[] {
@@ -23,7 +24,25 @@ export function parseChain(chain: string): Step[] {
     throw new DeliveryError("LimitExceeded", `A chain has at most ${CHAIN_LENGTH_MAX} characters.`);
   }
   const items = new Items(chain.replaceAll(COLON_RATIO, "$1-$2"));
-  return readSteps(items, [], { layers: 0, conditions: 0 });
+  return originalSteps(chain) ?? readSteps(items, [], { layers: 0, conditions: 0 });
+}
+
+/** What a chain with `orig-true` says: ImageKit leaves all else out of account, even what it doesn't know. */
+export function originalSteps(chain: string): Step[] | undefined {
+  const options: Partial<Options> = {};
+  let depth = 0;
+  for (const items = new Items(chain); items.text !== undefined; items.next()) {
+    const { text } = items;
+    if (text === "l-end" || text === "if-end") depth--;
+    else if (isLayerStart(text) || (text.startsWith("if-") && !isEnd(text))) depth++;
+    else if (depth !== 0) continue;
+    else if (text === "orig-true") options.original = true;
+    else if (text.startsWith("di-")) {
+      const path = parsePath(text.slice("di-".length));
+      if (path !== undefined) options.defaultImage = path;
+    }
+  }
+  return options.original === true ? [{ options, layers: [] }] : undefined;
 }
 
 /** Steps up to one of `ends`, which is left to the caller, or up to the end of the chain. */

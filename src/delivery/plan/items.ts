@@ -1,7 +1,7 @@
 /** The items of a chain, and the options that they say. */
 import { DeliveryError } from "../errors.ts";
 import type { Options } from "./plan.ts";
-import { CROP_MODES } from "./rowssize.ts";
+import { CROP_MODES, CROPS } from "./rowssize.ts";
 import { transformationNamed, transformationNames, wordingOf } from "./transforms.ts";
 import { IGNORED, oneOf } from "./values.ts";
 
@@ -17,7 +17,13 @@ export function refuse(name: string, value: string, allowed: string): never {
   throw new DeliveryError("InvalidParameter", `${name} can't be ${quote(value)}. Allowed: ${allowed}.`);
 }
 
-/** Items of a chain one after the other, and whether a new step begins with them. */
+/** Whether no item of a chain says anything. */
+export const isEmpty = (chain: string): boolean => /^[,:\s]*$/.test(chain);
+
+/**
+ * Items of a chain one after the other, and whether a new step begins with them. Templates leave empty ones, and people
+ * write blanks behind commas: neither says anything.
+ */
 export class Items {
   readonly #items: readonly { readonly text: string; readonly newStep: boolean }[];
   #at = 0;
@@ -26,9 +32,10 @@ export class Items {
   steps = 0;
 
   constructor(chain: string) {
-    this.#items = chain
-      .split(":")
-      .flatMap((step) => step.split(",").map((text, n) => ({ text, newStep: n === 0 })));
+    this.#items = chain.split(":").flatMap((step) => {
+      const texts = step.split(",").map((text) => text.trimStart());
+      return texts.filter((text) => text !== "").map((text, n) => ({ text, newStep: n === 0 }));
+    });
   }
 
   get text(): string | undefined {
@@ -53,6 +60,17 @@ export function nameOf(text: string): string {
   return second < 0 ? text : text.slice(0, second);
 }
 
+/** What is read as a word of the other row where it is none of this one. */
+const OTHER_CROPS: {
+  readonly [Row in keyof Options]?: {
+    readonly row: keyof Options;
+    readonly words: (text: string) => string | undefined;
+  };
+} = {
+  crop: { row: "cropMode", words: oneOf(CROP_MODES) },
+  cropMode: { row: "crop", words: oneOf(CROPS) },
+};
+
 /** Puts one item among the options. @throws DeliveryError InvalidParameter */
 export function readItem(options: Partial<Options>, text: string): void {
   const name = nameOf(text);
@@ -68,10 +86,11 @@ export function readItem(options: Partial<Options>, text: string): void {
         : wording.parse(rest.slice(1));
   if (value === IGNORED) return;
   if (value !== undefined) return putOption(options, row, name, value);
-  // ImageKit's guide to conditions writes `c-pad_resize`.
-  const mode = row === "crop" ? oneOf(CROP_MODES)(rest.slice(1)) : undefined;
-  if (mode === undefined) refuse(name, rest.slice(1), wording.allowed);
-  putOption(options, "cropMode", name, mode);
+  // ImageKit's guide to conditions writes `c-pad_resize`, and others take the two for one.
+  const other = OTHER_CROPS[row];
+  const word = other?.words(rest.slice(1));
+  if (other === undefined || word === undefined) refuse(name, rest.slice(1), wording.allowed);
+  putOption(options, other.row, name, word);
 }
 
 /** @throws DeliveryError InvalidParameter where the option is there already */

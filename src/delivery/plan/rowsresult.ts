@@ -105,7 +105,7 @@ export const RESULT_ROWS: Rows<Result> = {
   colourProfile: {
     imagekit: { names: ["cp"], allowed: "true or false", parse: parseBoolean },
     fallback: "false",
-    doc: "Keeps the colour profile; else colours become sRGB. Never AVIF.",
+    doc: "Keeps the colour profile; else colours become sRGB. `auto` then doesn't choose AVIF, as it doesn't beside `e-usm`.",
     examples: { colourProfile: "w-300,cp-true" },
   },
   metadata: {
@@ -117,7 +117,7 @@ export const RESULT_ROWS: Rows<Result> = {
   original: {
     imagekit: { names: ["orig"], allowed: "true or false", parse: parseBoolean },
     fallback: "false",
-    doc: "The file byte for byte; everything else is left out of account.",
+    doc: "The file byte for byte. Everything else is left out of account, right or wrong, but `di`.",
     examples: { original: "orig-true" },
   },
   defaultImage: {

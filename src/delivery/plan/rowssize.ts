@@ -1,5 +1,6 @@
 /** Rows of THE table (transforms.ts): how large a picture becomes and which part of it is shown. */
 import { EXPRESSION_ALLOWED, parseExpression } from "./expression.ts";
+import { DEFAULT_LIMITS } from "../limits.ts";
 import type { Crop, CropMode, Focus } from "./plan.ts";
 import type { Rows } from "./transforms.ts";
 import {
@@ -15,7 +16,7 @@ import {
   wordsOf,
 } from "./values.ts";
 
-const CROPS: Readonly<Record<string, Crop>> = {
+export const CROPS: Readonly<Record<string, Crop>> = {
   maintain_ratio: "maintain_ratio",
   maintain_ratio_no_enlarge: "maintain_ratio_no_enlarge",
   force: "force",
@@ -87,7 +88,9 @@ export const SIZE_ROWS: Rows<
     },
     weekerp: { names: ["width", "w"], allowed: PLAIN_LENGTH_ALLOWED, parse: parsePlainLength },
     fallback: "follows the height",
-    doc: "Width. With the height left out, the ratio is kept and nothing is cropped. `auto`: what the browser says in Sec-CH-Width, rounded up to the next 100.",
+    doc:
+      "Width. With the height left out, the ratio is kept and nothing is cropped. `auto`: what the browser says in Sec-CH-Width, rounded up to the next 100. " +
+      `Beyond ${DEFAULT_LIMITS.resultSide} pixels nothing is made (422).`,
     examples: { width: "w-300", widthFraction: "w-0.25" },
   },
   height: {
@@ -127,7 +130,7 @@ export const SIZE_ROWS: Rows<
     doc:
       "`pad_resize`: fits inside, the rest is background (`bg`); `_no_enlarge` leaves small pictures as they are. `extract`: " +
       "cut out without resizing, by `fo`, `x` and `y` or `xc` and `yc`. `pad_extract`: the same, padded where the picture is " +
-      "smaller.",
+      "smaller. `c` takes these words too, and `cm` those of `c`.",
     examples: {
       padResize: "w-300,h-300,cm-pad_resize,bg-F3F3F3",
       padResizeNoEnlarge: "w-900,h-900,cm-pad_resize_no_enlarge,bg-F3F3F3",
@@ -196,7 +199,7 @@ function coordinate(name: string, doc: string, examples: Readonly<Record<string,
       parse: (text) => parseExpression(text) ?? (text.startsWith("N") ? parseCoordinate(text) : undefined),
     },
     fallback: "by the focus",
-    doc: `${doc}; an error where the extract doesn't lie within the picture.`,
+    doc: `${doc}, in pixels of the picture as it is seen: turned already as EXIF says. An error where the extract doesn't lie within it.`,
     examples,
   };
 }

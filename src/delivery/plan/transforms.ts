@@ -58,7 +58,7 @@ export const wordingOf = (row: Row, grammar: Grammar): Wording<unknown> | undefi
 export const FORMS: readonly { syntax: string; doc: string; examples: Readonly<Record<string, string>> }[] = [
   {
     syntax: "`step:step`",
-    doc: "A chain: each step works on the result of the one before.",
+    doc: "A chain: each step works on the result of the one before. Empty items, and blanks behind a comma, say nothing.",
     examples: { chain: "w-400,h-300:rt-90" },
   },
   {

@@ -5,9 +5,9 @@
  */
 import { DeliveryError } from "../errors.ts";
 import { PATH_BYTES_MAX, URL_BYTES_MAX } from "../limits.ts";
-import { parseChain } from "./imagekit.ts";
-import { quote } from "./items.ts";
-import type { Plan } from "./plan.ts";
+import { originalSteps, parseChain } from "./imagekit.ts";
+import { isEmpty, quote } from "./items.ts";
+import type { Plan, Step } from "./plan.ts";
 import { isCloudinary, isRewritten, rewrite, type Named, type Rewriter } from "./rewrite.ts";
 import { decode, formValueOf, isTrue, pairsOf, promptOf, type Pair } from "./query.ts";
 import { parseOptions } from "./weekerp.ts";
@@ -104,9 +104,9 @@ export interface ImageKitUrl {
   readonly rewriter?: Rewriter;
 }
 
-const NAMED_ITEM = /(^|[,:])n-([^,:]*)/g;
-const LAYER_STARTS = /(?:^|[,:])l-(?:image|text|video|subtitles)(?=[,:])/g;
-const LAYER_ENDS = /(?:^|[,:])l-end(?=$|[,:])/g;
+const NAMED_ITEM = /((?:^|[,:]) *)n-([^,:]*)/g;
+const LAYER_STARTS = /(?:^|[,:]) *l-(?:image|text|video|subtitles)(?=[,:])/g;
+const LAYER_ENDS = /(?:^|[,:]) *l-end(?=$|[,:])/g;
 
 /**
  * The chain in front of a path, and of how many segments it is: proxies decode the slashes of Base64, so a chain goes on
@@ -144,16 +144,19 @@ function askingOf(
 ): Asking {
   const segments = segmentsOf(rawPath);
   const inPath = chainOf(segments.decoded);
-  const inQuery = pairs.filter(({ name }) => name === "tr").map(formValueOf);
-  if (inQuery.length > 1 || (inPath !== undefined && inQuery.length > 0)) {
+  // SDKs write `tr:` in front in queries too when they are told the whole transformation.
+  const inQuery = pairs
+    .filter(({ name }) => name === "tr")
+    .map((pair) => formValueOf(pair).replace(/^tr:/, ""));
+  const chains = [...(inPath === undefined ? [] : [inPath.chain]), ...inQuery].filter((one) => !isEmpty(one));
+  if (chains.length > 1) {
     throw new DeliveryError(
       "InvalidParameter",
       "Transformations stand once in a URL: as tr: in the path or as ?tr=.",
     );
   }
-  if (inPath !== undefined) return { chain: inPath.chain, segments: part(segments, inPath.length) };
-  // SDKs write `tr:` in front in queries too when they are told the whole transformation.
-  if (inQuery.length > 0) return { chain: inQuery[0]!.replace(/^tr:/, ""), segments };
+  if (inPath !== undefined) return { chain: chains[0], segments: part(segments, inPath.length) };
+  if (chains.length > 0) return { chain: chains[0], segments };
   const rewritten = rewriter === undefined ? undefined : rewrite(rewriter, segments.decoded, pairs, named);
   if (rewritten === undefined) return { chain: undefined, segments };
   const { start, end, chain } = rewritten;
@@ -181,10 +184,9 @@ export function parseImageKit({ rawPath, rawQuery, named, rewriter }: ImageKitUr
     path: checkPath(path),
     urlPath,
     what,
-    plan:
-      chain === undefined ? undefined : { steps: parseChain(expand(chain, named)), defaults: usual(what) },
+    plan: chain === undefined ? undefined : { steps: stepsOf(chain, named), defaults: usual(what) },
     defaults: usual(what),
-    adHoc: prompt !== undefined || (chain !== undefined && chain.replaceAll(NAMED_ITEM, "") !== ""),
+    adHoc: prompt !== undefined || (chain !== undefined && !isEmpty(chain.replaceAll(NAMED_ITEM, ""))),
     attachment: isTrue(pairs, "ik-attachment"),
     prompt,
     debug: isTrue(pairs, "ik-debug") || isTrue(pairs, "debug"),
@@ -205,6 +207,9 @@ function usual(what: What, format: Plan["defaults"]["format"] = "auto"): Plan["d
     what === "video" || what === "gif-video" || what === "hls" || what === "dash" || what === "stream";
   return { quality: film ? 50 : 80, format };
 }
+
+const stepsOf = (chain: string, named: Named): Step[] =>
+  originalSteps(chain) ?? parseChain(expand(chain, named));
 
 /** @throws DeliveryError InvalidParameter for a name that nobody gave */
 function expand(chain: string, named: Named): string {

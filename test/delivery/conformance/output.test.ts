@@ -243,7 +243,11 @@ describe("what a file says beside its pixels", () => {
 });
 
 test("orig gives the file byte for byte, whatever else is asked for", async () => {
-  for (const path of ["tr:orig-true/photo.jpg", "tr:orig-true,w-20,e-grayscale/photo.jpg"]) {
+  for (const path of [
+    "tr:orig-true/photo.jpg",
+    "tr:orig-true,w-20,e-grayscale/photo.jpg",
+    "tr:orig-true,w-abc,n-none/photo.jpg",
+  ]) {
     expect((await get(path, BROWSER)).body.equals(stage.scene)).toBe(true);
   }
   expect((await get("tr:orig-false,w-20/photo.jpg")).body.equals(stage.scene)).toBe(false);

@@ -206,6 +206,7 @@ describe("named transformations", () => {
     ["a,b", "w-300", /can't name a transformation/],
     ["", "w-300", /can't name a transformation/],
     ["x", "", /needs a chain/],
+    ["x", "tr:, :", /needs a chain/],
     ["x", "w-abc", /w can't be "abc"/],
     ["x", "nonsense-1", /is no transformation/],
     ["x", "w-300:n-other", /can't name another one/],
