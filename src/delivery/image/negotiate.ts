@@ -33,7 +33,7 @@ export function chooseFormat(source: Source, result: Result, output: Output, hin
   if (format === "svg") {
     throw new DeliveryError(
       "InvalidParameter",
-      "f can't be svg here: only an SVG that isn't changed stays one.",
+      "f can't be svg here: only an SVG stays one, and only where nothing but its size is changed.",
     );
   }
   if (format !== "mp4" && format !== "webm") return format;

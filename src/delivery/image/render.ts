@@ -10,11 +10,12 @@ import { firstFrame } from "./animation.ts";
 import { flattened } from "./background.ts";
 import { asDeliveryError, openPicture, unpacked, type Opened } from "./decode.ts";
 import { encode, opaque, type Encoding } from "./encode.ts";
+import { frameSvg, type Frame } from "./frame.ts";
 import { factsOf } from "./facts.ts";
 import type { Job, Picture } from "./job.ts";
 import { mezzanineOf } from "./mezzanine.ts";
 import { alternatives, chooseFormat, isDrawing, moves, type Output } from "./negotiate.ts";
-import { applySteps } from "./rendersteps.ts";
+import { applySteps, applyToFrame } from "./rendersteps.ts";
 import { copyOf, pixelsOf, settle, type Environment, type Surface } from "./surface.ts";
 import { sanitizeSvg } from "./svg.ts";
 
@@ -69,6 +70,10 @@ async function picture(source: Buffer, job: Job, env: Environment): Promise<Pict
   const { metadata } = opened;
   let output = outputOf(plan);
   const input = surfaceOf(opened);
+  if (metadata.format === "svg") {
+    const kept = await keptSvg(source, input, plan, env);
+    if (kept !== undefined) return kept;
+  }
   const made = await withoutIdleAlpha(
     await applySteps(input, plan.steps, env, (options) => {
       output = heard(output, options);
@@ -76,10 +81,6 @@ async function picture(source: Buffer, job: Job, env: Environment): Promise<Pict
   );
   const changed = made !== input;
   const { headers } = env;
-  if (!changed && metadata.format === "svg" && keepsVector(output)) {
-    const data = sanitizeSvg(source);
-    return { data, type: "image/svg+xml", width: made.width, height: made.height, headers };
-  }
   let last = made;
   let format = chooseFormat(metadata, last, output, hints);
   if (last.pages > 1 && !moves(format)) {
@@ -138,8 +139,25 @@ async function smallest(
   throw new DeliveryError("LimitExceeded", `The result has more than ${limits.resultBytes} bytes.`);
 }
 
-const keepsVector = ({ format }: Output): boolean =>
-  format === "svg" || format === "auto" || format === "source";
+/** A drawing that stays one in its new size. Undefined: it is to be drawn, since the plan or the format can't have it so. */
+async function keptSvg(
+  source: Buffer,
+  { width, height }: Surface,
+  plan: Plan,
+  env: Environment,
+): Promise<Picture | undefined> {
+  let output = outputOf(plan);
+  const whole: Frame = { width, height };
+  const frame = applyToFrame(whole, plan.steps, env, (options) => {
+    output = heard(output, options);
+  });
+  const { format } = output;
+  if (frame === undefined || !(format === "svg" || format === "auto" || format === "source"))
+    return undefined;
+  const data = frame === whole ? sanitizeSvg(source) : await frameSvg(source, whole, frame);
+  if (data === undefined) return undefined;
+  return { data, type: "image/svg+xml", width: frame.width, height: frame.height, headers: env.headers };
+}
 
 /**
  * Whether a source in which nothing was changed may be served as it is: the client reads it, and it says nothing that

@@ -16,6 +16,7 @@ import {
   shadowedSize,
   unsharp,
 } from "./effects.ts";
+import { backedFrame, resizedFrame, type Frame } from "./frame.ts";
 import { applyLayers } from "./layers.ts";
 import { applyModel } from "./models.ts";
 import { valuesOf, type Values } from "./resolve.ts";
@@ -42,6 +43,8 @@ interface Operation {
   readonly size?: (this: void, from: Size, work: Work) => Size | undefined;
   /** Whether each place keeps its share of width and height. Left out: it does where no size is made. */
   readonly keeps?: (this: void, from: Size, work: Work) => boolean;
+  /** What it makes of a drawing that needn't be drawn. Undefined, or left out: it must be. */
+  readonly frame?: (this: void, frame: Frame, work: Work) => Frame | undefined;
   /** It takes lazy surfaces and animations as they are; the others get a settled still each time. */
   readonly whole?: true;
   readonly apply: (this: void, surface: Surface, work: Work) => Promise<Surface>;
@@ -77,6 +80,7 @@ const ORDER: readonly Operation[] = [
     whole: true,
     size: (from, { options, values, env, pages }) => resizedSize(from, pages, options, values, env),
     keeps: (from, { options, values, env }) => showsAll(from, options, values, env),
+    frame: (from, { options, values, env }) => resizedFrame(from, options, values, env),
     apply: (surface, { options, values, env }) => resize(surface, options, values, env),
   },
   { on: ["flip"], keeps: () => false, apply: (surface, { options }) => flip(surface, options.flip!) },
@@ -104,6 +108,7 @@ const ORDER: readonly Operation[] = [
   {
     on: ["background"],
     when: (options) => isPadded(options) && !isLaidLast(options),
+    frame: (from, { options }) => backedFrame(from, options.background!),
     apply: (surface, { options }) => under(surface, options.background!),
   },
   { on: ["radius"], apply: (surface, { options, values }) => round(surface, options.radius!, values) },
@@ -129,6 +134,7 @@ const ORDER: readonly Operation[] = [
   {
     on: ["background"],
     when: isLaidLast,
+    frame: (from, { options }) => backedFrame(from, options.background!),
     apply: (surface, { options }) => under(surface, options.background!),
   },
 ];
@@ -172,6 +178,37 @@ export async function applySteps(
   const how: Run = { input, env, hear, intact: env.parent === undefined };
   foresee(input, surface.pages, steps, how);
   return run(surface, steps, how);
+}
+
+/**
+ * What steps make of a drawing that stays one. Undefined: it must be drawn.
+ * @throws DeliveryError InvalidParameter, LimitExceeded
+ */
+export function applyToFrame(
+  frame: Frame,
+  steps: readonly Step[],
+  env: Environment,
+  hear: Listener,
+  input: Size = frame,
+): Frame | undefined {
+  let now: Frame | undefined = frame;
+  for (const step of steps) {
+    if (now === undefined) return undefined;
+    if ("when" in step) {
+      const branch = holds(step.when, valuesOf(input, now, env)) ? step.then : step.otherwise;
+      now = applyToFrame(now, branch, env, hear, input);
+      continue;
+    }
+    const { options, layers } = step;
+    if (layers.length > 0) return undefined;
+    hear(options);
+    for (const operation of ORDER.filter((one) => isDue(one, options))) {
+      const values = valuesOf(input, now, env);
+      now = operation.frame?.(now, { options, values, env, pages: 1 });
+      if (now === undefined) return undefined;
+    }
+  }
+  return now;
 }
 
 interface Run {

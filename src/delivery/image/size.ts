@@ -87,7 +87,7 @@ export async function resize(
  * The focus whose box is shown, rather than kept in sight only: where both sides are given and something must be cut
  * off; faces and objects also where neither side is.
  */
-function shownBox(
+export function shownBox(
   { focus, crop = "maintain_ratio", cropMode }: Adjustments,
   { width, height }: Wanted,
 ): BoxFocus | undefined {

@@ -21,6 +21,9 @@ const SVG = "http://www.w3.org/2000/svg";
 const XLINK = "http://www.w3.org/1999/xlink";
 const XML = "http://www.w3.org/XML/1998/namespace";
 
+/** What an element that is to be an SVG's root says. */
+export const NAMESPACES = `xmlns="${SVG}" xmlns:xlink="${XLINK}"`;
+
 /** Everything else is left out with all that is in it: script, foreignObject, iframe, metadata, editors' own. */
 const ELEMENTS: ReadonlySet<string> = new Set(
   `a animate animateMotion animateTransform circle clipPath defs desc ellipse feBlend feColorMatrix
@@ -42,19 +45,30 @@ export function isSvg(bytes: Buffer): boolean {
   return /^\s*</.test(text) && /<(?:[\w-]+:)?svg[\s>/]/.test(text) && !/<(!doctype\s+)?html/i.test(text);
 }
 
+export type Attributes = ReadonlyMap<string, string>;
+/** The root element, and what is written around it. */
+export interface Root {
+  readonly before?: string;
+  readonly attributes: Attributes;
+  readonly after?: string;
+}
+
 const isUtf16 = (bytes: Buffer): boolean => bytes[0] === 0xff && bytes[1] === 0xfe;
 
 /**
  * The document without scripts, events, foreign content, external references, DOCTYPE and processing instructions.
- * It draws the same. UTF-8.
+ * It draws the same, unless `rootOf` makes another root of its own. UTF-8.
  * @throws DeliveryError LimitExceeded for what is too large or asks for too much work, DamagedSource for what is no
  *   well-formed SVG
  */
-export function sanitizeSvg(bytes: Buffer): Buffer {
+export function sanitizeSvg(
+  bytes: Buffer,
+  rootOf: (attributes: Attributes) => Root = (attributes) => ({ attributes }),
+): Buffer {
   if (bytes.length > SVG_BYTES_MAX) {
     throw new DeliveryError("LimitExceeded", `An SVG has at most ${SVG_BYTES_MAX} bytes.`);
   }
-  return Buffer.from(new Sanitizer().run(decodeText(bytes)));
+  return Buffer.from(new Sanitizer(rootOf).run(decodeText(bytes)));
 }
 
 function decodeText(bytes: Buffer): string {
@@ -91,6 +105,12 @@ class Sanitizer {
   private elements = 0;
   private css = "";
   private readonly work = new SvgWork();
+  private readonly rootOf: (attributes: Attributes) => Root;
+  private root: Root | undefined;
+
+  constructor(rootOf: (attributes: Attributes) => Root) {
+    this.rootOf = rootOf;
+  }
 
   run(text: string): string {
     const parser = new SaxesParser({
@@ -141,8 +161,10 @@ class Sanitizer {
     }
     this.open.push(tag.local);
     this.work.enter(tag.local, attributes);
-    this.write(`<${tag.local}${isRoot ? ` xmlns="${SVG}" xmlns:xlink="${XLINK}"` : ""}`);
-    for (const [name, value] of attributes) this.write(` ${name}="${escapeAttribute(value)}"`);
+    if (isRoot) this.root = this.rootOf(attributes);
+    this.write(isRoot ? `${this.root?.before ?? ""}<svg ${NAMESPACES}` : `<${tag.local}`);
+    for (const [name, value] of (isRoot && this.root?.attributes) || attributes)
+      this.write(` ${name}="${escapeAttribute(value)}"`);
     this.write(">");
   }
 
@@ -159,7 +181,7 @@ class Sanitizer {
     }
     this.open.pop();
     this.work.leave();
-    this.write(`</${tag.local}>`);
+    this.write(`</${tag.local}>${this.open.length === 0 ? (this.root?.after ?? "") : ""}`);
   }
 
   private addText(data: string): void {

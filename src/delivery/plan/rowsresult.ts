@@ -71,8 +71,9 @@ export const RESULT_ROWS: Rows<Result> = {
     weekerp: { names: ["format", "f"], allowed: wordsOf(ALIAS_FORMATS), parse: oneOf(ALIAS_FORMATS) },
     fallback: "auto; as the source in alias URLs",
     doc:
-      "`auto`: AVIF or WebP where the browser's Accept header names them, else as the source (`orig`). An SVG stays one " +
-      "where nothing is done to it but its quality; with a size or an effect it is drawn, as WebP or PNG.",
+      "`auto`: AVIF or WebP where the browser's Accept header names them, else as the source (`orig`). An SVG stays one, " +
+      "without what could run, where only its size is changed: fitted, stretched, cut off by a position, set on a colour. " +
+      "With effects, layers or another focus it is drawn, as WebP or PNG.",
     examples: { formatWebp: "w-300,f-webp", formatAvif: "w-300,f-avif", formatPng: "w-300,f-png" },
   },
   quality: {
