@@ -129,8 +129,6 @@ export class ForeignFiles {
       known !== undefined && isBelieved(address, known)
         ? known
         : await this.#flights.run(key, () => this.#ask(key, address, known));
-    if (note === undefined) this.#missing.set(key, Date.now());
-    else this.#notes.set(key, note);
     if (note?.info === undefined) return undefined;
     return {
       info: note.info,
@@ -148,18 +146,23 @@ export class ForeignFiles {
 
   /** Before the origin is asked: another process may have asked it since. */
   async #known(key: string, address: Address): Promise<Note | undefined> {
-    const own = this.#notes.get(key);
-    if (own !== undefined && isBelieved(address, own)) return own;
+    const before = this.#notes.get(key);
+    if (before !== undefined && isBelieved(address, before)) return before;
     const data = (await this.#cache.latest(key))?.data;
+    // Somebody may have asked while the disk was read.
+    const own = this.#notes.get(key);
     if (data === undefined) return own;
     const stored = JSON.parse(data.toString()) as Note;
-    return own === undefined || newsOf(stored) > newsOf(own) ? stored : own;
+    if (own !== undefined && newsOf(stored) <= newsOf(own)) return own;
+    this.#notes.set(key, stored);
+    return stored;
   }
 
   async #ask(key: string, address: Address, known: Note | undefined): Promise<Note | undefined> {
-    if (known === undefined) return this.#first(key, address);
-    const note = await this.#confirm(address, known);
-    await this.#write(key, address, note);
+    const note = known === undefined ? await this.#first(key, address) : await this.#confirm(address, known);
+    if (known !== undefined && note !== undefined) await this.#write(key, address, note);
+    if (note === undefined) this.#missing.set(key, Date.now());
+    else this.#notes.set(key, note);
     return note;
   }
 
