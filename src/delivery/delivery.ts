@@ -13,7 +13,7 @@ import { Renderers, type RenderCounts } from "./image/image.ts";
 import type { Service } from "./image/job.ts";
 import { DEFAULT_LIMITS, type DeliveryLimits } from "./limits.ts";
 import { Detector, FailureMemory } from "./making.ts";
-import { acceptedFormats, acceptedTypes, isFilm, kindOf, typeOf } from "./mediatypes.ts";
+import { isFilm, kindOf, typeOf } from "./mediatypes.ts";
 import { OriginHealth, type OriginCounts } from "./origins/health.ts";
 import { OriginClients } from "./origins/origins.ts";
 import { checkPrivate, originalAnswer, passing, pictureAnswer } from "./picture.ts";
@@ -270,14 +270,10 @@ async function headOf(source: Source): Promise<Buffer> {
 const FACTS: Plan = { steps: [], defaults: { quality: 80, format: "source" } };
 /** A plan that only chooses the format. */
 const NOTHING: Plan = { steps: [], defaults: { quality: 80, format: "auto" } };
-/** Pictures that browsers get in a better format without asking, if that is smaller. */
-const IMPROVABLE: readonly string[] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
-/** Pictures that few browsers show: those that don't name the type get another, smaller or not. */
-const RARE: readonly string[] = ["image/heic", "image/heif", "image/jxl", "image/tiff"];
 
 /**
- * Without a transformation: what `f-auto` gives for browsers, where that is smaller or more widely read; else the file as
- * it is, as it always is for clients that say nothing of pictures. Alias URLs have it only where they ask.
+ * Without a transformation: what `f-auto` makes of a picture, for every client, so that none learns where it was taken;
+ * alias URLs have it only where they ask.
  */
 async function plain(
   context: Context,
@@ -285,29 +281,19 @@ async function plain(
   { reading, source }: Found,
   type: string,
 ): Promise<HttpResponse> {
-  const improvable =
-    reading.place.grammar === "imagekit" &&
-    (IMPROVABLE.includes(type) || RARE.includes(type)) &&
-    source.info.contentEncoding === undefined;
-  if (!improvable) return originalAnswer(request, reading, source);
-  const original = (kept: Reading): HttpResponse => originalAnswer(request, kept, source, ["Vary", "Accept"]);
-  if (!gains(request.headers["accept"], type)) return original(reading);
+  const pixels = type.startsWith("image/") && type !== "image/svg+xml";
+  if (reading.place.grammar !== "imagekit" || !pixels) return originalAnswer(request, reading, source);
   try {
     return await pictureAnswer(context, request, { kind: "picture", reading, source, plan: NOTHING });
   } catch (error) {
+    const original = (kept: Reading): HttpResponse =>
+      originalAnswer(request, kept, source, ["Vary", "Accept"]);
     // What can't be improved is still a file.
     const code = error instanceof DeliveryError ? error.code : undefined;
     if (code !== undefined && HOPELESS.includes(code)) return original(reading);
     if (code !== undefined && BUSY.includes(code)) return original(passing(reading));
     throw error;
   }
-}
-
-/** Whether a client may be better served with something else than a file of that type. */
-function gains(accept: string | undefined, type: string): boolean {
-  if (!RARE.includes(type)) return acceptedFormats(accept).length > 0;
-  const types = acceptedTypes(accept);
-  return !types.has(type) && [...types].some((one) => one.startsWith("image/"));
 }
 
 const HOPELESS: readonly DeliveryErrorCode[] = [

@@ -125,18 +125,12 @@ export function nameAs(type: string, name: string): string {
   return extension === undefined ? name : `${name.replace(EXTENSION, "")}.${extension}`;
 }
 
-/** The types that an Accept header names and doesn't refuse, wildcards as they stand. */
-export function acceptedTypes(accept: string | undefined): ReadonlySet<string> {
+/** Which of the formats that not every client knows an Accept header names. Wildcards promise nothing: all clients send them. */
+export function acceptedFormats(accept: string | undefined): Format[] {
   const accepted = new Set<string>();
   for (const item of accept?.split(",") ?? []) {
     const [type = "", ...parameters] = item.split(";").map((part) => part.trim().toLowerCase());
     if (!parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))) accepted.add(type);
   }
-  return accepted;
-}
-
-/** Which of the formats that not every client knows an Accept header names. Wildcards promise nothing: all clients send them. */
-export function acceptedFormats(accept: string | undefined): Format[] {
-  const accepted = acceptedTypes(accept);
   return (["avif", "webp"] as const).filter((format) => accepted.has(MEDIA_TYPES[format]));
 }

@@ -64,11 +64,12 @@ export async function pictureAnswer(
     headers: [...sourceHeaders(source), ...variation.headers, ...reading.debugHeaders],
     log,
   };
-  // The key tells the result, so a client that has it need not wait for the rendering.
-  const settled = early(request, common);
+  // The key tells the result, so a client that has it need not wait for the rendering. Who must have it waits: of what
+  // can't be made the file itself may be meant.
+  const settled = request.headers["if-match"] === undefined ? early(request, common) : undefined;
   if (settled !== undefined) return settled;
   const { entry, hit, read, key: made } = await prospect.make();
-  return send(request, {
+  const answer: Answer = {
     ...common,
     cacheControl: made === key ? common.cacheControl : cacheControlOf(source, passing(reading)),
     validators: { ...common.validators, etag: etagOf(made) },
@@ -81,7 +82,8 @@ export async function pictureAnswer(
     ],
     log: { ...log, cache: hit ? "hit" : "miss" },
     read: (start, end) => entry.data?.subarray(start, end) ?? read(start, end),
-  });
+  };
+  return early(request, answer) ?? send(request, answer);
 }
 
 const etagOf = (key: string): string => key.slice(0, 32);
@@ -231,27 +233,26 @@ const ageOf = ({ checkedAt }: Source): number | undefined =>
 const PASSING_SECONDS = 5;
 
 /** For what is as good as it can be just now. */
-export const passing = (reading: Reading): Reading => ({
+export const passing = (reading: Reading, now = Date.now()): Reading => ({
   ...reading,
-  until: Math.min(reading.until, Date.now() + PASSING_SECONDS * 1000),
+  until: Math.min(reading.until, now + PASSING_SECONDS * 1000),
 });
 
 /** What the file or the endpoint says; but nobody keeps what a URL gives for longer than the URL is good. */
 export function cacheControlOf(source: Source, reading: Reading): string {
   const { info, standsIn } = source;
+  const now = Date.now();
   const {
     place: { rules },
     until,
-  } = standsIn === undefined ? reading : passing(reading);
+  } = standsIn === undefined ? reading : passing(reading, now);
   const seconds = rules.cacheSeconds;
   const said =
     seconds === undefined
       ? (info.cacheControl ?? `public, max-age=${MAX_AGE_SECONDS}`)
       : `public, max-age=${seconds}`;
   // Caches count from the age that we tell.
-  return until === Infinity
-    ? said
-    : ending(said, Math.floor((until - Date.now()) / 1000), ageOf(source) ?? 0);
+  return until === Infinity ? said : ending(said, Math.floor((until - now) / 1000), ageOf(source) ?? 0);
 }
 
 /** Cache-Control (RFC 9111, section 5.2; RFC 5861) with no more than these seconds from now on. */

@@ -1,25 +1,12 @@
 /** What endpoints allow: domains, signatures, names, privacy, defaults. */
-import { readFile } from "node:fs/promises";
 import { get as httpGet } from "node:http";
-import sharp, { type Sharp } from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { requestPurge } from "../../src/delivery/cache/purge.ts";
 import { createEndpoint, updateEndpoint } from "../../src/delivery/origins/endpoints.ts";
 import { createOrigin } from "../../src/delivery/origins/origins.ts";
 import { createTransformation } from "../../src/delivery/origins/transformations.ts";
 import { locateUrl, purgeUrl } from "../../src/delivery/urls.ts";
-import {
-  noise,
-  openSite,
-  privateTo,
-  quadrants,
-  RED,
-  sizeOf,
-  stripes,
-  WHITE,
-  type Reply,
-  type Site,
-} from "./site.ts";
+import { noise, openSite, privateTo, quadrants, sizeOf, type Reply, type Site } from "./site.ts";
 
 let site: Site;
 let photo: Buffer;
@@ -67,7 +54,8 @@ const byHost = (host: string, path: string): Promise<{ status: number; length: n
 
 describe("a domain of its own", () => {
   test("holds neither account nor prefix", async () => {
-    expect(await byHost("images.example.com", "/photo.jpg")).toEqual({ status: 200, length: photo.length });
+    const original = await byHost("images.example.com", "/tr:orig-true/photo.jpg");
+    expect(original).toEqual({ status: 200, length: photo.length });
     for (const host of ["Images.Example.com:8080", "images.example.com.", "images.example.com.:8080"])
       expect([host, (await byHost(host, "/tr:w-50/photo.jpg")).status]).toEqual([host, 200]);
     for (const path of ["/root/photo.jpg", "/image/photos/photo.jpg"])
@@ -240,116 +228,6 @@ test("a folder whose name looks like Cloudinary's never stands for another file"
   expect(await sizes("t_small_things/photo.jpg")).toBe("jpeg 32x22");
   expect(await sizes("t_small/photo.jpg")).toBe("jpeg 50x33");
   expect(await errorOf("/root/cloud/e_books/photo.jpg")).toBe("404 NotFound");
-});
-
-/** An animation of that many frames, each another. */
-async function moving(frames: number): Promise<Sharp> {
-  const pictures = Array.from({ length: frames }, (_, n) =>
-    stripes(64, 48, [[(n * 40) % 256, (n * 90) % 256, 0], WHITE, RED])
-      .png()
-      .toBuffer(),
-  );
-  return sharp(await Promise.all(pictures), { join: { animated: true } });
-}
-
-describe("without a transformation", () => {
-  test("browsers get a better format where it is smaller, all others the file as it is", async () => {
-    const big = await quadrants(600, 400).jpeg({ quality: 100 }).toBuffer();
-    await site.put("big.jpg", big, { meta: { contentType: "image/jpeg" } });
-    const plain = await site.get("/root/big.jpg");
-    expect(plain.body.equals(big)).toBe(true);
-    const better = await site.get("/root/big.jpg", { headers: { accept: "image/avif,image/webp" } });
-    expect([better.headers.get("content-type"), better.headers.get("vary")]).toEqual([
-      "image/avif",
-      "Accept",
-    ]);
-    expect(better.body.length).toBeLessThan(big.length);
-    const original = await site.get("/root/tr:orig-true/big.jpg", { headers: { accept: "image/webp" } });
-    expect(original.body.equals(big)).toBe(true);
-    const alias = await site.get("/image/photos/big.jpg", { headers: { accept: "image/webp" } });
-    expect(alias.body.equals(big)).toBe(true);
-  });
-
-  test("the file as it is says that others may get something else, and only where they may", async () => {
-    const meta = { contentType: "image/jpeg" };
-    await site.put("plain.jpg", photo, { meta });
-    await site.put("packed.jpg", photo, { meta: { ...meta, contentEncoding: "gzip" } });
-    await site.put("notes.txt", Buffer.from("notes"), { meta: { contentType: "text/plain" } });
-    const varyOf = async (path: string, etag?: string | null): Promise<string> => {
-      const headers = { accept: "*/*", ...(etag ? { "if-none-match": etag } : {}) };
-      const reply = await fetch(site.url + path, { method: "HEAD", headers });
-      return `${reply.status} ${reply.headers.get("vary")}`;
-    };
-    expect(await varyOf("/root/plain.jpg")).toBe("200 Accept");
-    const { headers } = await site.get("/root/plain.jpg");
-    expect(await varyOf("/root/plain.jpg", headers.get("etag"))).toBe("304 Accept");
-    for (const path of [
-      "/root/packed.jpg",
-      "/root/tr:orig-true/plain.jpg",
-      "/image/photos/plain.jpg",
-      "/file/photos/plain.jpg",
-    ]) {
-      expect([path, await varyOf(path)]).toEqual([path, "200 null"]);
-    }
-    expect(await varyOf("/root/notes.txt")).toBe("200 Accept-Encoding");
-  });
-
-  test("what few clients show becomes what they do, unless they name its type or no type at all", async () => {
-    const heic = await readFile("test/delivery/fixtures/display-p3.heic");
-    const tiff = await quadrants(60, 40).tiff().toBuffer();
-    await site.put("rare.heic", heic, { meta: { contentType: "image/heic" } });
-    await site.put("rare.tif", tiff);
-    const typeFor = async (path: string, accept: string): Promise<string | null> => {
-      const { headers } = await site.get(path, { headers: { accept } });
-      expect([path, accept, headers.get("vary")]).toEqual([path, accept, "Accept"]);
-      return headers.get("content-type");
-    };
-    for (const [path, own] of [
-      ["/root/rare.heic", "image/heic"],
-      ["/root/rare.tif", "image/tiff"],
-    ] as const) {
-      expect(await typeFor(path, "image/avif,image/webp,*/*")).toMatch(/^image\/(avif|webp)$/);
-      expect(await typeFor(path, "image/png,image/*;q=0.8,*/*;q=0.5")).toBe("image/jpeg");
-      for (const accept of ["*/*", "application/json", `image/webp,${own},*/*`]) {
-        expect([accept, await typeFor(path, accept)]).toEqual([accept, own]);
-      }
-    }
-    expect((await site.get("/root/rare.heic")).body.equals(heic)).toBe(true);
-    expect((await site.get("/root/rare.tif")).body.equals(tiff)).toBe(true);
-  });
-
-  test("animations stay whole and moving, and WebP is read again only where that makes it smaller", async () => {
-    const long = await (await moving(205)).gif().toBuffer();
-    await site.put("short.gif", await (await moving(5)).gif().toBuffer());
-    await site.put("long.gif", long);
-    await site.put("rich.webp", await (await moving(5)).webp({ lossless: true, effort: 0 }).toBuffer());
-    const small = await quadrants(64, 64).webp({ quality: 1 }).toBuffer();
-    await site.put("small.webp", small);
-    const accept = "image/webp,*/*";
-    for (const key of ["short.gif", "rich.webp"]) {
-      const { body, headers } = await site.get(`/root/${key}`, { headers: { accept } });
-      const { pages } = await sharp(body).metadata();
-      expect([key, headers.get("x-cache"), pages]).toEqual([key, "MISS", 5]);
-    }
-    // Longer than what is decoded.
-    expect((await site.get("/root/long.gif", { headers: { accept } })).body.equals(long)).toBe(true);
-    expect((await site.get("/root/tr:f-auto/long.gif", { headers: { accept } })).body.equals(long)).toBe(
-      true,
-    );
-    const paged = await site.get("/root/tr:pg-1-3/long.gif", { headers: { accept } });
-    expect((await sharp(paged.body).metadata()).pages).toBe(3);
-    expect((await site.get("/root/small.webp", { headers: { accept } })).body.equals(small)).toBe(true);
-  });
-
-  test("what can't be improved is the file as it is", async () => {
-    await site.put("broken.jpg", Buffer.from("no picture"), { meta: { contentType: "image/jpeg" } });
-    const reply = await site.get("/root/broken.jpg", { headers: { accept: "image/webp" } });
-    expect([reply.status, reply.body.toString(), reply.headers.get("vary")]).toEqual([
-      200,
-      "no picture",
-      "Accept",
-    ]);
-  });
 });
 
 test("prompts make pictures, say how with debug, and never guess", async () => {

@@ -212,7 +212,7 @@ describe("renderers", () => {
   test("none runs before the first rendering", async () => {
     await using site = await openSite();
     await site.put("photo.jpg", await noise(300, 300));
-    expect((await site.get("/root/photo.jpg")).status).toBe(200);
+    expect((await site.get("/root/tr:orig-true/photo.jpg")).status).toBe(200);
     expect(site.delivery.rendererPids()).toEqual([]);
   });
 

@@ -40,7 +40,7 @@ async function get(
 test("an uploaded picture is delivered as it is and resized, and its successor with the next request", async () => {
   const first = await noise(400, 300);
   await put("/photos/trip/a%20b.jpg", first);
-  expect((await get("/root/trip/a%20b.jpg")).body.equals(first)).toBe(true);
+  expect((await get("/root/tr:orig-true/trip/a%20b.jpg")).body.equals(first)).toBe(true);
   const resized = await get("/root/tr:w-100,h-100/trip/a%20b.jpg");
   expect([resized.type, resized.cache, await sizeOf(resized.body)]).toEqual([
     "image/jpeg",

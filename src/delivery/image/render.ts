@@ -5,7 +5,7 @@
 import sharp, { type Metadata } from "sharp";
 import { DeliveryError } from "../errors.ts";
 import { MEDIA_TYPES } from "../mediatypes.ts";
-import type { Options, Plan, Step } from "../plan/plan.ts";
+import type { Format, Options, Plan, Step } from "../plan/plan.ts";
 import { firstFrame } from "./animation.ts";
 import { flattened } from "./background.ts";
 import { asDeliveryError, openPicture, unpacked, type Opened } from "./decode.ts";
@@ -99,7 +99,7 @@ async function picture(source: Buffer, job: Job, env: Environment): Promise<Pict
   const whole = opened.pages === opened.available;
   const better = whole ? data.length >= source.length : pages === undefined;
   if (!changed && better && (await mayStay(source, output, hints))) {
-    const own = MEDIA_TYPES[metadata.format as keyof typeof MEDIA_TYPES] ?? type;
+    const own = metadata.format === "heif" ? MEDIA_TYPES.avif : MEDIA_TYPES[metadata.format as Format];
     return { data: source, type: own, width: last.width, height: last.height, headers };
   }
   return { data, type, width: last.width, height: last.height, headers };
@@ -169,7 +169,7 @@ async function mayStay(source: Buffer, output: Output, { accepts }: Job["hints"]
   if (progressive || lossless || colourProfile || metadata) return false;
   const whole = await sharp(source).metadata();
   // PNG and GIF have none.
-  if (explicitQuality && (whole.format === "jpeg" || whole.format === "webp")) return false;
+  if (explicitQuality && whole.format !== "png" && whole.format !== "gif") return false;
   const silent =
     whole.exif === undefined &&
     whole.xmp === undefined &&
@@ -179,8 +179,12 @@ async function mayStay(source: Buffer, output: Output, { accepts }: Job["hints"]
     whole.format === "jpeg" ||
     whole.format === "png" ||
     whole.format === "gif" ||
-    (whole.format === "webp" && (format === "source" || accepts.includes("webp")));
-  const comments = whole.comments !== undefined || (whole.format === "jpeg" && hasComment(source));
+    (whole.format === "webp" && (format === "source" || accepts.includes("webp"))) ||
+    (whole.compression === "av1" && (format === "source" || accepts.includes("avif")));
+  const comments =
+    whole.comments !== undefined ||
+    (whole.format === "jpeg" && hasComment(source)) ||
+    (whole.format === "gif" && source.includes("XMP DataXMP"));
   return silent && read && !comments && (whole.orientation ?? 1) === 1;
 }
 

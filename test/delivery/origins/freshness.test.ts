@@ -112,13 +112,13 @@ afterEach(() => void vi.useRealTimers());
 describe("a file with an ETag", () => {
   test("is asked for once within its lifetime, and then only whether it has changed", async () => {
     const path = put(tagged(red));
-    const first = await site.get(`/root/web/${path}`);
-    expect(await asked(() => site.get(`/root/web/${path}`))).toBe(0);
+    const first = await site.get(`/root/web/tr:orig-true/${path}`);
+    expect(await asked(() => site.get(`/root/web/tr:orig-true/${path}`))).toBe(0);
     pass(299);
-    const kept = await site.get(`/root/web/${path}`);
+    const kept = await site.get(`/root/web/tr:orig-true/${path}`);
     expect([kept.headers.get("age"), kept.headers.get("etag")]).toEqual(["299", first.headers.get("etag")]);
     pass(2);
-    const confirmed = await site.get(`/root/web/${path}`);
+    const confirmed = await site.get(`/root/web/tr:orig-true/${path}`);
     expect([confirmed.headers.get("age"), confirmed.body.equals(red)]).toEqual(["0", true]);
     expect(web.asked.slice(-2)).toEqual([`GET /${path}`, `GET /${path}`]);
     expect(web.headers.at(-1)).toMatchObject({ "if-none-match": first.headers.get("etag") });
@@ -127,7 +127,7 @@ describe("a file with an ETag", () => {
   test("says whether the copy that was kept is served", async () => {
     const path = put(tagged(red));
     const cached = async (): Promise<string | null> =>
-      (await site.get(`/root/web/${path}`)).headers.get("x-cache");
+      (await site.get(`/root/web/tr:orig-true/${path}`)).headers.get("x-cache");
     expect([await cached(), await cached()]).toEqual(["MISS", "HIT"]);
     pass(301);
     expect(await cached()).toBe("HIT");
@@ -135,7 +135,7 @@ describe("a file with an ETag", () => {
     pass(301);
     expect([await cached(), await cached()]).toEqual(["MISS", "HIT"]);
     await site.put("own.png", red);
-    expect((await site.get("/root/own.png")).headers.has("x-cache")).toBe(false);
+    expect((await site.get("/root/tr:orig-true/own.png")).headers.has("x-cache")).toBe(false);
   });
 
   test("says how long its origin took, and apart from that what was done to it", async () => {
@@ -147,7 +147,7 @@ describe("a file with an ETag", () => {
       return parts.map((part) => [part.split(";")[0]!, Number(part.split("dur=")[1])]);
     };
     const path = put(tagged(red));
-    const [[name, ms] = ["", 0], ...more] = await timings(`/root/web/${path}`);
+    const [[name, ms] = ["", 0], ...more] = await timings(`/root/web/tr:orig-true/${path}`);
     // Timers may be a millisecond early.
     expect([name, ms >= MS - 1, more]).toEqual(["origin", true, []]);
     const [source, rendered] = await timings(`/root/web/tr:w-10/${put(tagged(red))}`);
@@ -429,17 +429,19 @@ describe("files that hide something", () => {
   test("with Last-Modified alone are asked for by it", async () => {
     const lastModified = "Wed, 21 Oct 2015 07:28:00 GMT";
     const path = put({ headers: { "last-modified": lastModified } });
-    expect((await site.get(`/root/web/${path}`)).headers.get("last-modified")).toBe(lastModified);
+    expect((await site.get(`/root/web/tr:orig-true/${path}`)).headers.get("last-modified")).toBe(
+      lastModified,
+    );
     pass(301);
-    await site.get(`/root/web/${path}`);
+    await site.get(`/root/web/tr:orig-true/${path}`);
     expect(web.headers.at(-1)).toMatchObject({ "if-modified-since": lastModified });
   });
 
   test("of unknown length are pictures and originals like others", async () => {
     const path = put({ chunked: true });
-    const whole = await site.get(`/root/web/${path}`);
+    const whole = await site.get(`/root/web/tr:orig-true/${path}`);
     expect([whole.headers.get("content-length"), whole.body.equals(red)]).toEqual([String(red.length), true]);
-    const part = await site.get(`/root/web/${path}`, { headers: { range: "bytes=5-9" } });
+    const part = await site.get(`/root/web/tr:orig-true/${path}`, { headers: { range: "bytes=5-9" } });
     expect([part.status, part.body.equals(red.subarray(5, 10))]).toEqual([206, true]);
     expect(said(await site.get(`/root/web/tr:w-10/${path}`))).toBe("200 -");
   });
@@ -471,22 +473,22 @@ test("a disk that takes nothing costs the origin questions, not the client its f
     put(),
     put({ headers: { "last-modified": new Date(0).toUTCString() } }),
   ]) {
-    const original = await full.get(`/root/web/${path}`);
+    const original = await full.get(`/root/web/tr:orig-true/${path}`);
     expect([path, said(original), original.body.equals(red)]).toEqual([path, "200 -", true]);
-    const part = await full.get(`/root/web/${path}`, { headers: { range: "bytes=5-9" } });
+    const part = await full.get(`/root/web/tr:orig-true/${path}`, { headers: { range: "bytes=5-9" } });
     expect([path, part.status, part.body.equals(red.subarray(5, 10))]).toEqual([path, 206, true]);
     const made = await full.get(`/root/web/tr:w-10/${path}`);
     expect([path, said(made), await colourAt(made.body, 0.5, 0.5)]).toEqual([path, "200 -", "red"]);
   }
   const path = put(tagged(red));
-  await full.get(`/root/web/${path}`);
+  await full.get(`/root/web/tr:orig-true/${path}`);
   await rm(cache);
-  expect(await asked(() => full.get(`/root/web/${path}`))).toBe(1);
-  expect(await asked(() => full.get(`/root/web/${path}`))).toBe(0);
+  expect(await asked(() => full.get(`/root/web/tr:orig-true/${path}`))).toBe(1);
+  expect(await asked(() => full.get(`/root/web/tr:orig-true/${path}`))).toBe(0);
 });
 
 const crowd = (path: string) => () =>
-  Promise.all(Array.from({ length: 50 }, () => site.get(`/root/web/${path}`)));
+  Promise.all(Array.from({ length: 50 }, () => site.get(`/root/web/tr:orig-true/${path}`)));
 
 test("fifty who ask for one file, or for one that is not there, ask the origin once", async () => {
   const path = put(tagged(red));
