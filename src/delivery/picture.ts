@@ -118,6 +118,10 @@ export function checkPrivate({ info }: Source, { permitted }: Reading): void {
 
 /** What the browser says of the width, rounded up, so that not every window makes a picture of its own. */
 const WIDTH_STEP = 100;
+/** The most pixels that a window is believed to be wide. Stops headers from making pictures that are refused. */
+const WIDTH_MAX = 5000;
+/** What a URL may say, too. */
+const [DPR_MIN, DPR_MAX] = [0.1, 5];
 
 interface Variation {
   readonly hints: ClientHints;
@@ -152,13 +156,14 @@ function variationOf(
     vary.push("Sec-CH-Width", "Width");
     const width = numberOf(headers["sec-ch-width"] ?? headers["width"]);
     if (width !== undefined) {
-      hints = { ...hints, width: Math.ceil(width / WIDTH_STEP) * WIDTH_STEP };
+      hints = { ...hints, width: Math.min(WIDTH_MAX, Math.ceil(width / WIDTH_STEP) * WIDTH_STEP) };
       layoutWidth = width / (dpr ?? 1);
     }
   }
   if (says.dpr === "auto" || says.width === "auto" || says.height === "auto") {
     vary.push("Sec-CH-DPR", "DPR");
-    if (says.dpr === "auto" && dpr !== undefined) hints = { ...hints, dpr };
+    if (says.dpr === "auto" && dpr !== undefined)
+      hints = { ...hints, dpr: Math.max(DPR_MIN, Math.min(DPR_MAX, dpr)) };
     // Whose URL leaves the size to the browser and names no quality leaves that too.
     if (plan.defaults.explicitQuality !== true) {
       vary.push("Save-Data");

@@ -346,6 +346,21 @@ describe("f-auto, which holds without f- too", () => {
   });
 });
 
+test.each([
+  ["w-auto", { "sec-ch-width": "99999", "sec-ch-dpr": "1" }, 40],
+  ["w-auto", { "sec-ch-width": "401" }, 500],
+  ["w-auto,h-10,c-force", { "sec-ch-width": "99999" }, 5000],
+  ["w-20,dpr-auto", { "sec-ch-dpr": "9" }, 100],
+  ["w-20,dpr-auto", { "sec-ch-dpr": "0.01" }, 2],
+])(
+  "%s for a browser that says %j of itself makes no picture that is refused",
+  async (chain, hints, width) => {
+    await site.put("tall.png", await quadrants(40, 400).png().toBuffer());
+    const { body } = await site.get(`/root/tr:${chain},f-png/tall.png`, { headers: { ...hints } });
+    expect((await sharp(body).metadata()).width).toBe(width);
+  },
+);
+
 test("the query form of an alias does the same, and keeps the source's format", async () => {
   expect(await sizeOf(await picture("/image/photos/wide.jpg?w=100&h=100"))).toBe("jpeg 100x100");
   expect(await sizeOf(await picture("/image/photos/square.png?width=50&v=3", "image/avif"))).toBe(

@@ -42,7 +42,7 @@ export interface Wanted {
   readonly dpr: number;
 }
 
-/** Beyond these a `dpr` is left out of account. */
+/** Beyond these a `dpr` is left out of account, and the width of a window enlarges nothing. */
 const DPR_PIXELS_MAX = 5000;
 
 /**
@@ -64,15 +64,15 @@ export function wantedSize(
   const hinted = options.width === "auto" ? hints.width : undefined;
   const ratio = ratioOf(options, values);
   const asked = options.dpr === "auto" ? (hints.dpr ?? 1) : (options.dpr ?? 1);
-  const sized = (dpr: number): Wanted => ({
-    ...bothSides(hinted ?? times(given.width, dpr), times(given.height, dpr), ratio),
+  const sized = (dpr: number, window: number | undefined): Wanted => ({
+    ...bothSides(window ?? times(given.width, dpr), times(given.height, dpr), ratio),
     ratio,
     dpr,
   });
-  const wanted = sized(asked);
+  const wanted = sized(asked, hinted);
   const { width, height } = resultingSize(wanted, from);
   const usable = Math.min(width, height) >= 1 && Math.max(width, height) <= DPR_PIXELS_MAX;
-  return usable ? wanted : sized(1);
+  return usable ? wanted : sized(1, hinted && Math.min(hinted, from.width));
 
   function side(length: Options["width"] | undefined, of: number, name: string): number | undefined {
     return length === undefined || length === "auto" ? undefined : pixelsOf(length, of, values, name);
