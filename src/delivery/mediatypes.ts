@@ -16,6 +16,7 @@ const BY_EXTENSION: Readonly<Record<string, string>> = {
   jpg: "image/jpeg",
   jpeg: "image/jpeg",
   png: "image/png",
+  apng: "image/apng",
   webp: "image/webp",
   avif: "image/avif",
   gif: "image/gif",

@@ -158,6 +158,16 @@ test("animations stay whole and moving, and WebP is read again only where that m
   // Longer than what is decoded.
   expect((await site.get("/root/long.gif", { headers: { accept } })).body.equals(long)).toBe(true);
   expect((await site.get("/root/tr:f-auto/long.gif", { headers: { accept } })).body.equals(long)).toBe(true);
+  // Two frames of one colour are fewer bytes as GIF.
+  const flat = await Promise.all([RED, WHITE].map((one) => stripes(60, 40, [one]).png().toBuffer()));
+  const gif = await sharp(flat, { join: { animated: true } })
+    .gif()
+    .toBuffer();
+  await site.put("flat.gif", gif);
+  for (const path of ["flat.gif", "tr:f-auto/flat.gif", "tr:w-60/flat.gif"]) {
+    const kept = await site.get(`/root/${path}`, { headers: { accept } });
+    expect([path, kept.body.equals(gif)]).toEqual([path, true]);
+  }
   const paged = await site.get("/root/tr:pg-1-3/long.gif", { headers: { accept } });
   expect((await sharp(paged.body).metadata()).pages).toBe(3);
   expect((await site.get("/root/small.webp", { headers: { accept } })).body.equals(small)).toBe(true);

@@ -8,6 +8,7 @@ import sharp, { type Metadata, type Sharp, type SharpOptions } from "sharp";
 import { programUrl } from "../../lib/program.ts";
 import { DeliveryError } from "../errors.ts";
 import type { Pages } from "../plan/plan.ts";
+import { apngIn, framesOf, type Apng } from "./apng.ts";
 import type { Decoded, Undecoded } from "./decodethread.ts";
 import type { Job } from "./job.ts";
 import { isJxl } from "./jxl.ts";
@@ -242,12 +243,15 @@ async function openPages(bytes: Buffer, job: Job, kind: Kind, { pages, animated 
   const whole = sharp(bytes, options);
   const metadata = await whole.metadata();
   checkPixels(metadata.width, metadata.height, job);
-  const there = metadata.pages ?? 1;
-  const moves = there > 1 && ANIMATED.includes(kind);
-  if (pages === undefined && !(animated && moves))
+  const apng = kind === "png" ? apngIn(bytes) : undefined;
+  const there = apng?.frames.length ?? metadata.pages ?? 1;
+  const moves = there > 1 && (ANIMATED.includes(kind) || apng !== undefined);
+  const within = animated && moves ? framesWithin(metadata, job) : 1;
+  if (pages === undefined && within === 1)
     return { image: eightBits(whole, metadata), metadata: still(metadata), pages: 1, available: there };
   const wanted = wantedPages(pages, there);
-  const chosen = wanted.slice(0, animated && moves ? framesWithin(metadata, job) : 1);
+  const chosen = wanted.slice(0, within);
+  if (apng !== undefined) return { ...(await openApng(apng, metadata, job, chosen)), available: there };
   const [first = 0] = chosen;
   const delay = chosen.map((page) => metadata.delay?.[page] ?? DELAY_MS);
   if (!chosen.every((page, n) => page === first + n)) {
@@ -298,17 +302,45 @@ async function joinPages(
   delay: number[],
 ): Promise<Omit<Opened, "available">> {
   const options = optionsOf(job);
-  const { width, height, ...metadata } = await sharp(bytes, options).metadata();
+  const metadata = await sharp(bytes, options).metadata();
   const frames: Buffer[] = [];
-  for (const page of pages) {
-    const frame = sharp(bytes, { ...options, page })
-      .toColourspace("srgb")
-      .ensureAlpha();
-    frames.push(await frame.raw().toBuffer());
-  }
-  const raw = { width, height: height * pages.length, channels: 4, pageHeight: height } as const;
-  const image = sharp(Buffer.concat(frames), { ...options, raw, pages: -1 });
-  return { image, ...describe({ ...metadata, width, height, hasAlpha: true }, delay) };
+  for (const page of pages) frames.push(await rgbaOf(sharp(bytes, { ...options, page })));
+  return fromFrames(Buffer.concat(frames), metadata, job, delay);
+}
+
+const rgbaOf = (image: Sharp): Promise<Buffer> =>
+  image.toColourspace("srgb").ensureAlpha().raw({ depth: "uchar" }).toBuffer();
+
+/** Frames of one size in RGB or RGBA, one below the other. */
+function fromFrames(data: Buffer, metadata: Metadata, job: Job, delay: number[]): Omit<Opened, "available"> {
+  const { width, height } = metadata;
+  const moves = delay.length > 1 ? { pageHeight: height } : {};
+  const channels = data.length / (width * height * delay.length) === 3 ? 3 : 4;
+  const raw = { width, height: height * delay.length, channels, ...moves } as const;
+  const image = sharp(data, { ...optionsOf(job), raw, pages: -1 });
+  return { image, ...describe({ ...metadata, hasAlpha: channels === 4 }, delay) };
+}
+
+/** Not turned as EXIF says, as no animation is. */
+async function openApng(
+  apng: Apng,
+  { orientation: _orientation, ...metadata }: Metadata,
+  job: Job,
+  pages: readonly number[],
+): Promise<Omit<Opened, "available">> {
+  const { width, height, loop, frames } = apng;
+  const options = optionsOf(job);
+  const data = await framesOf(apng, pages, (png) => rgbaOf(eightBits(sharp(png, options), metadata)));
+  const delay = pages.map((page) => frames[page]!.delay);
+  return fromFrames(withoutIdleAlpha(data), { ...metadata, loop, autoOrient: { width, height } }, job, delay);
+}
+
+/** RGBA as RGB, in the same memory, where nothing is transparent. */
+function withoutIdleAlpha(data: Buffer): Buffer {
+  for (let n = 3; n < data.length; n += 4) if (data[n] !== 255) return data;
+  const pixels = data.length / 4;
+  for (let n = 0; n < pixels; n++) data.copyWithin(n * 3, n * 4, n * 4 + 3);
+  return data.subarray(0, pixels * 3);
 }
 
 /**

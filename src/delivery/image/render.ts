@@ -7,6 +7,7 @@ import { DeliveryError } from "../errors.ts";
 import { MEDIA_TYPES } from "../mediatypes.ts";
 import type { Format, Options, Plan, Step } from "../plan/plan.ts";
 import { firstFrame } from "./animation.ts";
+import { silentApng } from "./apng.ts";
 import { flattened } from "./background.ts";
 import { asDeliveryError, openPicture, unpacked, type Opened } from "./decode.ts";
 import { encode, opaque, type Encoding } from "./encode.ts";
@@ -81,6 +82,10 @@ async function picture(source: Buffer, job: Job, env: Environment): Promise<Pict
   );
   const changed = made !== input;
   const { headers } = env;
+  if (!changed && pages === undefined && staysApng(opened, output)) {
+    const data = output.metadata ? source : silentApng(source);
+    return { data, type: MEDIA_TYPES.png, width: made.width, height: made.height, headers };
+  }
   let last = made;
   let format = chooseFormat(metadata, last, output, hints);
   if (last.pages > 1 && !moves(format)) {
@@ -158,6 +163,10 @@ async function keptSvg(
   if (data === undefined) return undefined;
   return { data, type: "image/svg+xml", width: frame.width, height: frame.height, headers: env.headers };
 }
+
+/** An animated PNG moves in browsers and is a picture to all others; a GIF of it would have fewer colours. */
+const staysApng = ({ metadata, available }: Opened, { format }: Output): boolean =>
+  metadata.format === "png" && available > 1 && (format === "auto" || format === "source");
 
 /**
  * Whether a source in which nothing was changed may be served as it is: the client reads it, and it says nothing that

@@ -63,7 +63,7 @@ export const RESULT_ROWS: Rows<Result> = {
   pages: {
     imagekit: { names: ["pg"], allowed: PAGES_ALLOWED, parse: parsePages },
     fallback: "the first, or all of an animation",
-    doc: "Page of a document or frame of an animation, with `/ik-thumbnail.jpg` behind the path, or in layers.",
+    doc: "Page of a document or frame of an animation (GIF, WebP, APNG), with `/ik-thumbnail.jpg` behind the path, or in layers.",
     examples: {},
   },
   format: {
@@ -73,7 +73,8 @@ export const RESULT_ROWS: Rows<Result> = {
     doc:
       "`auto`: AVIF or WebP where the browser's Accept header names them, else as the source (`orig`). An SVG stays one, " +
       "without what could run, where only its size is changed: fitted, stretched, cut off by a position, set on a colour. " +
-      "With effects, layers or another focus it is drawn, as WebP or PNG.",
+      "With effects, layers or another focus it is drawn, as WebP or PNG. " +
+      "Animations move on as WebP or GIF; an animated PNG to which nothing is done stays one.",
     examples: { formatWebp: "w-300,f-webp", formatAvif: "w-300,f-avif", formatPng: "w-300,f-png" },
   },
   quality: {

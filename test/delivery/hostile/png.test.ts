@@ -2,7 +2,7 @@
 import { deflateSync } from "node:zlib";
 import { quadrants } from "../site.ts";
 import { cuts, DAMAGED, deeply, HARMLESS, NO_PICTURE, SERVED, survives, TOO_MUCH, ways } from "./cases.ts";
-import { chunk, deflatedZeros, flatPng, junk, latin, png, pngWith, u32 } from "./rasters.ts";
+import { apngOf, chunk, deflatedZeros, flatPng, junk, latin, png, pngWith, u32 } from "./rasters.ts";
 
 const gigabyte = deflatedZeros(1 << 30);
 const megabytes = deflatedZeros(50 << 20);
@@ -130,6 +130,45 @@ survives("PNG", [
     },
     urls: [...ways("apng.png"), "tr:w-10,f-gif/apng.png"],
     ends: SERVED,
+  },
+  {
+    name: "of nine thousand dots on a canvas of 49 million pixels, and of a hundred thousand",
+    files: {
+      "dots.png": () => apngOf(7000, 7000, 9000, "dots"),
+      "more.png": () => apngOf(10, 10, 100_000, "dots"),
+      "turns.png": () => apngOf(3500, 3500, 40, "turns"),
+    },
+    urls: [
+      ...["tr:w-5/", "tr:w-5,pg-8000/", "tr:pg-1_9000/"].map((way) => `${way}dots.png`),
+      "dots.png/metadata",
+      ...ways("more.png"),
+      ...ways("turns.png"),
+      "tr:pg-40_1_40,w-10/turns.png",
+    ],
+    ends: HARMLESS,
+  },
+  {
+    name: "with frames that are beyond the canvas, empty, or say too little of themselves",
+    files: Object.fromEntries(
+      [u32(1, 0xffffffff, 1, 1, 0), u32(1, 8, 8, 0xfffffff8, 0xfffffff8), u32(1, 0, 0, 0, 0), u32(1, 1)].map(
+        (control, n) => [
+          `frame-${n}.png`,
+          png(8, 8, {
+            idat: tiny,
+            before: [
+              chunk("acTL", u32(2, 0)),
+              chunk("fcTL", Buffer.concat([u32(0, 8, 8, 0, 0), Buffer.alloc(6)])),
+            ],
+            after: [
+              chunk("fcTL", Buffer.concat([control, Buffer.alloc(control.length < 20 ? 0 : 6)])),
+              chunk("fdAT", u32(2)),
+            ],
+          }),
+        ],
+      ),
+    ),
+    urls: [0, 1, 2, 3].flatMap((n) => [`tr:w-10/frame-${n}.png`, `tr:pg-2/frame-${n}.png`]),
+    ends: DAMAGED,
   },
   {
     name: "with colours that its palette doesn't have",

@@ -98,6 +98,31 @@ export function png(
   ]);
 }
 
+/** `dots`: frames of one pixel behind the first; `turns`: whole ones, of which nothing is left. */
+export async function apngOf(
+  width: number,
+  height: number,
+  frames: number,
+  what: "dots" | "turns",
+): Promise<Buffer> {
+  const whole = await deflatedZeros((1 + width * 4) * height);
+  const dot = deflateSync(Buffer.from([0, 1, 2, 3, 128]));
+  const control = (sequence: number, size: readonly [number, number]): Buffer =>
+    chunk(
+      "fcTL",
+      Buffer.concat([u32(sequence, ...size, 0, 0), u16(1, 10), Buffer.from([what === "dots" ? 0 : 2, 1])]),
+    );
+  return png(width, height, {
+    colour: 6,
+    idat: whole,
+    before: [chunk("acTL", u32(frames, 0)), control(0, [width, height])],
+    after: Array.from({ length: frames - 1 }, (_, n) => [
+      control(2 * n + 1, what === "dots" ? [1, 1] : [width, height]),
+      chunk("fdAT", Buffer.concat([u32(2 * n + 2), what === "dots" ? dot : whole])),
+    ]).flat(),
+  });
+}
+
 /** Bits of a pixel by PNG's colour type. */
 const SAMPLES: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 
