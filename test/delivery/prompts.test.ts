@@ -5,7 +5,7 @@ import { createEndpoint } from "../../src/delivery/origins/endpoints.ts";
 import { signUrl } from "../../src/delivery/signature.ts";
 import { locate } from "../../src/delivery/site.ts";
 import { startWeb, type WebServer } from "./origins/storage.ts";
-import { openSite, quadrants, sizeOf, type Reply, type Site } from "./site.ts";
+import { openSite, quadrants, RED, sizeOf, type Reply, type Site } from "./site.ts";
 
 let site: Site;
 let model: WebServer;
@@ -72,6 +72,7 @@ test.each([
   ["rotate right", "w=100", "jpeg 100x150"],
   ["add a 10px red border", "w=160", "jpeg 160x110"],
   ["make it grayscale", "w=30", "jpeg 30x20"],
+  ["blur by 20", "w=30", "jpeg 30x20"],
 ])("%s, and %s: first the one, then the other", async (prompt, options, size) => {
   const reply = await site.get(`/image/photos/photo.jpg?ai=${encodeURIComponent(prompt)}&${options}`);
   expect(await sizeOf(reply.body)).toBe(size);
@@ -85,6 +86,22 @@ test("what comes after a border is done to the border too", async () => {
   const other = await wish("make it black and white and add a 20px red border");
   const { data: coloured } = await sharp(other.body).raw().toBuffer({ resolveWithObject: true });
   expect([...coloured.subarray(0, 3)].map((value) => value > 128)).toEqual([true, false, false]);
+});
+
+/** How far the picture is from red 45 pixels of its source from where the next colour begins. */
+async function stain(prompt: string): Promise<number> {
+  const { data, info } = await sharp((await wish(prompt)).body)
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  expect([info.width, info.height]).toEqual([30, 20]);
+  const at = (2 * 30 + 10) * 3;
+  return Math.max(...RED.map((value, n) => Math.abs(value - data[at + n]!)));
+}
+
+test("a blur that is said before a resize is done before it", async () => {
+  // Two sigmas of the one, a quarter of one of the other.
+  expect(await stain("blur by 20 and resize to 30 wide")).toBeLessThan(25);
+  expect(await stain("resize to 30 wide and blur by 20")).toBeGreaterThan(60);
 });
 
 test("a refusal's words are in its body as they are, and in headers as ASCII", async () => {

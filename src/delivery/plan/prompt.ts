@@ -14,7 +14,7 @@ export type Resolution =
 export type PromptStep = Readonly<Partial<Options>>;
 
 /** Raised when rules change their meaning; prompts that were resolved before keep theirs where they were stored. */
-export const RULES_VERSION = 2;
+export const RULES_VERSION = 3;
 
 /** Words that say nothing of the picture. */
 const FILLERS =
@@ -98,35 +98,66 @@ function add(steps: PromptStep[], options: PromptStep): boolean {
  */
 export function joined(step: PromptStep, options: PromptStep): PromptStep | undefined {
   const turned = step.rotate !== undefined || step.flip !== undefined;
-  const outline = OUTLINE.some((name) => options[name] !== undefined);
-  if ((turned && outline) || following(step, options) !== options || contradicts(step, options)) {
+  if (
+    (turned && saysAny(options, OUTLINE)) ||
+    following(step, options) !== options ||
+    contradicts(step, options)
+  ) {
     return undefined;
   }
   return merged(step, options);
 }
 
 const OUTLINE = ["width", "height", "aspectRatio", "crop", "cropMode", "focus", "trim"] as const;
+const COLOURS = ["gamma", "brightness", "saturation", "hue", "grayscale", "contrast", "threshold"] as const;
+const SHARPNESS = ["blur", "blurSigma", "sharpen", "sharpenSigma", "unsharp"] as const;
 const QUARTERS: readonly Position[] = ["top", "right", "bottom", "left"];
 
+/** What a step does late, each with what it would do before that, though it was said behind it, and to another end. */
+const LATE: readonly (readonly [
+  isDone: (step: PromptStep) => boolean,
+  tooEarly: readonly (keyof Options)[],
+])[] = [
+  // The lightest and the darkest are those of what is there.
+  [({ contrast }) => contrast !== undefined, [...OUTLINE, ...COLOURS]],
+  // So many pixels are more of a smaller picture; and light that was cut off spreads no more.
+  [(step) => saysAny(step, SHARPNESS), [...OUTLINE, ...COLOURS]],
+  [({ radius }) => radius !== undefined && radius !== "max", [...OUTLINE, ...SHARPNESS]],
+  [isSlanted, ["flip", "contrast", ...SHARPNESS, "radius", "border"]],
+];
+
+const saysAny = (options: PromptStep, names: readonly (keyof Options)[]): boolean =>
+  names.some((name) => options[name] !== undefined);
+
+function isSlanted({ rotate }: PromptStep): boolean {
+  return typeof rotate === "number" && rotate % 90 !== 0;
+}
+
 /**
- * The operations of a step have an order of their own: outline, mirroring, colours, border, turn. So what is said after
- * one of the latter is put as it has to be said before. Undefined where no option of the same step says the same.
+ * The operations of a step have an order of their own: outline, mirroring, colours, sharpness, corners, border, turn. So
+ * what is said after one of the latter is put as it has to be said before. Undefined where no option of the same step
+ * says the same.
  */
 function following(step: PromptStep, options: PromptStep): PromptStep | undefined {
-  const isSaid = (name: keyof Options): boolean => options[name] !== undefined;
-  const scales =
-    isSaid("width") && !isSaid("height") && !isSaid("cropMode") && factorOf(options.width) !== undefined;
-  const outline = OUTLINE.some(isSaid) && !scales;
   // It would be shrunk, coloured or cut off with the picture.
   const onBorder = Object.keys(options).some((name) => name !== "rotate" && !ANYWHERE.includes(name));
   if (step.border !== undefined && onBorder) return undefined;
-  const { rotate } = step;
-  if (typeof rotate === "number" && rotate % 90 !== 0) {
-    return outline || isSaid("flip") || isSaid("border") ? undefined : options;
-  }
-  if (!outline && !isSaid("flip")) return options;
-  return beforeFlip(step.flip, beforeTurn(typeof rotate === "number" ? rotate / 90 : 0, options));
+  if (LATE.some(([isDone, tooEarly]) => isDone(step) && saysAny(options, tooEarly))) return undefined;
+  // A part of a square, or a square of a part: widths are parts of what the step begins with.
+  if (isShape(step) ? isScale(options) : isScale(step) && isShape(options)) return undefined;
+  const outline = saysAny(options, OUTLINE) && !isScale(options);
+  if (isSlanted(step)) return outline ? undefined : options;
+  if (!outline && options.flip === undefined) return options;
+  return beforeFlip(step.flip, beforeTurn(typeof step.rotate === "number" ? step.rotate / 90 : 0, options));
 }
+
+const isScale = ({ width, height, cropMode, aspectRatio }: PromptStep): boolean =>
+  factorOf(width) !== undefined &&
+  height === undefined &&
+  cropMode === undefined &&
+  aspectRatio === undefined;
+const isShape = ({ width, height, cropMode, aspectRatio }: PromptStep): boolean =>
+  aspectRatio !== undefined && width === undefined && height === undefined && cropMode === undefined;
 
 /** A width after a quarter turn is the height before it. */
 function beforeTurn(turns: number, options: PromptStep): PromptStep {

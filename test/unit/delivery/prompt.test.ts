@@ -378,7 +378,6 @@ test.each([
   "shrink by 100%",
   "rotate right and rotate right",
   "flip horizontally and mirror it",
-  "square and half size",
   "half size and 300px tall",
   "keep the left half and make it 300px tall",
   "make it a circle and resize to 200x100",

@@ -10,6 +10,7 @@ const half = (at: string) => ({
 const border = (width: number, [r, g, b]: readonly number[]) => ({
   border: { width, colour: { r, g, b, a: 1 } },
 });
+const corners = (pixels: number) => ({ radius: [pixels, pixels, pixels, pixels] });
 const MIRROR = { flip: { horizontal: true, vertical: false } };
 const UPSIDE = { flip: { horizontal: false, vertical: true } };
 
@@ -65,6 +66,28 @@ test.each<[string, readonly object[]]>([
   ["rotate 45 degrees and make it square", [{ rotate: 45 }, { aspectRatio: 1 }]],
   ["rotate 45 degrees, then flip horizontally", [{ rotate: 45 }, MIRROR]],
   ["rotate 45 degrees and half size", [{ rotate: 45, width: 0.5 }]],
+  // A blur of so many pixels is another one in a smaller picture, and so are a border and rounded corners.
+  ["blur by 20 and resize to 100 wide", [{ blurSigma: 20 }, { width: 100 }]],
+  ["resize to 100 wide and blur by 20", [{ width: 100, blurSigma: 20 }]],
+  ["sharpen and half size", [{ sharpenSigma: 1 }, { width: 0.5 }]],
+  ["blur, then keep the left half", [{ blurSigma: 5 }, half("left")]],
+  ["blur, then brighten", [{ blurSigma: 5 }, { brightness: 1.2 }]],
+  ["brighten, then blur", [{ brightness: 1.2, blurSigma: 5 }]],
+  ["round corners by 100 pixels and resize to 100 wide", [corners(100), { width: 100 }]],
+  ["resize to 100 wide and round corners by 10 pixels", [{ width: 100, ...corners(10) }]],
+  ["round corners, then blur", [corners(20), { blurSigma: 5 }]],
+  ["round corners and rotate 45 degrees", [{ ...corners(20), rotate: 45 }]],
+  ["rotate 45 degrees and round corners by 100 pixels", [{ rotate: 45 }, corners(100)]],
+  ["rotate 45 degrees and blur", [{ rotate: 45 }, { blurSigma: 5 }]],
+  ["rotate right and round corners by 100 pixels", [{ rotate: 90, ...corners(100) }]],
+  ["rotate right and blur, then resize to 100 wide", [{ rotate: 90, blurSigma: 5 }, { width: 100 }]],
+  // What the lightest and darkest are is told by what is there.
+  ["more contrast, then keep the left half", [{ contrast: true }, half("left")]],
+  ["more contrast, then brighten", [{ contrast: true }, { brightness: 1.2 }]],
+  ["brighten, then more contrast", [{ brightness: 1.2, contrast: true }]],
+  ["make it a circle and resize to 200x200", [{ radius: "max", aspectRatio: 1, width: 200, height: 200 }]],
+  ["make it square, then reduce by half", [{ aspectRatio: 1 }, { width: 0.5 }]],
+  ["half size and square", [{ width: 0.5 }, { aspectRatio: 1 }]],
   [
     "5px red border, as webp, then resize to 300x200",
     [
