@@ -5,7 +5,7 @@ import { createEndpoint } from "../../src/delivery/origins/endpoints.ts";
 import { signUrl } from "../../src/delivery/signature.ts";
 import { locate } from "../../src/delivery/site.ts";
 import { startWeb, type WebServer } from "./origins/storage.ts";
-import { openSite, quadrants, RED, sizeOf, type Reply, type Site } from "./site.ts";
+import { BLUE, GREEN, openSite, quadrants, RED, WHITE, sizeOf, type Reply, type Site } from "./site.ts";
 
 let site: Site;
 let model: WebServer;
@@ -86,6 +86,33 @@ test("what comes after a border is done to the border too", async () => {
   const other = await wish("make it black and white and add a 20px red border");
   const { data: coloured } = await sharp(other.body).raw().toBuffer({ resolveWithObject: true });
   expect([...coloured.subarray(0, 3)].map((value) => value > 128)).toEqual([true, false, false]);
+});
+
+test.each<[string, string, readonly number[], readonly number[]]>([
+  ["keep the bottom third", "300x67", BLUE, WHITE],
+  ["keep the right 30%", "90x200", GREEN, WHITE],
+  ["keep the top 50px", "300x50", RED, GREEN],
+  ["keep the top 500px", "300x200", RED, WHITE],
+  ["cut off the bottom 120 pixels", "300x80", RED, GREEN],
+  ["cut off the left 10%", "270x200", RED, WHITE],
+  ["rotate right, then cut off the bottom 120 pixels", "200x180", BLUE, GREEN],
+  ["crop to 100x20 from the bottom", "100x20", BLUE, WHITE],
+  ["crop it to 3:1 from the top", "300x100", RED, GREEN],
+  ["max width 600", "300x200", RED, WHITE],
+  ["max width 150", "150x100", RED, WHITE],
+  ["make it square, then reduce by half", "100x100", RED, WHITE],
+  ["make it square, then double the size", "400x400", RED, WHITE],
+])("%s: %s, its first and its last corner", async (prompt, size, first, last) => {
+  const { body } = await wish(`${prompt} and save as png`);
+  const { data, info } = await sharp(body).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  expect(`${info.width}x${info.height}`).toBe(size);
+  const near = (at: number): number[] =>
+    [...data.subarray(at, at + 3)].map((value) => (value > 127 ? 255 : 0));
+  expect([near(0), near(data.length - 3)]).toEqual([first, last]);
+});
+
+test("more than there is can't be cut off", async () => {
+  expect(error(await wish("cut off the bottom 200 pixels"))).toBe("400 InvalidParameter");
 });
 
 /** How far the picture is from red 45 pixels of its source from where the next colour begins. */

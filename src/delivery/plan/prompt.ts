@@ -19,7 +19,7 @@ export const RULES_VERSION = 3;
 /** Words that say nothing of the picture. */
 const FILLERS =
   /\b(please|kindly|could you|can you|would you|i want you to|i want to|i want|i'd like to|i would like to|i'd like|let's|i need to|i need|now|to be|just|also|so that|the|a|an|this|that|my|it|its|image|images|picture|photo|photograph|pic)\b/g;
-const KOREAN_FILLERS = /(이미지|사진|그림)(를|을|의|이|가|로)?(?![가-힣])|좀|제발/g;
+const KOREAN_FILLERS = /(이미지|사진|그림)(를|을|은|는|의|이|가|로|으로)?(?![가-힣])|좀|제발/g;
 
 /** "and" that joins no two wishes. */
 const COMPOUNDS: readonly (readonly [RegExp, string])[] = [
@@ -28,15 +28,18 @@ const COMPOUNDS: readonly (readonly [RegExp, string])[] = [
   // "width: 400", "quality=60"; ratios have digits on both sides.
   [/(\p{L}) ?[:=] ?/gu, "$1 "],
   [/\bhorizontally (?:and|&) vertically\b/g, "both ways"],
-  [/(?:가로|너비|폭) ?(\d+) ?(?:px|픽셀)?,? ?(?:세로|높이) ?(\d+)/g, "$1x$2"],
+  // Who names width and height means pixels; 가로 and 세로 are also said of ratios.
+  [/가로 ?(\d+) ?(px|픽셀)?,? ?세로 ?(\d+)/g, "$1$2 x $3"],
+  [/(?:가로|너비|폭) ?(\d+) ?(?:px|픽셀)?,? ?(?:세로|높이) ?(\d+)/g, "$1px x $2"],
   [/\bwidth and height (of|to)\b/g, "size"],
-  [/(\d+) ?(?:px|pixels) wide and (\d+) ?(?:px|pixels) (?:high|tall)/g, "$1x$2"],
-  [/\bwidth (?:of |to )?(\d+) ?(?:px|pixels)? and height (?:of |to )?(\d+)/g, "$1x$2"],
+  [/(\d+) ?(?:px|pixels) wide and (\d+) ?(?:px|pixels) (?:high|tall)/g, "$1px x $2px"],
+  [/\bwidth (?:of |to )?(\d+) ?(?:px|pixels)? and height (?:of |to )?(\d+)/g, "$1px x $2"],
+  [/\bsquare, ?(\d+ ?(?:px|pixels?))(?=\s*(?:$|[,;.!&]|and\b|then\b))/g, "square $1"],
 ];
 
 /** Where one wish ends and the next begins. */
 const JOINTS =
-  /\s*(?:[,;.!]+(?!\d)|\band then\b|\bthen\b|\band\b|\bplus\b|\bafter that\b|[&+]|그리고|(?:(?<=\s)다음에?|(?<=[한꾼든린인른운킨은]) ?(?:다음|후|뒤)에?)(?=\s)|(?<=[가-힣](?:고|서|며))\s)\s*/;
+  /\s*(?:[,;.!]+(?!\d)|\band then\b|\bthen\b|\band\b|\bplus\b|\bafter that\b|[&+]|그리고|(?:(?<=\s)다음에?|(?<=[한꾼든린인른운킨은춘긴앤]) ?(?:다음|후|뒤)에?)(?=\s)|(?<=[가-힣](?:고|서|며))\s)\s*/;
 
 const squeeze = (text: string): string => text.replaceAll(/\s+/g, " ").trim();
 
@@ -146,11 +149,15 @@ function following(step: PromptStep, options: PromptStep): PromptStep | undefine
   // A part of a square, or a square of a part: widths are parts of what the step begins with.
   if (isShape(step) ? isScale(options) : isScale(step) && isShape(options)) return undefined;
   const outline = saysAny(options, OUTLINE) && !isScale(options);
+  // A length of the side that was there before the turn.
+  if (outline && step.rotate !== undefined && [options.width, options.height].some(isRelative))
+    return undefined;
   if (isSlanted(step)) return outline ? undefined : options;
   if (!outline && options.flip === undefined) return options;
   return beforeFlip(step.flip, beforeTurn(typeof step.rotate === "number" ? step.rotate / 90 : 0, options));
 }
 
+const isRelative = (length: Options["width"] | undefined): boolean => typeof length === "object";
 const isScale = ({ width, height, cropMode, aspectRatio }: PromptStep): boolean =>
   factorOf(width) !== undefined &&
   height === undefined &&

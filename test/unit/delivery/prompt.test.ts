@@ -4,9 +4,9 @@ import { expect, test } from "vitest";
 import { resolvePrompt } from "../../../src/delivery/plan/prompt.ts";
 
 const HALF = { width: 0.5 };
-const DOUBLE = { width: { op: "mul", left: { variable: "iw" }, right: 2 } };
-const TRIPLE = { width: { op: "mul", left: { variable: "iw" }, right: 3 } };
-const FIFTH_MORE = { width: { op: "mul", left: { variable: "iw" }, right: 1.2 } };
+const DOUBLE = { width: { op: "mul", left: { variable: "cw" }, right: 2 } };
+const TRIPLE = { width: { op: "mul", left: { variable: "cw" }, right: 3 } };
+const FIFTH_MORE = { width: { op: "mul", left: { variable: "cw" }, right: 1.2 } };
 const BOTH = { flip: { horizontal: true, vertical: true } };
 const CIRCLE = { radius: "max", aspectRatio: 1 };
 const half = (at: string) => ({
@@ -43,7 +43,7 @@ test.each<[string, object]>([
   ["50% of the original size", HALF],
   ["twice as large", DOUBLE],
   ["double the size", DOUBLE],
-  ["enlarge by 50%", { width: { op: "mul", left: { variable: "iw" }, right: 1.5 } }],
+  ["enlarge by 50%", { width: { op: "mul", left: { variable: "cw" }, right: 1.5 } }],
   ["resize to 400x300", { width: 400, height: 300 }],
   ["resize to 400 by 300 pixels", { width: 400, height: 300 }],
   ["400 pixels wide", { width: 400 }],
@@ -126,22 +126,20 @@ test.each<[string, object]>([
   ["a third", { width: 0.333333 }],
   ["reduce by a third", { width: 0.666667 }],
   ["shrink the size by a quarter", { width: 0.75 }],
-  ["enlarge by half", { width: { op: "mul", left: { variable: "iw" }, right: 1.5 } }],
+  ["enlarge by half", { width: { op: "mul", left: { variable: "cw" }, right: 1.5 } }],
   ["shrink to 50%", HALF],
-  ["enlarge to 150%", { width: { op: "mul", left: { variable: "iw" }, right: 1.5 } }],
+  ["enlarge to 150%", { width: { op: "mul", left: { variable: "cw" }, right: 1.5 } }],
   ["reduce quality to 30%", { quality: 30 }],
   ["crop to 16x10", { aspectRatio: 1.6 }],
   ["make it 5x7", { aspectRatio: 0.714286 }],
   ["make it 8 by 10", { aspectRatio: 0.8 }],
   ["crop to 2x1", { aspectRatio: 2 }],
-  ["resize to 16x16", { width: 16, height: 16 }],
   ["quarter size", { width: 0.25 }],
   ["crop it into a square", { aspectRatio: 1 }],
   ["square crop", { aspectRatio: 1 }],
   ["1:1", { aspectRatio: 1 }],
   ["16 by 9", { aspectRatio: 1.777778 }],
   ["crop to 16x9", { aspectRatio: 1.777778 }],
-  ["resize to 16x9", { width: 16, height: 9 }],
   ["in 16:9 format", { aspectRatio: 1.777778 }],
   ["aspect ratio 3:2", { aspectRatio: 1.5 }],
   ["crop the image to the right half", half("right")],
@@ -307,12 +305,12 @@ test.each<[string, object]>([
   ["비율은 16:9로", { aspectRatio: 1.777778 }],
   ["모서리는 둥글게", { radius: [20, 20, 20, 20] }],
   ["가로 16 세로 10", { aspectRatio: 1.6 }],
-  ["크기를 1/3 키워줘", { width: { op: "mul", left: { variable: "iw" }, right: 1.333333 } }],
-  ["절반 키워줘", { width: { op: "mul", left: { variable: "iw" }, right: 1.5 } }],
+  ["크기를 1/3 키워줘", { width: { op: "mul", left: { variable: "cw" }, right: 1.333333 } }],
+  ["절반 키워줘", { width: { op: "mul", left: { variable: "cw" }, right: 1.5 } }],
   ["크기를 1/4 줄여줘", { width: 0.75 }],
   ["1/4로 줄여줘", { width: 0.25 }],
   ["50%로 줄여줘", { width: 0.5 }],
-  ["150%로 확대해줘", { width: { op: "mul", left: { variable: "iw" }, right: 1.5 } }],
+  ["150%로 확대해줘", { width: { op: "mul", left: { variable: "cw" }, right: 1.5 } }],
   ["너비 400, 높이 300, 흑백", { width: 400, height: 300, grayscale: true }],
   ["흑백으로 바꾼 다음 좌우 반전해줘", { grayscale: true, ...MIRROR }],
   ["이미지를 오른쪽으로 회전한 후 절반으로 줄여줘", { rotate: 90, width: 0.5 }],
