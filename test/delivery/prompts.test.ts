@@ -166,7 +166,18 @@ test("what it said once holds for ever, whatever it would say now", async () => 
 
 describe("what it may say", () => {
   test.each<[string, string, string]>([
-    ["numbers out of range are brought back", '{"width": 100, "quality": 5000, "rotate": 99999}', "200 -"],
+    [
+      "numbers a little out of range are brought back",
+      '{"width": 100, "quality": 150, "blur": 0.2}',
+      "200 -",
+    ],
+    ["a quality far out of range", '{"width": 100, "quality": 5000}', "422 PromptNotUnderstood"],
+    ["a share where whole numbers stand", '{"width": 100, "quality": 0.8}', "422 PromptNotUnderstood"],
+    ["a negative width", '{"width": -5}', "422 PromptNotUnderstood"],
+    ["no width", '{"width": 0}', "422 PromptNotUnderstood"],
+    ["a width of a hundred thousand", '{"width": 100000}', "422 PromptNotUnderstood"],
+    ["a negative saturation", '{"saturation": -0.5}', "422 PromptNotUnderstood"],
+    ["many turns", '{"rotate": 9999}', "422 PromptNotUnderstood"],
     ["an option that doesn't exist", '{"width": 100, "exec": "rm"}', "422 PromptNotUnderstood"],
     ["nothing", "{}", "422 PromptNotUnderstood"],
     ["no JSON", "I would rather talk about the weather.", "422 PromptNotUnderstood"],
@@ -175,6 +186,26 @@ describe("what it may say", () => {
   ])("%s", async (name, said, expected) => {
     word = said;
     expect(error(await wish(`wish of ${name}`))).toBe(expected);
+  });
+
+  test("more than a turn is what is left of it", async () => {
+    word = '{"rotate": 450}';
+    expect(await sizeOf((await wish("spin like a top")).body)).toBe("jpeg 200x300");
+  });
+
+  test("what is refused is not kept: the model may know better the next time", async () => {
+    word = '{"width": -5}';
+    const place = await locate(site.store, {
+      host: undefined,
+      path: "/image/photos/photo.jpg",
+      rawQuery: "ai=inside%20out",
+    });
+    const url = `${site.url}/image/photos/photo.jpg?ai=inside%20out`;
+    const signed = await signUrl(site.store, { url, place, scheme: "windlass", now: Date.now() });
+    const path = signed.slice(site.url.length);
+    expect(error(await site.get(path))).toBe("422 PromptNotUnderstood");
+    word = '{"width": 40}';
+    expect(await sizeOf((await site.get(path)).body)).toBe("jpeg 40x27");
   });
 
   test("a model that is down is a bad gateway, and is asked again the next time", async () => {

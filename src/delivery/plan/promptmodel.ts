@@ -20,7 +20,7 @@ const ANSWER_BYTES_MAX = 65_536;
 const OPTIONS_MAX = 20;
 const WORD_MAX = 32;
 
-/** Where an answer's numbers are brought back to. */
+/** Where an answer's numbers are brought back to, unless they are far off. */
 const RANGES: Readonly<Record<string, readonly [min: number, max: number, whole: boolean]>> = {
   width: [1, 8192, true],
   height: [1, 8192, true],
@@ -57,10 +57,11 @@ export async function askModel(
   if (entries.length > OPTIONS_MAX || !entries.every(([name, value]) => isWord(name) && isWord(value))) {
     return undefined;
   }
-  const query = entries
-    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(clamp(name, value))}`)
-    .join("&");
-  return optionsOf(query);
+  const pairs = entries.map(([name, value]) => [name, clamp(name, value)] as const);
+  if (pairs.some(([, value]) => value === undefined)) return undefined;
+  return optionsOf(
+    pairs.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value!)}`).join("&"),
+  );
 }
 
 /** What URLs can't say, models can't either. */
@@ -82,13 +83,22 @@ const isWord = (value: unknown): boolean =>
 /** Options that are no wish about the picture. */
 const CONTROLS: readonly string[] = ["ai", "debug", "v"];
 
-function clamp(name: string, value: unknown): string {
+/** Beyond its range by more than this, a number is no slip, and its edge no wish that anybody had. */
+const SLIP_MAX = 2;
+
+/** Within the range. Undefined: so far outside of it, or so impossible, that nothing near is meant. */
+function clamp(name: string, value: unknown): string | undefined {
   const range = Object.hasOwn(RANGES, name) ? RANGES[name] : undefined;
   if (typeof value !== "number" || range === undefined) return String(value);
   const [min, max, whole] = range;
-  const fraction = (name === "width" || name === "height") && value > 0 && value < 1;
-  const within = fraction ? value : Math.min(max, Math.max(min, value));
-  return String(whole && !fraction ? Math.round(within) : Number(within.toFixed(6)));
+  if ((name === "width" || name === "height") && value > 0 && value < 1)
+    return String(Number(value.toFixed(6)));
+  // Of what is counted there is one at least, and below nothing there is nothing.
+  const least = min < 0 ? min * SLIP_MAX : whole || min === 0 ? min : min / SLIP_MAX;
+  if (!(value >= least && value <= max * SLIP_MAX)) return undefined;
+  // More than a turn is what is left of it.
+  const within = min < 0 && Math.abs(value) > max ? value % max : Math.min(max, Math.max(min, value));
+  return String(whole ? Math.round(within) : Number(within.toFixed(6)));
 }
 
 async function ask({ url, token, model }: PromptService, prompt: string): Promise<string> {
