@@ -6,6 +6,7 @@ import { canonical } from "./plan/canonical.ts";
 import type { Plan, Step } from "./plan/plan.ts";
 import { appliedOptions, joined } from "./plan/prompt.ts";
 import type { Prompts } from "./plan/promptstore.ts";
+import { pairsOf } from "./plan/query.ts";
 import { planText } from "./plan/text.ts";
 import { namesIn, parseImageKit, parseWeekerp, type Asked } from "./plan/url.ts";
 import { checkSignature, givenRight, streamRight } from "./signature.ts";
@@ -59,7 +60,7 @@ export async function readRequest(context: ReadingContext, place: Place): Promis
   }
   const { plan: said, headers } = await withPrompt(context, place, asked, signed);
   const plan = said === undefined ? undefined : canonical(said);
-  const debugHeaders = asked.debug ? [...headers, ...planHeader(plan)] : [];
+  const debugHeaders = asked.debug ? [...headers, ...planHeader(plan), ...ignoredHeader(asked)] : [];
   return {
     place,
     asked,
@@ -89,6 +90,17 @@ export async function parse(
 
 const planHeader = (plan: Plan | undefined): string[] =>
   plan === undefined ? [] : ["x-windlass-plan", planText(plan)];
+
+/** Names that are shown, and characters of each. Stops headers that no proxy takes. */
+const IGNORED_MAX = 20;
+const IGNORED_NAME_MAX = 60;
+
+/** Parameters that mean nothing here: often a slip of the pen. */
+function ignoredHeader({ query }: Asked): string[] {
+  const names = [...new Set(pairsOf(query).map(({ name }) => name))].slice(0, IGNORED_MAX);
+  const shown = names.map((name) => encodeURIComponent(name).slice(0, IGNORED_NAME_MAX));
+  return shown.length === 0 ? [] : ["x-windlass-ignored", shown.join(", ")];
+}
 
 /** What the URL says besides is done to what the prompt makes. */
 async function withPrompt(

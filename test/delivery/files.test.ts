@@ -379,6 +379,33 @@ describe("errors", () => {
     expect([reply.status, reply.headers.get("x-windlass-error")?.split(" ")[0]]).toEqual([code, name]);
   });
 
+  test("what a URL says beside its options is left out of account, and named where asked for", async () => {
+    const plain = await site.get("/image/photos/photo.jpg?w=40");
+    for (const more of [
+      "utm_source=x",
+      "fbclid=%zz",
+      "_=1",
+      "blurr=3",
+      "__proto__=1",
+      "%0d%0aset-cookie=1",
+    ]) {
+      const reply = await site.get(`/image/photos/photo.jpg?w=40&${more}`);
+      expect([more, reply.status, reply.body.equals(plain.body)]).toEqual([more, 200, true]);
+      expect(reply.headers.get("etag")).toBe(plain.headers.get("etag"));
+      expect(reply.headers.get("x-windlass-ignored")).toBeNull();
+    }
+    const ignored = async (url: string): Promise<string | null> =>
+      (await site.get(url)).headers.get("x-windlass-ignored");
+    const query = "utm_source=x&blurr=3&b%C3%A9=1&%0D%0Aset-cookie=1&debug=true&v=1";
+    expect(await ignored(`/image/photos/photo.jpg?w=40&${query}`)).toBe(
+      "utm_source, blurr, b%C3%A9, %0D%0Aset-cookie",
+    );
+    expect(await ignored("/root/photo.jpg?tr=w-40&utm_source=x&ik-debug=true")).toBe("utm_source");
+    expect(await ignored("/image/photos/photo.jpg?w=40&debug=true")).toBeNull();
+    const many = Array.from({ length: 500 }, (_, n) => `x${n}=`).join("&");
+    expect((await ignored(`/image/photos/photo.jpg?${many}&debug=true`))!.length).toBeLessThan(2000);
+  });
+
   test("a value from the URL can't add a header", async () => {
     const reply = await site.get("/root/tr:w-%0d%0ax-evil:%201/photo.jpg");
     expect([reply.status, reply.headers.get("x-evil")]).toEqual([400, null]);

@@ -67,8 +67,9 @@ export async function askModel(
 /** What URLs can't say, models can't either. */
 function optionsOf(query: string): Partial<Options> | undefined {
   try {
-    const [step] = parseWeekerp("image", "picture", query).plan?.steps ?? [];
-    if (step !== undefined && "options" in step) return step.options;
+    const asked = parseWeekerp("image", "picture", query);
+    const [step] = asked.plan?.steps ?? [];
+    if (asked.query === "" && step !== undefined && "options" in step) return step.options;
   } catch (error) {
     if (!(error instanceof DeliveryError)) throw error;
   }

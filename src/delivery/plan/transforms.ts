@@ -138,7 +138,7 @@ export const FORMS: readonly { syntax: string; doc: string; examples: Readonly<R
   },
   {
     syntax: "`?v=2`",
-    doc: "Means nothing, and makes another URL. Endpoints leave every parameter that they don't know out of account.",
+    doc: "Means nothing, and makes another URL. Parameters that are none of these are left out of account likewise, are handed on to web servers (but for `v` of alias URLs), and are named by the header `x-windlass-ignored` where `debug=true` asks.",
     examples: {},
   },
 ];

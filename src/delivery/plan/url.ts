@@ -10,7 +10,7 @@ import { isEmpty, quote } from "./items.ts";
 import type { Plan, Step } from "./plan.ts";
 import { isCloudinary, isRewritten, rewrite, type Named, type Rewriter } from "./rewrite.ts";
 import { decode, formValueOf, isTrue, pairsOf, promptOf, type Pair } from "./query.ts";
-import { parseOptions } from "./weekerp.ts";
+import { isOption, parseOptions } from "./weekerp.ts";
 
 /** `image`: pictures, and everything without a form of its own; whether it is a film is told by the file. */
 export type What =
@@ -62,8 +62,6 @@ const EXTENSION = /\.[A-Za-z0-9]{1,8}$/;
 const STREAM_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/;
 /** Parameters that are ours; all others are handed on to web servers and else only burst caches. */
 const OWN_PARAMETERS = /^(tr|ai|debug|ik-[A-Za-z-]+|wl-[A-Za-z-]+)$/;
-/** Of signatures, SDKs and downloads: they stand in any URL. */
-const SIGNING_PARAMETERS = /^(ik|wl)-/;
 
 function checkPath(path: string): string {
   if (path === "") throw new DeliveryError("NotFound", "The URL names no file.");
@@ -283,10 +281,14 @@ export function parseWeekerp(family: "image" | "video" | "file", rawPath: string
   const debug = isTrue(pairs, "debug", true);
   const options = parseOptions(
     family,
-    pairs.filter(({ name }) => !SIGNING_PARAMETERS.test(name)),
+    pairs.filter(({ name }) => isOption(name)),
+  );
+  const query = restOf(
+    pairs.filter(({ name }) => !isOption(name)),
+    undefined,
   );
   const plan: Plan | undefined =
     Object.keys(options).length === 0 ? undefined : { steps: [{ options, layers: [] }], defaults };
   const adHoc = plan !== undefined || prompt !== undefined;
-  return { ...plain, what: family, plan, adHoc, prompt, debug, query: "" };
+  return { ...plain, what: family, plan, adHoc, prompt, debug, query };
 }

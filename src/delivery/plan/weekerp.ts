@@ -6,7 +6,7 @@ import { valueOf, type Pair } from "./query.ts";
 import { transformationNamed, transformationNames, wordingOf } from "./transforms.ts";
 import { IGNORED, oneOf, parseBoolean, PLAIN_PIXELS, wordsOf } from "./values.ts";
 
-/** Read elsewhere, or of no meaning: `v` bursts caches. */
+/** Read elsewhere, or of no meaning: `v` bursts caches, and no web server hears of it. */
 const OTHERS: readonly string[] = ["v", "ai", "debug"];
 /** Read here and not by the table, because each says part of a row. */
 const SPECIAL: readonly string[] = ["size", "s", "flip", "flop"];
@@ -31,7 +31,17 @@ const FILM_OPTIONS: readonly string[] = [
 ];
 const FILM_FORMATS: Readonly<Record<string, Options["format"]>> = { mp4: "mp4", webm: "webm", auto: "auto" };
 
-/** @throws DeliveryError InvalidParameter that names the option, the value and what is allowed; InvalidPath */
+/** The other grammar's transformation: nobody means the original who writes it. */
+const ELSEWHERE = "tr";
+
+/** Whether a parameter is one that `parseOptions` reads or refuses; the others are no business of this grammar. */
+export const isOption = (name: string): boolean =>
+  [ELSEWHERE, ...OTHERS, ...SPECIAL].includes(name) || transformationNamed("weekerp", name) !== undefined;
+
+/**
+ * Of parameters that are options.
+ * @throws DeliveryError InvalidParameter that names the option, the value and what is allowed; InvalidPath
+ */
 export function parseOptions(family: "image" | "video", pairs: readonly Pair[]): Partial<Options> {
   const options: Partial<Options> = {};
   const special = new Map<string, string>();

@@ -156,7 +156,7 @@ beforeAll(async () => {
     alias: "assets",
   });
   await add({ name: "refused", type: "web", baseUrl: web.url });
-  await add({ name: "proxy", type: "web-proxy", allowHosts });
+  await add({ name: "proxy", type: "web-proxy", allowHosts, alias: "anywhere" });
   const private_key = key.privateKey.export({ type: "pkcs8", format: "pem" }) as string;
   await add({
     name: "gcs",
@@ -347,6 +347,18 @@ test("fifty who ask for one new file fetch it once, and the client's query reach
   expect(new Set(replies.map(error))).toEqual(new Set(["200 -"]));
   expect(web.asked.slice(before)).toEqual(["GET /photo.jpg?token=abc&alt=media"]);
   expect(web.headers.at(-1)).toMatchObject({ "x-req-from": "windlass", "accept-encoding": "identity" });
+});
+
+test.each([
+  [
+    "/image/assets/cat.jpg?alt=media&w=30&token=a%2Fb&debug=true&v=2",
+    "GET /assets/cat.jpg?alt=media&token=a%2Fb",
+  ],
+  ["/image/anywhere/{web}/photo.jpg?token=abc&w=20&utm_source=x", "GET /photo.jpg?token=abc&utm_source=x"],
+])("of %s a web server hears what is not ours", async (url, heard) => {
+  const before = web.asked.length;
+  const reply = await site.get(url.replace("{web}", web.url));
+  expect([error(reply), web.asked.slice(before)]).toEqual(["200 -", [heard]]);
 });
 
 test("many who ask several workers for one file of a silent origin wait for one timeout, not for one after the other", async () => {
