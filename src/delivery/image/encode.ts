@@ -2,7 +2,7 @@
 import { WHITE } from "../plan/colours.ts";
 import type { Metadata, Sharp } from "sharp";
 import type { Colour, Format } from "../plan/plan.ts";
-import type { Output } from "./negotiate.ts";
+import { isPhotograph, type Output, type Stored } from "./negotiate.ts";
 import type { Surface } from "./surface.ts";
 
 /** Measured: effort 4, the default, costs WebP 1.5 times and AVIF 15 times as much for some 5 % of the bytes. */
@@ -15,10 +15,6 @@ const GIF_EFFORT = 3;
  * 5 to 40 %. With them level 3 takes 5 to 20 % longer than the default, 6, without, and is 0.5 % larger than 6 with them.
  */
 const PNG_PHOTOGRAPH = { adaptiveFiltering: true, compressionLevel: 3 };
-/** What photographs are stored in. */
-const PHOTOGRAPHIC: readonly Metadata["format"][] = ["jpeg", "webp", "heif", "jxl"];
-/** What drawings need of a PNG for a channel of a pixel is less, in bytes. */
-const DRAWING_BYTES = 0.27;
 /** What is seen through a picture in a format that has no transparency. */
 export const opaque = ({ background }: Pick<Output, "background">): Colour => ({
   ...(background ?? WHITE),
@@ -37,7 +33,7 @@ export interface Encoding {
   readonly format: Format;
   readonly output: Output;
   readonly saveData: boolean;
-  readonly source: Pick<Metadata, "format" | "width" | "height" | "channels" | "size" | "loop" | "delay">;
+  readonly source: Stored & Pick<Metadata, "loop" | "delay">;
 }
 
 /** The surface's pipeline with the encoder at its end. */
@@ -68,10 +64,4 @@ function colours({ image, memory }: Surface, { colourProfile, metadata }: Output
   image.toColourspace("srgb");
   if (metadata) image.keepMetadata();
   return colourProfile || metadata ? image.withIccProfile("srgb", { attach: colourProfile }) : image;
-}
-
-/** As far as the file tells. GIFs have too few colours, and their size is that of all frames. */
-function isPhotograph({ format, width, height, channels, size = 0 }: Encoding["source"]): boolean {
-  if (PHOTOGRAPHIC.includes(format)) return true;
-  return format !== "gif" && size > width * height * channels * DRAWING_BYTES;
 }

@@ -68,7 +68,21 @@ function alike({ format, compression }: Source, { pages }: Result): Format | und
 /** Formats that hold several frames. */
 export const moves = (format: FormatChoice): boolean => format === "gif" || format === "webp";
 
-/** Pixels up to which drawings are also encoded without loss: that may well be smaller, and is cheap. */
+/** What photographs are stored in. */
+const PHOTOGRAPHIC: readonly Metadata["format"][] = ["jpeg", "webp", "heif", "jxl"];
+/** What drawings need of a PNG for a channel of a pixel is less, in bytes. */
+const DRAWING_BYTES = 0.27;
+
+/** What a file tells of its picture. */
+export type Stored = Pick<Metadata, "format" | "width" | "height" | "channels" | "size">;
+
+/** As far as the file tells. GIFs have too few colours, and their size is that of all frames. */
+export function isPhotograph({ format, width, height, channels, size = 0 }: Stored): boolean {
+  if (PHOTOGRAPHIC.includes(format)) return true;
+  return format !== "gif" && size > width * height * channels * DRAWING_BYTES;
+}
+
+/** Pixels up to which what may be a drawing is also encoded without loss: that may well be smaller, and is cheap. */
 const DRAWING_PIXELS = 300_000;
 /** Pixels up to which a second lossy encoder is tried, at about 0.1 µs each: small AVIFs are often not the smallest. */
 const SECOND_PIXELS = 120_000;
@@ -81,10 +95,11 @@ export interface Candidate {
 
 /**
  * What else is worth a try for `auto`, so that the smallest wins: screenshots, logos and drawings, which come as PNG,
- * GIF or SVG, are often smallest without loss, and small pictures as WebP.
+ * GIF or SVG, are often smallest without loss, and they and small pictures as WebP. Measured: of flat drawings of one to four
+ * million pixels WebP is up to 40 % smaller than AVIF and costs half as much, and without loss up to 90 % for no more.
  */
 export function alternatives(
-  source: Source,
+  source: Stored,
   { width, height, pages }: Result,
   chosen: Format,
   { format, lossless, metadata, colourProfile }: Output,
@@ -94,23 +109,37 @@ export function alternatives(
   if (chosen !== "avif" && chosen !== "webp") return [];
   const pixels = width * height;
   const webp = accepts.includes("webp");
-  const drawn = source.format === "png" || source.format === "gif" || source.format === "svg";
+  const drawn = source.format === "png" || source.format === "svg";
+  const drawing = drawn && !isPhotograph(source) && pixels <= AUTO_AVIF_PIXELS;
   const candidates: Candidate[] = [];
-  if (drawn && pixels <= DRAWING_PIXELS) candidates.push({ format: webp ? "webp" : "png", lossless: true });
-  if (chosen === "avif" && webp && pixels <= SECOND_PIXELS)
+  if (drawing || ((drawn || source.format === "gif") && pixels <= DRAWING_PIXELS)) {
+    candidates.push({ format: webp ? "webp" : "png", lossless: true });
+  }
+  if (chosen === "avif" && webp && (drawing || pixels <= SECOND_PIXELS)) {
     candidates.push({ format: "webp", lossless: false });
+  }
   return candidates;
 }
 
 /** Colours of a drawing; photographs have more on their first few thousand pixels. */
 const DRAWING_COLOURS_MAX = 1024;
 
-/** Whether a lossless encoder has a chance. */
+/**
+ * Whether a lossless encoder has a chance; of a large picture, at a price no higher than the lossy one's: that of
+ * dithered photographs, which have few colours too but no surfaces, is ten times as high.
+ */
 export function isDrawing({ data, channels }: Memory): boolean {
   const colours = new Set<number>();
+  let last = -1;
+  let changes = 0;
   for (let n = 0; n < data.length; n += channels) {
-    colours.add((data[n]! << 16) | (data[n + 1]! << 8) | data[n + 2]!);
+    const colour = (data[n]! << 16) | (data[n + 1]! << 8) | data[n + 2]!;
+    if (colour === last) continue;
+    last = colour;
+    changes++;
+    colours.add(colour);
     if (colours.size > DRAWING_COLOURS_MAX) return false;
   }
-  return true;
+  const pixels = data.length / channels;
+  return pixels <= DRAWING_PIXELS || changes < pixels / 2;
 }

@@ -1,0 +1,37 @@
+/** `auto` for drawings of any size: the smallest of what the client reads. */
+import sharp from "sharp";
+import { expect, test } from "vitest";
+import type { Options } from "../../../../src/delivery/plan/plan.ts";
+import { drawn, make, quadrants } from "./coresetup.ts";
+
+/** One over the other, with edges of many colours. */
+const circles = (width: number, height: number): Buffer =>
+  Buffer.from(
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><rect width="100%" height="100%" fill="#fff"/>` +
+      '<circle cx="30%" cy="50%" r="25%" fill="#e33"/><circle cx="60%" cy="50%" r="25%" fill="#36c" fill-opacity=".7"/></svg>',
+  );
+const bytes = async (source: Buffer, options: Partial<Options>): Promise<number> =>
+  (await make(source, { options: { width: 1000, ...options } })).picture.data.length;
+const auto = async (source: Buffer, options: Partial<Options>): Promise<number> =>
+  (await make(source, { format: "auto", hints: { accepts: ["avif", "webp"] }, options })).picture.data.length;
+
+test.each([
+  ["four colours", () => quadrants(1600, 1200).png().toBuffer()],
+  ["circles", () => sharp(circles(1600, 1200)).png().toBuffer()],
+  ["an SVG", () => Promise.resolve(circles(900, 700))],
+])("%s", async (_, draw) => {
+  const source = await draw();
+  const avif = await bytes(source, { format: "avif" });
+  const webp = await bytes(source, { format: "webp" });
+  const lossless = await bytes(source, { format: "webp", lossless: true });
+  expect(Math.min(webp, lossless)).toBeLessThan(avif);
+  expect(await auto(source, { width: 1000 })).toBe(Math.min(webp, lossless));
+});
+
+test("a large photograph, whatever it is stored in, pays for one encoder", async () => {
+  let seed = 1;
+  const noise = (): number => (seed = (seed * 16_807) % 2_147_483_647) & 31;
+  const photo = drawn(1000, 700, (x, y) => [x / 5 + noise(), y / 4 + noise(), 90 + noise()]).removeAlpha();
+  const source = await photo.png().toBuffer();
+  expect(await auto(source, { width: 900 })).toBe(await bytes(source, { width: 900, format: "avif" }));
+});
