@@ -26,6 +26,8 @@ const BY_EXTENSION: Readonly<Record<string, string>> = {
   heic: "image/heic",
   heif: "image/heif",
   jxl: "image/jxl",
+  psd: "image/vnd.adobe.photoshop",
+  psb: "image/vnd.adobe.photoshop",
   ico: "image/x-icon",
   mp4: "video/mp4",
   webm: "video/webm",

@@ -9,9 +9,11 @@ import { programUrl } from "../../lib/program.ts";
 import { DeliveryError } from "../errors.ts";
 import type { Pages } from "../plan/plan.ts";
 import { apngIn, framesOf, type Apng } from "./apng.ts";
-import type { Decoded, Undecoded } from "./decodethread.ts";
+import type { Decoded, Outcome, Undecoded } from "./decodethread.ts";
 import type { Job } from "./job.ts";
 import { isJxl } from "./jxl.ts";
+import { wantedPages } from "./pages.ts";
+import { isPsd, tiffOfPsd, withoutWhite } from "./psd.ts";
 import { isSvg, sanitizeSvg } from "./svg.ts";
 
 /** libvips' loaders that strangers' bytes may reach, all from memory; none of them reads a file or a network. */
@@ -50,15 +52,13 @@ interface Choice {
   readonly animated: boolean;
 }
 
-type Kind = "jpeg" | "png" | "gif" | "webp" | "tiff" | "avif" | "heic" | "jxl" | "svg";
+type Kind = "jpeg" | "png" | "gif" | "webp" | "tiff" | "avif" | "heic" | "jxl" | "svg" | "pdf" | "psd";
 
-const SUPPORTED = "JPEG, PNG, WebP, AVIF, GIF, TIFF, HEIC, JPEG XL, SVG";
+const SUPPORTED = "JPEG, PNG, WebP, AVIF, GIF, TIFF, HEIC, JPEG XL, SVG, PDF, PSD";
 /** Formats that are common enough to be called by their names when they are refused. By their first bytes in hex. */
 const KNOWN_BUT_UNSUPPORTED: readonly (readonly [RegExp, string])[] = [
   [/^424d/, "BMP"],
   [/^0000(01|02)00/, "ICO"],
-  [/^38425053/, "PSD"],
-  [/^25504446/, "PDF"],
   [/^252150/, "PostScript"],
   [/^0000000c6a5020/, "JPEG 2000"],
   [/^(1a45dfa3|.{8}66747970(69736f|6d7034|4d3456|7174|3367))/, "Video"],
@@ -73,6 +73,8 @@ function kindOf(bytes: Buffer): Kind | undefined {
   if (/^RIFF.{4}WEBP/s.test(head)) return "webp";
   if (/^(II[*+]\0|MM\0[*+])/.test(head)) return "tiff";
   if (isJxl(bytes)) return "jxl";
+  if (head.startsWith("%PDF-")) return "pdf";
+  if (isPsd(bytes)) return "psd";
   if (head.slice(4, 8) === "ftyp") {
     const brand = head.slice(8, 12);
     if (/^avi[fs]$/.test(brand)) return "avif";
@@ -113,6 +115,8 @@ export async function openPicture(
     if (kind === "svg") return await openStill(sanitizeSvg(bytes), job);
     if (kind === "jxl") return await openJxl(bytes, job);
     if (kind === "heic" || kind === "avif") return await openHeif(bytes, job);
+    if (kind === "pdf") return await openPdf(bytes, job, choice);
+    if (kind === "psd") return await openPsd(bytes, job, choice);
     return await openPages(bytes, job, kind, choice);
   } catch (error) {
     throw asDeliveryError(error);
@@ -169,8 +173,8 @@ function checkPixels(width: number, height: number, { limits }: Job): void {
 }
 
 async function openJxl(bytes: Buffer, job: Job): Promise<Opened> {
-  const undecoded = { kind: "jxl", alpha: true, icc: undefined } as const;
-  const opened = await openStill(await decodeAside(bytes, job, undecoded), job);
+  const { tiff } = await decodeAside(bytes, job, { kind: "jxl" });
+  const opened = await openStill(tiff, job);
   return { ...opened, metadata: { ...opened.metadata, format: "jxl" } };
 }
 
@@ -181,7 +185,8 @@ async function openHeif(bytes: Buffer, job: Job): Promise<Opened> {
   if (metadata.compression === "av1") return opened;
   if (metadata.compression !== "hevc") throw unsupported(bytes);
   const undecoded = { kind: "heic", alpha: metadata.hasAlpha, icc: metadata.icc } as const;
-  const decoded = await openStill(await decodeAside(bytes, job, undecoded), job);
+  const { tiff } = await decodeAside(bytes, job, undecoded);
+  const decoded = await openStill(tiff, job);
   const { width, height } = decoded.metadata;
   // libheif has turned the picture already, whatever its EXIF data says.
   const { orientation: _orientation, ...rest } = metadata;
@@ -192,25 +197,50 @@ async function openHeif(bytes: Buffer, job: Job): Promise<Opened> {
   };
 }
 
+/** What is drawn of a document has the size that it was drawn in, on white. */
+async function openPdf(bytes: Buffer, job: Job, { pages }: Choice): Promise<Opened> {
+  const { tiff, document } = await decodeAside(bytes, job, { kind: "pdf", pages });
+  const opened = await openStill(tiff, job);
+  const density = document?.density;
+  return {
+    ...opened,
+    metadata: { ...opened.metadata, format: "pdf", size: bytes.length, ...(density && { density }) },
+    available: document?.pages ?? 1,
+  };
+}
+
+async function openPsd(bytes: Buffer, job: Job, { pages }: Choice): Promise<Opened> {
+  wantedPages(pages, 1);
+  const opened = await openStill(tiffOfPsd(bytes), job);
+  const { image, metadata } = opened;
+  return {
+    ...opened,
+    image: metadata.hasAlpha ? await withoutWhite(image) : image,
+    metadata: { ...metadata, format: "psd", size: bytes.length },
+  };
+}
+
 /** In a thread of its own, which ends with the picture. @throws DeliveryError */
 async function decodeAside(
   bytes: Buffer,
   { limits }: Job,
-  how: Pick<Undecoded, "kind" | "alpha" | "icc">,
-): Promise<Buffer> {
+  how: Pick<Undecoded, "kind" | "alpha" | "icc" | "pages">,
+): Promise<Decoded & { tiff: Buffer }> {
+  const { sourcePixels: pixelsMax, resultSide: sideMax } = limits;
   const thread = new Worker(programUrl(import.meta.url, "./decodethread.ts"), {
-    workerData: { ...how, bytes, pixelsMax: limits.sourcePixels } satisfies Undecoded,
+    workerData: { ...how, bytes, pixelsMax, sideMax } satisfies Undecoded,
     stdout: true,
     stderr: true,
   });
   try {
-    const decoded = await new Promise<Decoded>((resolve, reject) => {
+    const outcome = await new Promise<Outcome>((resolve, reject) => {
       thread.once("message", resolve);
       thread.once("error", reject);
       thread.once("exit", () => reject(new Error("The decoder ended early.")));
     });
-    if (!("tiff" in decoded)) throw new DeliveryError(decoded.code, decoded.message);
-    return Buffer.from(decoded.tiff.buffer, decoded.tiff.byteOffset, decoded.tiff.length);
+    if (!("tiff" in outcome)) throw new DeliveryError(outcome.code, outcome.message);
+    const { tiff } = outcome;
+    return { ...outcome, tiff: Buffer.from(tiff.buffer, tiff.byteOffset, tiff.length) };
   } finally {
     await thread.terminate();
   }
@@ -264,22 +294,6 @@ async function openPages(bytes: Buffer, job: Job, kind: Kind, { pages, animated 
 
 /** What viewers make of frames that say nothing, in milliseconds. */
 const DELAY_MS = 100;
-
-/** Counted from 0. @throws DeliveryError InvalidParameter */
-function wantedPages(pages: Pages | undefined, there: number): number[] {
-  if (pages?.kind === "names") {
-    throw new DeliveryError("InvalidParameter", "pg: The source has no layers with names.");
-  }
-  const from = pages?.kind === "range" ? pages.from : 1;
-  const to = Math.max(from, Math.min((pages?.kind === "range" ? pages.to : undefined) ?? there, there));
-  const numbers =
-    pages?.kind === "list" ? pages.pages : Array.from({ length: to - from + 1 }, (_, n) => from + n);
-  const missing = numbers.find((page) => page > there);
-  if (missing !== undefined) {
-    throw new DeliveryError("InvalidParameter", `pg: There is no page ${missing}; the source has ${there}.`);
-  }
-  return numbers.map((page) => page - 1);
-}
 
 /** How many frames may be decoded: their number and their pixels together are limited. */
 function framesWithin({ width, height }: Metadata, { limits }: Job): number {

@@ -1,6 +1,6 @@
 /** JPEG XL, which sharp's libvips lacks: libvips in WebAssembly decodes it to a TIFF, colour profile included. */
 import { DeliveryError } from "../errors.ts";
-import type { Undecoded } from "./decodethread.ts";
+import type { Decoded, Undecoded } from "./decodethread.ts";
 
 /** A naked codestream, or a container of ISO/IEC 18181-2. */
 export function isJxl(bytes: Buffer): boolean {
@@ -11,7 +11,7 @@ export function isJxl(bytes: Buffer): boolean {
 }
 
 /** The first frame as bytes of a TIFF. @throws DeliveryError LimitExceeded before anything is decoded, DamagedSource */
-export async function decodeJxl({ bytes, pixelsMax }: Undecoded): Promise<Uint8Array> {
+export async function decodeJxl({ bytes, pixelsMax }: Undecoded): Promise<Decoded> {
   const { default: load } = await import("wasm-vips");
   const vips = await load({ dynamicLibraries: ["vips-jxl.wasm"] });
   try {
@@ -21,7 +21,7 @@ export async function decodeJxl({ bytes, pixelsMax }: Undecoded): Promise<Uint8A
     if (pixels > pixelsMax) {
       throw new DeliveryError("LimitExceeded", `The source has ${pixels} pixels; the limit is ${pixelsMax}.`);
     }
-    return image.tiffsaveBuffer({ compression: "none", keep: "icc" });
+    return { tiff: image.tiffsaveBuffer({ compression: "none", keep: "icc" }) };
   } catch (error) {
     if (error instanceof DeliveryError) throw error;
     throw new DeliveryError("DamagedSource", "The JPEG XL picture is damaged or cut short.");

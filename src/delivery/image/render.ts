@@ -103,7 +103,8 @@ async function picture(source: Buffer, job: Job, env: Environment): Promise<Pict
   // Frames that are beyond the limits are in the source alone.
   const whole = opened.pages === opened.available;
   const better = whole ? data.length >= source.length : pages === undefined;
-  if (!changed && better && (await mayStay(source, output, hints))) {
+  const known = STAYING.includes(metadata.format);
+  if (!changed && better && known && (await mayStay(source, output, hints))) {
     const own = metadata.format === "heif" ? MEDIA_TYPES.avif : MEDIA_TYPES[metadata.format as Format];
     return { data: source, type: own, width: last.width, height: last.height, headers };
   }
@@ -167,6 +168,9 @@ async function keptSvg(
 /** An animated PNG moves in browsers and is a picture to all others; a GIF of it would have fewer colours. */
 const staysApng = ({ metadata, available }: Opened, { format }: Output): boolean =>
   metadata.format === "png" && available > 1 && (format === "auto" || format === "source");
+
+/** Formats whose files clients may get as they are. */
+const STAYING: readonly Metadata["format"][] = ["jpeg", "png", "gif", "webp", "heif"];
 
 /**
  * Whether a source in which nothing was changed may be served as it is: the client reads it, and it says nothing that

@@ -63,7 +63,9 @@ export const RESULT_ROWS: Rows<Result> = {
   pages: {
     imagekit: { names: ["pg"], allowed: PAGES_ALLOWED, parse: parsePages },
     fallback: "the first, or all of an animation",
-    doc: "Page of a document or frame of an animation (GIF, WebP, APNG), with `/ik-thumbnail.jpg` behind the path, or in layers.",
+    doc:
+      "Page of a PDF or TIFF, of several the first, or frames of an animation (GIF, WebP, APNG); with `/ik-thumbnail.jpg` " +
+      "behind the path, with other transformations, or in layers. A PSD has one: its flattened picture.",
     examples: {},
   },
   format: {

@@ -7,6 +7,7 @@ import sharp, { type Sharp } from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { openPicture, prepareCodecs } from "../../../../src/delivery/image/decode.ts";
 import type { Job } from "../../../../src/delivery/image/job.ts";
+import { psdOf } from "../../../delivery/documents.ts";
 import { JOB, refusal } from "./layerssetup.ts";
 
 /** 96 by 64, four coloured quarters, colours in Display P3; made with heif-enc 1.15 from a PNG. */
@@ -142,8 +143,7 @@ describe("what is turned away", () => {
   test.each([
     ["BMP", Buffer.from("424d46000000000000003600", "hex")],
     ["ICO", Buffer.from("00000100010010100000", "hex")],
-    ["PSD", Buffer.from("8BPS\0\x01")],
-    ["PDF", Buffer.from("%PDF-1.7\n")],
+    ["PostScript", Buffer.from("%!PS-Adobe-3.0\n")],
     ["Video", Buffer.from("0000001866747970 69736f6d00000200".replace(" ", ""), "hex")],
     ["no picture", Buffer.from("hello, world")],
     ["no picture", Buffer.alloc(0)],
@@ -197,6 +197,7 @@ describe("what is turned away", () => {
     ["JPEG XL", (): Buffer => jxl],
     ["HEIC", (): Buffer => HEIC],
     ["SVG", (): Buffer => Buffer.from(SVG)],
+    ["PSD", (): Buffer => psdOf({ width: 40, height: 30, bits: 8, mode: 1, planes: [Buffer.alloc(1200)] })],
   ])("a %s of more pixels than allowed", async (_, bytes) => {
     const work = openPicture(bytes(), withLimits({ sourcePixels: 500 }));
     expect(await refusal("LimitExceeded", work)).toMatch(/pixels/);
