@@ -109,10 +109,11 @@ export function alternatives(
   if (chosen !== "avif" && chosen !== "webp") return [];
   const pixels = width * height;
   const webp = accepts.includes("webp");
-  const drawn = source.format === "png" || source.format === "svg";
-  const drawing = drawn && !isPhotograph(source) && pixels <= AUTO_AVIF_PIXELS;
+  const { format: stored } = source;
+  const drawn = stored === "svg" || (stored === "png" && !isPhotograph(source));
+  const drawing = drawn && pixels <= AUTO_AVIF_PIXELS;
   const candidates: Candidate[] = [];
-  if (drawing || ((drawn || source.format === "gif") && pixels <= DRAWING_PIXELS)) {
+  if (drawing || ((stored === "png" || stored === "gif") && pixels <= DRAWING_PIXELS)) {
     candidates.push({ format: webp ? "webp" : "png", lossless: true });
   }
   if (chosen === "avif" && webp && (drawing || pixels <= SECOND_PIXELS)) {
