@@ -2,7 +2,7 @@
 import { DeliveryError } from "../errors.ts";
 import { LAYERS_MAX, NESTING_MAX, TEXT_BASE64_MAX, TEXT_MAX } from "../limits.ts";
 import { COLOUR_ALLOWED, isColourName, parseColour } from "./colours.ts";
-import { EXPRESSION_ALLOWED, parseExpression } from "./expression.ts";
+import { EXPRESSION_ALLOWED, parseExpression, SECONDS_ALLOWED } from "./expression.ts";
 import { nameOf, quote, refuse, type Items } from "./items.ts";
 import type { Layer, Options, Placement, Step, TextStyle } from "./plan.ts";
 import { transformationNamed } from "./transforms.ts";
@@ -34,7 +34,7 @@ const COORDINATE: Wording<Placement["x"]> = {
   parse: parseCoordinate,
 };
 const POSITION: Wording<Placement["focus"]> = { allowed: wordsOf(POSITIONS), parse: oneOf(POSITIONS) };
-const SECONDS: Wording<Placement["start"]> = { allowed: EXPRESSION_ALLOWED, parse: parseExpression };
+const SECONDS: Wording<Placement["start"]> = { allowed: SECONDS_ALLOWED, parse: parseExpression };
 const MODES = { multiply: "multiply", displace: "displace", cutout: "cutout", cutter: "cutter" } as const;
 
 const PLACEMENT: Readonly<Record<string, readonly [keyof Placement, Wording<unknown>]>> = {

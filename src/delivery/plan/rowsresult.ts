@@ -1,5 +1,5 @@
 /** Rows of THE table (transforms.ts): what is read of the source, what is written, and what only films have. */
-import { EXPRESSION_ALLOWED, parseExpression } from "./expression.ts";
+import { parseExpression, SECONDS_ALLOWED } from "./expression.ts";
 import type { Format, FormatChoice, Options } from "./plan.ts";
 import type { Rows, Transformation } from "./transforms.ts";
 import {
@@ -146,7 +146,11 @@ export const RESULT_ROWS: Rows<Result> = {
     doc: "Audio codec of a film; `none`: no sound.",
     examples: {},
   },
-  startOffset: seconds("so", "Where a film, or the frame of a thumbnail, begins.", "0"),
+  startOffset: seconds(
+    "so",
+    "Where a film begins, or which of its moments a thumbnail shows; in a chain, of what the step before left.",
+    "0",
+  ),
   endOffset: seconds("eo", "Where a film ends.", "its end"),
   duration: seconds("du", "How long a film is; `eo` wins.", "to its end"),
   streamingResolutions: {
@@ -165,7 +169,7 @@ function seconds(name: string, doc: string, fallback: string): Transformation<Op
   return {
     imagekit: {
       names: [name],
-      allowed: `seconds: ${EXPRESSION_ALLOWED}, with idu and bdu for durations`,
+      allowed: SECONDS_ALLOWED,
       parse: parseExpression,
     },
     fallback,

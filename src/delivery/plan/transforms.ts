@@ -63,7 +63,7 @@ export const FORMS: readonly { syntax: string; doc: string; examples: Readonly<R
   },
   {
     syntax: "`w-iw_mul_0.5`",
-    doc: "Arithmetic with `add`, `sub`, `mul`, `div`, `mod`, `pow` and the sizes `iw`, `ih`, `iar` (input), `cw`, `ch`, `car` (current), `bw`, `bh`, `bar` (parent of a layer). Not the order of mathematics: `mul` and `div` first, then `add` and `sub`, then `mod`, and `pow` last.",
+    doc: "Arithmetic with `add`, `sub`, `mul`, `div`, `mod`, `pow` and the sizes `iw`, `ih`, `iar` (input), `cw`, `ch`, `car` (current), `bw`, `bh`, `bar` (parent of a layer), in times `idu` (how long the film, or the layer, is) and `bdu` (the parent of a layer). Not the order of mathematics: `mul` and `div` first, then `add` and `sub`, then `mod`, and `pow` last.",
     examples: { arithmetic: "w-iw_div_4,h-ih_div_2" },
   },
   {
