@@ -6,8 +6,8 @@ import { spotOf, type Rectangle } from "../image/geometry.ts";
 import type { Input } from "../image/job.ts";
 import type { Size } from "../image/surface.ts";
 import { WHITE } from "../plan/colours.ts";
-import { evaluate, holds } from "../plan/expression.ts";
-import type { Colour, Expression, Layer, Options, Step } from "../plan/plan.ts";
+import { holds } from "../plan/expression.ts";
+import type { Colour, Layer, Options, Step } from "../plan/plan.ts";
 import { FILES_ONLY } from "./ffmpeg.ts";
 import {
   add,
@@ -19,12 +19,13 @@ import {
   sizeAfter,
   type Corners,
   type Graph,
+  type Parent,
   type StepOptions,
   type Track,
 } from "./filters.ts";
-import { DEINTERLACING, settled } from "./frames.ts";
+import { DEINTERLACING, evenly, madeRate, settled } from "./frames.ts";
 import type { VideoLimits } from "./limits.ts";
-import { timesOf, type Cut, type Times } from "./placement.ts";
+import { cutFurther, timesOf, wholeOf, type Cut, type Times } from "./placement.ts";
 import { drawStill, inputOf, type StillRenderer } from "./stills.ts";
 import { layOutSubtitles } from "./subtitles.ts";
 import { reading, secondsText, type Clip, type Workplace } from "./workplace.ts";
@@ -35,6 +36,8 @@ interface Composing {
   /** Of layers, by the path in the plan. */
   readonly inputs: ReadonlyMap<string, Input>;
   readonly graph: Graph;
+  /** Frames a second of all that is in it. */
+  readonly rate: string;
   /** What ffmpeg reads: its arguments, in the order by which filters count. */
   readonly reads: (readonly string[])[];
 }
@@ -44,9 +47,12 @@ interface Scene {
   readonly track: Track;
   /** What `iw` and `ih` are. */
   readonly input: Size;
-  /** The film that this one is a layer of. */
-  readonly parent: Size | undefined;
+  /** The film that this one is a layer of, as it is at that step. */
+  readonly parent: Parent | undefined;
+  /** What is shown in the end. */
   readonly cut: Cut;
+  /** What the steps so far have left. */
+  left: Cut;
   /** Options that only layers have. */
   readonly more: readonly (keyof Options)[];
   /** Hears the options of each step that is done. */
@@ -77,11 +83,13 @@ export async function compose(
   const cut = cutOf(steps, place.film, limits);
   const film = await place.seekable(place.film, cut, limits.encodeSeconds);
   const graph: Graph = { filters: [], labels: 0 };
-  const work: Composing = { place, renderer, inputs, graph, reads: [reading(film, cut)] };
-  const track = trackOf(work, 0, film, false);
+  const rate = madeRate(film.facts);
+  const work: Composing = { place, renderer, inputs, graph, rate, reads: [reading(film, cut)] };
+  const track = trackOf(work, 0, film, { cut, clear: false });
   const options: StepOptions[] = [];
   const hear = (these: StepOptions): void => void options.push(these);
-  const scene: Scene = { track, input: { ...film.facts }, parent: undefined, cut, more: [], hear };
+  const left = wholeOf(film.facts);
+  const scene: Scene = { track, input: { ...film.facts }, parent: undefined, cut, left, more: [], hear };
   if (film.facts.video === undefined) {
     hearAll(steps, film, hear);
     return { width: 0, height: 0, film, reads: work.reads.flat(), graph: [], label: undefined, cut, options };
@@ -92,80 +100,69 @@ export async function compose(
   return { width, height, film, reads: work.reads.flat(), graph: graph.filters, label, cut, options };
 }
 
-/** The picture of a clip that ffmpeg reads as its input of that number, with square pixels. */
-function trackOf({ graph, place }: Composing, index: number, { facts }: Clip, clear: boolean): Track {
-  const { width, height, video, interlaced, steady, square, frameRate, colouring } = facts;
+/** The picture of a clip that ffmpeg reads as its input of that number, cut, with square pixels. */
+function trackOf(
+  { graph, place, rate }: Composing,
+  index: number,
+  { facts }: Clip,
+  { cut, clear }: { readonly cut: Cut; readonly clear: boolean },
+): Track {
+  const { width, height, video, interlaced, square, colouring } = facts;
   const { filters: unsettled, matrix } = settled(colouring, place.shop.abilities);
   const track: Track = { graph, label: `${index}:${video ?? "v"}`, width, height, clear, matrix, unsettled };
   if (interlaced) add(track, DEINTERLACING);
-  if (video !== undefined && !steady) add(track, `fps=${frameRate}`);
+  if (video !== undefined) add(track, evenly(facts, cut, rate).join(","));
   if (!square) add(track, `scale=${width}:${height},setsar=1`);
   return track;
 }
 
 /** Sound alone has no sizes; its steps are heard as if it had. */
 function hearAll(steps: readonly Step[], film: Clip, hear: Scene["hear"]): void {
-  for (const options of optionsOf(steps, film)) {
+  for (const options of foresee(steps, film).options) {
     checkOptions(options);
     hear(options);
   }
 }
 
-/** Options of the steps that will be done: conditions are judged by what the steps before leave of the film. */
-function optionsOf(steps: readonly Step[], { facts }: Clip, parent?: Size): StepOptions[] {
+/** Steps that will be done, and what they leave: conditions are judged by what the steps before leave of the film. */
+function foresee(
+  steps: readonly Step[],
+  { facts }: Clip,
+  parent?: Parent,
+): { readonly options: readonly StepOptions[]; readonly left: Cut } {
   const options: StepOptions[] = [];
   let now: Size = facts;
+  let left = wholeOf(facts);
   const follow = (some: readonly Step[]): void => {
     for (const step of some) {
-      const values = filmValues(facts, now, { parent, seconds: facts.duration });
+      const values = filmValues(facts, now, { parent, seconds: left.seconds });
       if ("when" in step) follow(holds(step.when, values) ? step.then : step.otherwise);
       else {
         options.push(step.options);
         if (facts.video !== undefined) now = sizeAfter(now, step.options, values);
+        left = cutFurther(left, step.options, parent?.seconds);
       }
     }
   };
   follow(steps);
-  return options;
+  return { options, left };
 }
 
-/**
- * What `so`, `eo` and `du` leave of a film; `eo` wins over `du`, later steps over earlier ones. `parent`: of a layer.
- * @throws DeliveryError InvalidParameter
- */
+/** What `so`, `eo` and `du` leave of a film. `parent`: of a layer. @throws DeliveryError InvalidParameter */
 export function cutOf(
   steps: readonly Step[],
   film: Clip,
   { duration: longest }: VideoLimits,
-  parent?: Size,
+  parent?: Parent,
 ): Cut {
-  const { duration } = film.facts;
-  const options = optionsOf(steps, film, parent);
-  const last = (name: "startOffset" | "endOffset" | "duration"): number | undefined => {
-    const said: Expression | undefined = options.map((one) => one[name]).findLast((one) => one !== undefined);
-    return said === undefined ? undefined : evaluate(said, { idu: duration, bdu: duration });
-  };
-  const start = last("startOffset") ?? 0;
-  if (start < 0 || (duration > 0 && start >= duration)) {
-    throw new DeliveryError("InvalidParameter", `so-${start}: the film lasts ${duration} seconds.`);
-  }
-  const end = last("endOffset");
-  const asked = end === undefined ? last("duration") : end - start;
-  if (asked !== undefined && asked <= 0) {
-    const [name, value] = end === undefined ? ["du", asked] : ["eo", end];
-    throw new DeliveryError(
-      "InvalidParameter",
-      `${name}-${value}: nothing is left of a film from ${start} on.`,
-    );
-  }
-  const rest = duration > 0 ? duration - start : longest;
-  return { start, seconds: Math.min(asked ?? rest, rest, longest) };
+  const { start, seconds } = foresee(steps, film, parent).left;
+  return { start, seconds: Math.min(seconds, longest) };
 }
 
 async function applySteps(work: Composing, scene: Scene, steps: readonly Step[]): Promise<void> {
-  const { track, input, parent, cut, more, hear } = scene;
+  const { track, input, parent, more, hear } = scene;
   const values = (): ReturnType<typeof filmValues> =>
-    filmValues(input, track, { parent, seconds: cut.seconds });
+    filmValues(input, track, { parent, seconds: scene.left.seconds });
   for (const step of steps) {
     if ("when" in step) {
       await applySteps(work, scene, holds(step.when, values()) ? step.then : step.otherwise);
@@ -178,6 +175,7 @@ async function applySteps(work: Composing, scene: Scene, steps: readonly Step[])
       limits: work.place.shop.limits,
       surround: (...where) => surround(work, ...where),
     });
+    scene.left = cutFurther(scene.left, options, parent?.seconds);
     if (options.opacity !== undefined) {
       add(track, `format=yuva420p|yuva444p,lutyuv=a=val*${(options.opacity / 100).toFixed(3)}`);
     }
@@ -204,9 +202,9 @@ async function lay(work: Composing, scene: Scene, layer: Layer): Promise<void> {
   }
 }
 
-function timesIn({ track, input, parent, cut }: Scene, { placement }: Layer): Times {
-  return timesOf(placement, filmValues(input, track, { parent, seconds: cut.seconds }));
-}
+/** `own`: seconds of the layer itself; what stands still lasts as long as its film. */
+const timesIn = ({ cut, left }: Scene, { placement }: Layer, own = left.seconds): Times =>
+  timesOf(placement, { idu: own, bdu: left.seconds }, cut.start - left.start);
 
 /** Reads a PNG of ours as ffmpeg's next input; gives the number of that. */
 async function readStill(
@@ -271,29 +269,35 @@ async function layFilm(
   if (clip.facts.video === undefined) {
     throw new DeliveryError("InvalidParameter", `l-video: ${layer.path} has sound, and no picture.`);
   }
-  const times = timesIn(scene, layer);
-  const parent = { width: base.width, height: base.height };
+  const own = wholeOf(clip.facts);
+  const times = timesIn(scene, layer, own.seconds);
+  const parent = { width: base.width, height: base.height, seconds: scene.left.seconds };
   const shown = cutOf(layer.steps, clip, place.shop.limits, parent);
+  const from = Math.max(0, times.from);
+  const gone = from - times.from;
   // A layer that went on longer than its film would make the film longer.
-  const left = Math.min(times.to ?? scene.cut.seconds, scene.cut.seconds) - times.from;
-  if (left <= 0) return;
-  const cut: Cut = { start: shown.start, seconds: Math.min(shown.seconds, left) };
+  const seconds = Math.min(
+    Math.min(times.to ?? scene.cut.seconds, scene.cut.seconds) - from,
+    shown.seconds - gone,
+  );
+  if (seconds <= 0) return;
+  const cut: Cut = { start: shown.start + gone, seconds };
   const read = await place.seekable(clip, cut, place.shop.limits.encodeSeconds);
   const { clearDecoder = "" } = read.facts;
   // Whoever has the encoder has the decoder of the same library.
   const clear = place.shop.abilities.encoders.has(clearDecoder);
   reads.push([...(clear ? ["-c:v", clearDecoder] : []), ...reading(read, cut)]);
-  const track = trackOf(work, reads.length - 1, read, true);
+  const track = trackOf(work, reads.length - 1, read, { cut, clear: true });
   const input = { width: track.width, height: track.height };
   await applySteps(
     work,
-    { track, input, parent, cut, more: ["opacity"], hear: () => undefined },
+    { track, input, parent, cut, left: own, more: ["opacity"], hear: () => undefined },
     layer.steps,
   );
   settle(track);
   if (track.matrix !== base.matrix) add(track, `scale=out_color_matrix=${base.matrix}:out_range=tv`);
-  add(track, `setpts=PTS-STARTPTS+${secondsText(times.from)}/TB`);
-  const values = filmValues(input, track, { parent, seconds: scene.cut.seconds });
+  add(track, `setpts=PTS-STARTPTS+round(${secondsText(from)}/TB)`);
+  const values = filmValues(input, track, { parent, seconds: own.seconds });
   put(base, track.label, spotOf(layer.placement, parent, track, values), times, "pass");
 }
 

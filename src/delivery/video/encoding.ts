@@ -8,9 +8,9 @@ import { codecsOf, encodingOf } from "./codecs.ts";
 import { compose, cutOf } from "./compose.ts";
 import { damaged, words } from "./ffmpeg.ts";
 import { finish, type StepOptions } from "./filters.ts";
-import { DEINTERLACING, told } from "./frames.ts";
+import { DEINTERLACING, evenly, madeRate, SEEN_AT_ZERO, told } from "./frames.ts";
 import type { StillRenderer } from "./stills.ts";
-import { reading, secondsText, type Workplace } from "./workplace.ts";
+import { reading, secondsText, soundFrom, type Workplace } from "./workplace.ts";
 
 /** Nothing of the source but picture and sound. */
 export const NO_METADATA = words("-map_metadata -1 -map_chapters -1 -dn -sn");
@@ -61,7 +61,7 @@ export async function encodeFilm(
   const args = [
     ...made.reads,
     ...(picture ? ["-filter_complex", made.graph.join(";"), "-map", `[${made.label}]`] : []),
-    ...(codecs.audio === "none" ? [] : ["-map", `0:${film.facts.audio}`]),
+    ...(codecs.audio === "none" ? [] : ["-map", `0:${film.facts.audio}`, ...soundFrom(made.cut)]),
     "-t",
     secondsText(made.cut.seconds),
     ...NO_METADATA,
@@ -85,43 +85,33 @@ export async function encodeFilm(
   return { type: `video/${codecs.container}`, width: made.width, height: made.height };
 }
 
-/** Seconds before the end of a film in which its last frame is looked for. */
-const TAIL_SECONDS = 5;
-
-/** The frame at `so`, the first one by default, as a PNG file; gives its path. @throws DeliveryError */
+/** What is seen at `so`, at 0 by default, as a PNG file; gives its path. @throws DeliveryError */
 export async function extractFrame(place: Workplace, { steps }: Plan): Promise<string> {
   const { folder, shop } = place;
   const { start } = cutOf(steps, place.film, shop.limits);
-  const film = await place.seekable(place.film, { start, seconds: 0 }, shop.limits.frameSeconds);
-  const { video, duration, width, height, interlaced, square, colouring } = film.facts;
+  const cut = { start, seconds: 1 };
+  const film = await place.seekable(place.film, cut, shop.limits.frameSeconds);
+  const { video, width, height, interlaced, square, colouring } = film.facts;
   if (video === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
-  const filters = [
-    ...(interlaced ? [DEINTERLACING] : []),
-    // Before what makes red, green and blue of them.
-    ...told(colouring, shop.abilities),
-    ...(square ? [] : [`scale=${width}:${height},setsar=1`]),
-  ].join(",");
   const file = join(folder, "frame.png");
-  const from = async (begin: number, which: readonly string[]): Promise<boolean> => {
+  // Films may end with sound alone: the last frame is held then, which is not to the millisecond.
+  for (const chosen of [[SEEN_AT_ZERO], evenly(film.facts, cut, madeRate(film.facts))]) {
+    const filters = [
+      ...(interlaced ? [DEINTERLACING] : []),
+      ...chosen,
+      // Before what makes red, green and blue of them.
+      ...told(colouring, shop.abilities),
+      ...(square ? [] : [`scale=${width}:${height},setsar=1`]),
+    ];
     const args = [
-      ...reading(film, { start: begin, seconds: shop.limits.duration }),
-      "-map",
-      `0:${video}`,
-      ...(filters === "" ? [] : ["-vf", filters]),
-      ...which,
-      "-c:v",
-      "png",
-      "-f",
-      "image2",
-      "-update",
-      "1",
+      ...reading(film, cut),
+      ...words(`-map 0:${video} -vf`),
+      filters.join(","),
+      ...words("-frames:v 1 -c:v png -f image2 -update 1"),
       file,
     ];
     await place.run(args, { seconds: shop.limits.frameSeconds });
-    return (await stat(file).catch(() => undefined)) !== undefined;
-  };
-  if (await from(start, ["-frames:v", "1"])) return file;
-  // Films may end with sound alone: then the last frame before is what is seen there.
-  if (await from(Math.max(0, Math.min(start, duration) - TAIL_SECONDS), [])) return file;
+    if ((await stat(file).catch(() => undefined)) !== undefined) return file;
+  }
   throw new DeliveryError("DamagedSource", `The film has no frame at ${start} seconds.`);
 }

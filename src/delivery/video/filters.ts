@@ -66,13 +66,18 @@ export function settle(track: Track): void {
 export const rgb = ({ r, g, b }: Colour): string =>
   `0x${[r, g, b].map((one) => one.toString(16).padStart(2, "0")).join("")}`;
 
+/** The film that another lies on. */
+export interface Parent extends Size {
+  readonly seconds: number;
+}
+
 /** The sizes and times that expressions may name. */
 export function filmValues(
   input: Size,
   now: Size,
-  { parent, seconds }: { readonly parent: Size | undefined; readonly seconds: number },
+  { parent, seconds }: { readonly parent: Parent | undefined; readonly seconds: number },
 ): Values {
-  return { ...valuesOf(input, now, { parent }), idu: seconds, bdu: seconds };
+  return { ...valuesOf(input, now, { parent }), idu: seconds, bdu: parent?.seconds ?? seconds };
 }
 
 /** What films can do. */

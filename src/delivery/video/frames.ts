@@ -1,12 +1,68 @@
 /** What the frames of a film are, and what makes of them frames on which everything else can be done. */
 import { DeliveryError } from "../errors.ts";
 import type { Abilities } from "./ffmpeg.ts";
+import type { Cut } from "./placement.ts";
 
 /**
  * A filter for films of which each frame holds two moments, one in its even lines and one in the odd: before all others,
  * as lines that were mixed can't be told apart. Frames that say that they aren't so stay as they are.
  */
 export const DEINTERLACING = "bwdif=mode=send_frame:deint=interlaced";
+
+/** When the frames of a film come. In seconds from the film's beginning, which may be its sound's. */
+export interface Timing {
+  /** 0: not known. */
+  readonly duration: number;
+  readonly pictureFrom: number;
+  /** Undefined: the file doesn't say. */
+  readonly pictureTo: number | undefined;
+  /** A second, where they come most densely, as a fraction in ffmpeg's words. */
+  readonly frameRate: string;
+}
+
+const numberOf = (fraction: string): number => {
+  const [above = 0, below = 1] = fraction.split("/").map(Number);
+  return above / below;
+};
+
+/** Frames a second at least: films are cut, and layers come and go, with a frame. */
+const RATE_MIN = 10;
+
+/** At which rate a film is made: its own, or a multiple. */
+export function madeRate({ frameRate }: Pick<Timing, "frameRate">): string {
+  const [above, below] = frameRate.split("/");
+  return `${Number(above) * Math.max(1, Math.ceil(RATE_MIN / numberOf(frameRate)))}/${below}`;
+}
+
+/** Sound comes in pieces that go on a little longer than the last frame. */
+const OVERHANG_SECONDS = 0.1;
+
+/**
+ * Filters behind which frames come evenly, of what is read from a cut's start on: from 0 to the end of the cut, each until
+ * the next one is there.
+ */
+export function evenly(film: Timing, { start, seconds }: Cut, rate: string): readonly string[] {
+  const { duration, pictureFrom, pictureTo } = film;
+  const end = start + seconds;
+  const missing = pictureTo === undefined ? seconds : end - Math.max(start, pictureTo);
+  const ends = duration === 0 || missing <= Math.min(OVERHANG_SECONDS, seconds / 2);
+  const shown = ends && pictureTo !== undefined ? Math.min(end, pictureTo) - start : seconds;
+  // Frames that came right between two of the new ones would be doubled and left out by turns.
+  const own = numberOf(madeRate(film));
+  const passed = (start - pictureFrom) * own;
+  const off = (passed - Math.ceil(passed - 0.5)) / own;
+  return [
+    ...(Math.abs(off) < 0.001 ? [] : [`setpts=PTS${off < 0 ? "" : "+"}${off.toFixed(6)}/TB`]),
+    // A last frame that is shorter than one of the new ones would be lost.
+    ...(ends ? [] : ["tpad=stop=1:stop_mode=clone"]),
+    `fps=${rate}:eof_action=pass`,
+    ...(ends ? [] : ["tpad=stop=-1:stop_mode=clone"]),
+    `trim=start_pts=0:end_pts=${Math.max(1, Math.round(shown * numberOf(rate)))}`,
+  ];
+}
+
+/** A filter behind which the first frame is the one that is seen at 0. */
+export const SEEN_AT_ZERO = "fps=1000:start_time=0";
 
 /** What the numbers in frames mean as colours. In ffmpeg's words; undefined: the film doesn't say. */
 export interface Colouring {

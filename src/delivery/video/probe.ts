@@ -1,7 +1,7 @@
 /** What a file is, before anything is made of it. */
 import { DeliveryError } from "../errors.ts";
 import { errorOf, FILES_ONLY, run, words, type Programs, type RunOptions } from "./ffmpeg.ts";
-import type { Colouring } from "./frames.ts";
+import type { Colouring, Timing } from "./frames.ts";
 import { FRAME_RATE_MAX, GIF_PIXELS_MAX, STREAMS_MAX, type VideoLimits } from "./limits.ts";
 
 /** Bytes of a file that tell what it is. */
@@ -135,19 +135,13 @@ const looking = (demuxer: string): readonly string[] => [
   [...DECODERS, ...OPENED].join(","),
 ];
 
-/** What a film is, upright and with square pixels. */
-export interface FilmFacts {
+/** What a film is, upright and with square pixels. Its frame rate is at most FRAME_RATE_MAX. */
+export interface FilmFacts extends Timing {
   readonly width: number;
   readonly height: number;
-  /** Seconds; 0: the file neither says nor shows it. */
-  readonly duration: number;
   /** Numbers of the streams that are shown and heard; undefined: it has none. */
   readonly video: number | undefined;
   readonly audio: number | undefined;
-  /** A second, where they come most densely, as a fraction in ffmpeg's words; at most FRAME_RATE_MAX. */
-  readonly frameRate: string;
-  /** The file says how many frames come, and in the mean no more do than may. */
-  readonly steady: boolean;
   readonly square: boolean;
   readonly interlaced: boolean;
   readonly colouring: Colouring;
@@ -166,6 +160,7 @@ interface Stream {
   readonly codec_name?: string;
   readonly width?: number;
   readonly height?: number;
+  readonly start_time?: string;
   readonly duration?: string;
   readonly avg_frame_rate?: string;
   readonly r_frame_rate?: string;
@@ -179,20 +174,30 @@ interface Stream {
   readonly color_transfer?: string;
   readonly disposition?: { readonly attached_pic?: number; readonly default?: number };
   readonly side_data_list?: readonly { readonly rotation?: number }[];
-  readonly tags?: { readonly rotate?: string; readonly alpha_mode?: string; readonly ALPHA_MODE?: string };
+  readonly tags?: {
+    readonly rotate?: string;
+    readonly alpha_mode?: string;
+    readonly ALPHA_MODE?: string;
+    readonly DURATION?: string;
+  };
 }
 interface Probed {
   readonly streams?: readonly Stream[];
-  readonly format?: { readonly duration?: string; readonly bit_rate?: string; readonly nb_streams?: number };
+  readonly format?: {
+    readonly start_time?: string;
+    readonly duration?: string;
+    readonly bit_rate?: string;
+    readonly nb_streams?: number;
+  };
 }
 
 const ENTRIES = [
-  "stream=index,codec_type,codec_name,width,height,duration,avg_frame_rate,nb_frames,sample_aspect_ratio",
+  "stream=index,codec_type,codec_name,width,height,start_time,duration,avg_frame_rate,nb_frames,sample_aspect_ratio",
   "stream=r_frame_rate,field_order,pix_fmt,color_range,color_space,color_primaries,color_transfer",
   "stream_disposition=attached_pic,default",
   "stream_side_data=rotation",
-  "stream_tags=rotate,alpha_mode,ALPHA_MODE",
-  "format=duration,bit_rate,nb_streams",
+  "stream_tags=rotate,alpha_mode,ALPHA_MODE,DURATION",
+  "format=start_time,duration,bit_rate,nb_streams",
 ].join(":");
 
 /** Looks into a file. @throws DeliveryError UnsupportedSource, DamagedSource, LimitExceeded, and those of `run` */
@@ -292,7 +297,8 @@ function factsOf({ streams = [], format = {} }: Probed, limits: VideoLimits): Fi
     duration,
     video: video?.index,
     audio: audio?.index,
-    ...rateOf(video),
+    ...pictureTimes(video, Number(format.start_time ?? 0) || 0),
+    frameRate: rateOf(video),
     square: ratioOf(video?.sample_aspect_ratio) === 1,
     interlaced: INTERLACED.includes(video?.field_order ?? ""),
     colouring: colouringOf(video),
@@ -306,6 +312,18 @@ function factsOf({ streams = [], format = {} }: Probed, limits: VideoLimits): Fi
 function positive(text: string | undefined): number | undefined {
   const value = Number(text);
   return value > 0 && Number.isFinite(value) ? value : undefined;
+}
+
+/** `began`: the film's clock at its beginning. */
+function pictureTimes(video: Stream | undefined, began: number): Pick<Timing, "pictureFrom" | "pictureTo"> {
+  const from = Number(video?.start_time ?? began) - began || 0;
+  const length = positive(video?.duration);
+  if (length !== undefined) return { pictureFrom: from, pictureTo: from + length };
+  // Matroska's, of its clock at the end.
+  const [, hours, minutes, seconds] =
+    /^(\d\d):(\d\d):(\d\d\.\d{1,9})$/.exec(video?.tags?.DURATION ?? "") ?? [];
+  const end = positive(String(Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)));
+  return { pictureFrom: from, pictureTo: end === undefined ? undefined : end - began };
 }
 
 /** @throws DeliveryError LimitExceeded */
@@ -363,16 +381,16 @@ const USUAL_RATE = "25/1";
 const DENSEST_RATE = 240;
 
 /** What screens and telephones record comes at one rate for a while and at another then. */
-function rateOf(video: Stream | undefined): { frameRate: string; steady: boolean } {
+function rateOf(video: Stream | undefined): string {
   const average = fraction(video?.avg_frame_rate);
   const densest = fraction(video?.r_frame_rate);
-  const steady = average.value > 0 && average.value <= FRAME_RATE_MAX;
   // About twice as many are fields.
   const fields = Math.abs(densest.value / average.value - 2) < 0.05;
-  const denser = densest.value > average.value && densest.value <= DENSEST_RATE && !fields;
+  // The mean is a little too high where the file says that the last frame is short.
+  const denser = densest.value > average.value * 0.97 && densest.value <= DENSEST_RATE && !fields;
   const { text, value } = denser ? densest : average;
-  if (value > FRAME_RATE_MAX) return { frameRate: `${FRAME_RATE_MAX}/1`, steady };
-  return { frameRate: value > 0 ? text : USUAL_RATE, steady };
+  if (value > FRAME_RATE_MAX) return `${FRAME_RATE_MAX}/1`;
+  return value > 0 ? text : USUAL_RATE;
 }
 
 /** 0: it says nothing. */

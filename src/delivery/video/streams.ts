@@ -7,13 +7,13 @@ import { cutOf } from "./compose.ts";
 import { lastSaid, NO_METADATA } from "./encoding.ts";
 import { damaged, words } from "./ffmpeg.ts";
 import { nameOf, type StepOptions } from "./filters.ts";
-import { DEINTERLACING, settled } from "./frames.ts";
+import { DEINTERLACING, evenly, madeRate, settled } from "./frames.ts";
 import type { VideoLimits } from "./limits.ts";
 import { SEGMENT_SECONDS, type Rendition, type StreamSet } from "./playlists.ts";
 import type { Cut } from "./placement.ts";
 import type { FilmFacts } from "./probe.ts";
 import { describeSet, measureSet } from "./sets.ts";
-import { reading, secondsText, type Workplace } from "./workplace.ts";
+import { reading, secondsText, soundFrom, type Workplace } from "./workplace.ts";
 
 interface Rung {
   readonly width: number;
@@ -124,7 +124,7 @@ function describe(
     return { name: `v${n}`, ...sizeIn(film, rung), limit, rate: peakOf(limit), level: rung.level };
   });
   const audio = film.audio === undefined ? undefined : AUDIO_RATE_MAX;
-  return { renditions, audio, frameRate: film.frameRate, seconds };
+  return { renditions, audio, frameRate: madeRate(film), seconds };
 }
 
 /** Fills a folder; players may read along. @throws DeliveryError */
@@ -144,7 +144,8 @@ export async function encodeSet(
   const { colouring, interlaced } = film.facts;
   const { filters } = settled(colouring, abilities);
   const whole = interlaced ? [DEINTERLACING] : [];
-  const common = [...whole, `fps=${set.frameRate}`, `scale=${width}:${height}`, ...filters];
+  const even = evenly(film.facts, cut, set.frameRate);
+  const common = [...whole, ...even, `scale=${width}:${height}`, ...filters];
   const graph = [
     `[0:${film.facts.video}]${common.join(",")},split=${set.renditions.length}${labels}`,
     ...set.renditions.map(
@@ -159,7 +160,9 @@ export async function encodeSet(
       ...videoOutput(rendition, limits),
       ...hls(folder, rendition.name, cut),
     ]),
-    ...(set.audio === undefined ? [] : [...audioOutput(film.facts), ...hls(folder, "a0", cut)]),
+    ...(set.audio === undefined
+      ? []
+      : [...audioOutput(film.facts), ...soundFrom(cut), ...hls(folder, "a0", cut)]),
   ];
   const progress = { seconds: cut.seconds, report };
   const { frames } = await place.run(args, { seconds: limits.streamSeconds, progress });

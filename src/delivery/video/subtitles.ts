@@ -55,7 +55,7 @@ export async function layOutSubtitles(
   }
   const until = Math.min(times.to ?? cut.seconds, cut.seconds);
   const shown = cues.flatMap((cue) => {
-    const from = Math.max(cue.from - cut.start, times.from);
+    const from = Math.max(cue.from - cut.start, times.from, 0);
     const to = Math.min(cue.to - cut.start, until);
     return from < to ? [{ ...cue, from, to }] : [];
   });
@@ -275,7 +275,7 @@ export async function* assOf(
   const asked =
     style.fontSize === undefined
       ? height * SIZE_USUAL
-      : evaluate(style.fontSize, filmValues(size, size, { parent: size, seconds }));
+      : evaluate(style.fontSize, filmValues(size, size, { parent: { ...size, seconds }, seconds }));
   const fontSize = Math.round(Math.min(height, Math.max(1, asked)));
   const boxed = style.background !== undefined;
   const outline = style.outline ?? { width: boxed ? 0 : Math.max(1, fontSize / 14), colour: BLACK };

@@ -91,7 +91,11 @@ export async function openWorkplace(shop: Workshop, source: Input, signal: Abort
     const args = [
       // Program streams tell the times of some frames only.
       ...words("-fflags +genpts"),
-      ...reading(clip, { start: 0, seconds: start + shown + MARGIN_SECONDS }),
+      ...opening(demuxer),
+      "-t",
+      secondsText(start + shown + MARGIN_SECONDS),
+      "-i",
+      clip.file,
       ...streams.flatMap((one) => ["-map", `0:${one}`]),
       // Only what decoding gives times can be put into a file that has them.
       ...(bare ? words("-c:v libx264 -preset ultrafast -crf 8") : words("-c copy")),
@@ -104,7 +108,8 @@ export async function openWorkplace(shop: Workshop, source: Input, signal: Abort
     return {
       file,
       demuxer: "matroska",
-      facts: { ...facts, video: at(facts.video), audio: at(facts.audio) },
+      // Where it was copied to, not where the film ends.
+      facts: { ...facts, pictureTo: undefined, video: at(facts.video), audio: at(facts.audio) },
     };
   };
   try {
@@ -176,15 +181,20 @@ async function headOf(file: string): Promise<Buffer> {
   return buffer.subarray(0, bytesRead);
 }
 
-/** How ffmpeg is told to read a film, from `start` on for `seconds`. */
-export const reading = ({ file, demuxer }: Clip, { start, seconds }: Cut): readonly string[] => [
+/**
+ * How ffmpeg is told to read a film, so that `start` is its 0, from the key frame before on: the frame that is seen at 0 may
+ * be an old one. Filters cut off the rest.
+ */
+export const reading = ({ file, demuxer }: Clip, { start }: Pick<Cut, "start">): readonly string[] => [
   ...opening(demuxer),
-  ...(start > 0 ? ["-ss", secondsText(start)] : []),
-  "-t",
-  secondsText(seconds),
+  ...(start > 0 ? ["-noaccurate_seek", "-ss", secondsText(start)] : []),
   "-i",
   file,
 ];
+
+/** Of a result, with the sound of what was read in that way. Pictures have their filters. */
+export const soundFrom = ({ start }: Pick<Cut, "start">): readonly string[] =>
+  start > 0 ? ["-af", "atrim=start=0"] : [];
 
 /** Never in powers of ten, which filters don't read. */
 export const secondsText = (seconds: number): string => seconds.toFixed(3);
