@@ -73,8 +73,8 @@ const FILM_QUALITY = 50;
 
 function filmPlan({ plan }: Reading): Plan {
   const { steps, defaults } = plan ?? { steps: [], defaults: USUAL };
-  const { quality, explicitQuality, format } = defaults;
-  return { steps, defaults: { quality: explicitQuality === true ? quality : FILM_QUALITY, format } };
+  const { explicitQuality } = defaults;
+  return { steps, defaults: explicitQuality === true ? defaults : { ...defaults, quality: FILM_QUALITY } };
 }
 
 function inputOf(source: Source): Input {

@@ -156,7 +156,9 @@ export const RESULT_ROWS: Rows<Result> = {
   streamingResolutions: {
     imagekit: { names: ["sr"], allowed: RESOLUTIONS_ALLOWED, parse: parseResolutions },
     fallback: "none",
-    doc: "Renditions of a stream, with `/ik-master.m3u8` (HLS) or `/ik-master.mpd` (DASH) behind the path.",
+    doc:
+      "Renditions of a stream, with `/ik-master.m3u8` (HLS) or `/ik-master.mpd` (DASH) behind the path: none larger than " +
+      "the film. Beside it stands what films have, but not `w`, `h`, `ar`, `f`, `vc`, `ac` and `q`.",
     examples: {},
   },
 };

@@ -179,6 +179,7 @@ async function applySteps(work: Composing, scene: Scene, steps: readonly Step[])
     if (options.opacity !== undefined) {
       add(track, `format=yuva420p|yuva444p,lutyuv=a=val*${(options.opacity / 100).toFixed(3)}`);
     }
+    if (layers.length > 0) settle(track);
     for (const layer of layers) await lay(work, scene, layer);
   }
 }

@@ -56,7 +56,7 @@ export function add(track: Track, filters: string, size: Size = track): void {
   track.height = size.height;
 }
 
-/** Before anything is laid on a track, and as late as that: it costs less on what was made smaller. */
+/** Before colours are mixed or laid on a track, and as late as that: it costs less on what was made smaller. */
 export function settle(track: Track): void {
   if (track.unsettled.length > 0) add(track, track.unsettled.join(","));
   track.unsettled = [];
@@ -148,6 +148,9 @@ export type Surround = (
   outside: Colour | undefined,
 ) => Promise<void>;
 
+/** What makes colours of colours, or brings others in. */
+const MIXING: readonly (keyof Options)[] = ["grayscale", "blur", "blurSigma", "radius", "border", "opacity"];
+
 /** Crop, resize, mirror, blur, pad, round, border, turn: the order of pictures. @throws DeliveryError */
 export async function shape(
   track: Track,
@@ -158,6 +161,7 @@ export async function shape(
   await resize(track, options, values, how);
   if (options.flip?.horizontal === true) add(track, "hflip");
   if (options.flip?.vertical === true) add(track, "vflip");
+  if (MIXING.some((row) => options[row] !== undefined)) settle(track);
   if (options.grayscale === true) add(track, "hue=s=0");
   const soft = options.blur === undefined ? options.blurSigma : 1 + options.blur / 2;
   if (soft !== undefined) add(track, `gblur=sigma=${soft.toFixed(2)}`);
@@ -239,8 +243,8 @@ async function resize(
   if (crop !== undefined) {
     cropTo(track, around(point, crop, track));
   }
-  settle(track);
   if (canvas === undefined) return;
+  settle(track);
   await setOn(track, spend(canvas, limits), options.background, { point, surround });
 }
 

@@ -3,17 +3,17 @@ import { join } from "node:path";
 import { DeliveryError } from "../errors.ts";
 import type { Size } from "../image/surface.ts";
 import type { Options, Plan, Step } from "../plan/plan.ts";
-import { cutOf } from "./compose.ts";
-import { lastSaid, NO_METADATA } from "./encoding.ts";
+import { compose } from "./compose.ts";
+import { lastSaid, NO_METADATA, type Encoding } from "./encoding.ts";
 import { damaged, words } from "./ffmpeg.ts";
-import { nameOf, type StepOptions } from "./filters.ts";
-import { DEINTERLACING, evenly, madeRate, settled } from "./frames.ts";
+import { add, nameOf, settle, type StepOptions, type Track } from "./filters.ts";
+import { madeRate } from "./frames.ts";
 import type { VideoLimits } from "./limits.ts";
 import { SEGMENT_SECONDS, type Rendition, type StreamSet } from "./playlists.ts";
 import type { Cut } from "./placement.ts";
 import type { FilmFacts } from "./probe.ts";
 import { describeSet, measureSet } from "./sets.ts";
-import { reading, secondsText, soundFrom, type Workplace } from "./workplace.ts";
+import { secondsText, soundFrom, type Workplace } from "./workplace.ts";
 
 interface Rung {
   readonly width: number;
@@ -34,8 +34,16 @@ const LADDER: readonly Rung[] = [
   { width: 2560, height: 1440, rate: 12_000_000, level: 51 },
   { width: 3840, height: 2160, rate: 18_000_000, level: 52 },
 ];
-/** What stands beside `sr`. */
-const BESIDE: readonly (keyof Options)[] = ["streamingResolutions", "startOffset", "endOffset", "duration"];
+/** What a stream says itself, and no step may. https://imagekit.io/docs/adaptive-bitrate-streaming */
+const OWN: readonly (keyof Options)[] = [
+  "width",
+  "height",
+  "aspectRatio",
+  "format",
+  "videoCodec",
+  "audioCodec",
+  "quality",
+];
 
 /** @throws DeliveryError InvalidParameter */
 function heightsOf({ steps, defaults }: Plan): readonly number[] {
@@ -44,14 +52,16 @@ function heightsOf({ steps, defaults }: Plan): readonly number[] {
   if (heights === undefined) {
     throw new DeliveryError("InvalidParameter", "A stream needs its renditions: ?tr=sr-240_360_480.");
   }
-  const other = options
-    .flatMap((one) => Object.keys(one) as (keyof Options)[])
-    .find((name) => !BESIDE.includes(name));
-  const layered = steps.some((step) => "layers" in step && step.layers.length > 0);
-  if (other !== undefined || layered || defaults.format === "mp4" || defaults.format === "webm") {
+  const { format, explicitQuality } = defaults;
+  const said: StepOptions = {
+    ...(format === "auto" ? {} : { format }),
+    ...(explicitQuality === true ? { quality: defaults.quality } : {}),
+  };
+  const other = OWN.find((name) => [...options, said].some((one) => one[name] !== undefined));
+  if (other !== undefined) {
     throw new DeliveryError(
       "InvalidParameter",
-      `sr stands alone, or with so, eo and du, not with ${other === undefined ? (layered ? "layers" : "f") : nameOf(other)}.`,
+      `${nameOf(other)} can't stand beside sr: a stream says itself what sizes, codecs and rates it has.`,
     );
   }
   return heights;
@@ -66,11 +76,17 @@ function scaleInto({ width, height }: Size, rung: Rung): number {
   return Math.min(across / width, down / height);
 }
 
-/** Renditions that the film would have to be enlarged for are left out, but the smallest stays in any case. */
+/** What is larger by less isn't worth another rendition. */
+const LARGER = 1.1;
+
+/** No rendition is larger than the film; the largest is about as large, if one that large is wanted. */
 function rungsFor(heights: readonly number[], film: Size): readonly Rung[] {
   const wanted = LADDER.filter(({ height }) => heights.includes(height));
-  const fitting = wanted.filter((rung) => scaleInto(film, rung) <= 1);
-  return fitting.length > 0 ? fitting : wanted.slice(0, 1);
+  const beyond = wanted.findIndex((rung) => scaleInto(film, rung) > 1);
+  if (beyond === -1) return wanted;
+  const below = wanted[beyond - 1];
+  const reached = below !== undefined && scaleInto(film, below) * LARGER > 1;
+  return wanted.slice(0, reached ? beyond : beyond + 1);
 }
 
 /** `at_max`, with even sides. */
@@ -109,58 +125,69 @@ interface Encoded extends Rendition {
   readonly limit: number;
 }
 
-/** What a set will be. @throws DeliveryError InvalidParameter, UnsupportedSource */
-function describe(
-  plan: Plan,
-  film: FilmFacts,
-  bytes: number,
-  seconds: number,
-): Omit<StreamSet, "renditions"> & { readonly renditions: readonly Encoded[] } {
-  const heights = heightsOf(plan);
-  if (film.video === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
-  const own = film.duration > 0 ? (bytes * 8) / film.duration : Infinity;
-  const renditions = rungsFor(heights, film).map((rung, n): Encoded => {
-    const limit = rateOf(film, rung, n, own);
-    return { name: `v${n}`, ...sizeIn(film, rung), limit, rate: peakOf(limit), level: rung.level };
+/** `size`: of the film as its steps leave it. `own`: its bits per second. */
+function renditionsFor(heights: readonly number[], size: Size, own: number): readonly Encoded[] {
+  return rungsFor(heights, size).map((rung, n): Encoded => {
+    const limit = rateOf(size, rung, n, own);
+    return { name: `v${n}`, ...sizeIn(size, rung), limit, rate: peakOf(limit), level: rung.level };
   });
-  const audio = film.audio === undefined ? undefined : AUDIO_RATE_MAX;
-  return { renditions, audio, frameRate: madeRate(film), seconds };
+}
+
+/** Sends a track into all renditions, under their names. */
+function fanOut(track: Track, renditions: readonly Encoded[]): void {
+  // The smaller ones are made of the largest: large pictures cost most, and bringing down HDR more than that.
+  const { width, height } = renditions.at(-1)!;
+  add(track, `scale=${width}:${height}`, { width, height });
+  settle(track);
+  track.graph.filters.push(
+    `[${track.label}]split=${renditions.length}${renditions.map(({ name }) => `[s${name}]`).join("")}`,
+    ...renditions.map(
+      (one) => `[s${one.name}]scale=${one.width}:${one.height},setsar=1,format=yuv420p[${one.name}]`,
+    ),
+  );
 }
 
 /** Fills a folder; players may read along. @throws DeliveryError */
 export async function encodeSet(
   place: Workplace,
-  plan: Plan,
-  { folder, sourceBytes, report }: { folder: string; sourceBytes: number; report: (part: number) => void },
+  {
+    plan,
+    inputs,
+    renderer,
+    folder,
+    sourceBytes,
+    report,
+  }: Omit<Encoding, "to"> & { readonly folder: string; readonly sourceBytes: number },
 ): Promise<void> {
-  const { limits, abilities } = place.shop;
-  const cut = cutOf(plan.steps, place.film, limits);
-  const film = await place.seekable(place.film, cut, limits.encodeSeconds);
-  const set = describe(plan, film.facts, sourceBytes, cut.seconds);
+  const { limits } = place.shop;
+  const heights = heightsOf(plan);
+  const { duration, audio } = place.film.facts;
+  // What lies on a film has to be encoded as well.
+  const bytes = [...inputs.values()].reduce((sum, { size }) => sum + size, sourceBytes);
+  const own = duration > 0 ? (bytes * 8) / duration : Infinity;
+  const renditions: Encoded[] = [];
+  const made = await compose(plan.steps, { place, inputs, renderer }, (track) => {
+    renditions.push(...renditionsFor(heights, track, own));
+    fanOut(track, renditions);
+  });
+  if (made.label === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
+  const { film, cut } = made;
+  const set: StreamSet = {
+    renditions,
+    audio: audio === undefined ? undefined : AUDIO_RATE_MAX,
+    frameRate: madeRate(place.film.facts),
+    seconds: cut.seconds,
+  };
   await describeSet(folder, set);
-  const labels = set.renditions.map(({ name }) => `[s${name}]`).join("");
-  // The smaller ones are made of the largest: large pictures cost most, and bringing down HDR more than that.
-  const { width, height } = set.renditions.at(-1)!;
-  const { colouring, interlaced } = film.facts;
-  const { filters } = settled(colouring, abilities);
-  const whole = interlaced ? [DEINTERLACING] : [];
-  const even = evenly(film.facts, cut, set.frameRate);
-  const common = [...whole, ...even, `scale=${width}:${height}`, ...filters];
-  const graph = [
-    `[0:${film.facts.video}]${common.join(",")},split=${set.renditions.length}${labels}`,
-    ...set.renditions.map(
-      (one) => `[s${one.name}]scale=${one.width}:${one.height},setsar=1,format=yuv420p[${one.name}]`,
-    ),
-  ];
   const args = [
-    ...reading(film, cut),
+    ...made.reads,
     "-filter_complex",
-    graph.join(";"),
-    ...set.renditions.flatMap((rendition) => [
+    made.graph.join(";"),
+    ...renditions.flatMap((rendition) => [
       ...videoOutput(rendition, limits),
       ...hls(folder, rendition.name, cut),
     ]),
-    ...(set.audio === undefined
+    ...(audio === undefined
       ? []
       : [...audioOutput(film.facts), ...soundFrom(cut), ...hls(folder, "a0", cut)]),
   ];

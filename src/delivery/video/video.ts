@@ -255,8 +255,8 @@ export class Films {
       try {
         await using place = await this.#open(request, signal);
         await freshFolder(folder);
-        const { plan, source } = request;
-        await encodeSet(place, plan, { folder, sourceBytes: source.size, report });
+        const { plan, inputs, renderer, source } = request;
+        await encodeSet(place, { plan, inputs, renderer, folder, sourceBytes: source.size, report });
         await finishSet(folder, { ...request.facts, createdAt });
       } catch (error) {
         await rm(folder, { recursive: true, force: true });

@@ -357,11 +357,6 @@ describe.skipIf(!here)("films", () => {
     60_000,
   );
 
-  test("what sr can't stand beside is called as the URL calls it", async () => {
-    const { headers } = await site.get("/root/film.mp4/ik-master.m3u8?tr=sr-240,q-50,w-100");
-    expect(headers.get("x-windlass-error")).toMatch(/not with w\.$/);
-  });
-
   test("who doesn't wait is told where to look, and finds it there", async () => {
     const path = "/root/tr:w-320,f-webm,q-90/film.mp4";
     const first = await site.get(path, { headers: { prefer: "respond-async, WAIT = 0" } });

@@ -5,6 +5,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openSite, type Site } from "../site.ts";
 import { colourTags, frameAt, hasFfmpeg, hasFilter, inFolder, made, remade } from "./clips.ts";
+import { streamed } from "./streaming.ts";
 
 const here = await hasFfmpeg();
 const zscale = here && (await hasFilter("zscale"));
@@ -113,19 +114,8 @@ describe.skipIf(!here)("frames of films", () => {
   };
   const frame = async (path: string): Promise<Buffer> => frameAt(await film(path), 0);
   /** What the rendition of that number shows. */
-  const streamed = async (path: string, rendition: number, seconds = 0): Promise<Buffer> => {
-    const master = (await film(path)).toString();
-    const uri = master.split("\n").filter((line) => line.startsWith("ik-stream"))[rendition]!;
-    const piece = (name: string): string => uri.replace(/v\d\.m3u8/, name);
-    const folder = path.slice(0, path.indexOf("/"));
-    const playlist = `${folder}/${uri}`;
-    await expect
-      .poll(async () => (await site.get(`/root/${playlist}`)).body.toString(), { timeout: 30_000 })
-      .toContain("#EXT-X-ENDLIST");
-    const names = [`v${rendition}.init.mp4`, `v${rendition}.00000.m4s`].map(piece);
-    const parts = await Promise.all(names.map((name) => film(`${folder}/${name}`)));
-    return frameAt(Buffer.concat(parts), seconds);
-  };
+  const shown = async (path: string, rendition: number, seconds = 0): Promise<Buffer> =>
+    frameAt((await streamed(site, `/root/${path}`, rendition)).film, seconds);
 
   beforeAll(async () => {
     site = await openSite();
@@ -176,7 +166,7 @@ describe.skipIf(!here)("frames of films", () => {
       const still = await film(`${name}/ik-thumbnail.jpg?tr=w-160,q-100`);
       expect(near(await colours(still), BARS)).toEqual(BARS);
       for (let n = 0; n < renditions; n++) {
-        const seen = await streamed(`${name}/ik-master.m3u8?tr=sr-240_360`, n);
+        const seen = await shown(`${name}/ik-master.m3u8?tr=sr-240_360`, n);
         expect(near(await colours(seen), BARS)).toEqual(BARS);
       }
     },
@@ -237,7 +227,7 @@ describe.skipIf(!here)("frames of films", () => {
         expect(await seen(await frameAt(small, 0))).toEqual(DIMMED);
       }
       expect(await seen(await film(`${name}/ik-thumbnail.jpg?tr=w-160,q-100`))).toEqual(DIMMED);
-      expect(await seen(await streamed(`${name}/ik-master.m3u8?tr=sr-240`, 0))).toEqual(DIMMED);
+      expect(await seen(await shown(`${name}/ik-master.m3u8?tr=sr-240`, 0))).toEqual(DIMMED);
       const layer = await frame(`sd.mp4?tr=w-160,fl-h:l-video,i-${name},w-160,h-90,lx-0,ly-0,l-end`);
       expect(await seen(layer)).toEqual(DIMMED);
       const framed = await frame(`${name}?tr=w-320,h-320,cm-pad_resize,bg-1DB954`);
@@ -252,7 +242,7 @@ describe.skipIf(!here)("frames of films", () => {
     await site.put("fields.ts", source, { meta: { contentType: "video/mp2t" } });
     expect(await combs(await frameAt(await film("fields.ts?tr=q-90"), 0.4))).toBeLessThan(20);
     expect(await combs(await film("fields.ts/ik-thumbnail.jpg?tr=so-0.4,q-100"))).toBeLessThan(20);
-    expect(await combs(await streamed("fields.ts/ik-master.m3u8?tr=sr-240", 0, 0.4))).toBeLessThan(20);
+    expect(await combs(await shown("fields.ts/ik-master.m3u8?tr=sr-240", 0, 0.4))).toBeLessThan(20);
     const layer = "sd.mp4?tr=w-320:l-video,i-fields.ts,lx-0,ly-0,l-end";
     expect(await combs(await frameAt(await film(layer), 0.3))).toBeLessThan(20);
   }, 60_000);
