@@ -18,7 +18,7 @@ import { secondsText, soundFrom, type Workplace } from "./workplace.ts";
 interface Rung {
   readonly width: number;
   readonly height: number;
-  /** Bits per second at most. */
+  /** Bits per second at most, of all that a player fetches. */
   readonly rate: number;
   /** H.264's, times ten: what decoders must be able to do, at 60 frames a second. */
   readonly level: number;
@@ -102,6 +102,12 @@ function sizeIn(film: Size, rung: Rung): Size {
  */
 const RATE_FACTOR = 2;
 const RATE_STEP = 100_000;
+/**
+ * What the encoder is told of a rate: the buffer that it begins with, and boxes, come on top. Measured: so a film of eight
+ * seconds of noise has 0.98 of the rate, and its worst pieces 1.13. With 0.8 no piece would have more than the rate, and
+ * ordinary films lost 0.4 to 0.9 dB.
+ */
+const RATE_SHARE = 0.93;
 
 /** Seconds for which a rendition may go beyond its rate, at the expense of what it didn't need before. */
 const BUFFER_SECONDS = 0.5;
@@ -117,7 +123,9 @@ const peakOf = (rate: number): number =>
 function rateOf(film: Size, rung: Rung, n: number, own: number): number {
   const size = sizeIn(film, rung);
   const part = ((size.width * size.height) / (film.width * film.height)) ** 0.75;
-  return Math.round(Math.min(rung.rate, Math.max(RATE_STEP * (n + 1), own * RATE_FACTOR * part)));
+  return Math.round(
+    Math.min(rung.rate * RATE_SHARE, Math.max(RATE_STEP * (n + 1), own * RATE_FACTOR * part)),
+  );
 }
 
 /** `limit`: bits per second at most, in the long run. */

@@ -75,6 +75,17 @@ describe.skipIf(!here)("renditions", () => {
     60_000,
   );
 
+  test("need no more bits than the table says, whatever the film", async () => {
+    const args = "-f lavfi -i color=gray:s=426x240:r=25:d=8 -vf noise=alls=100:allf=t -c:v libx264 -crf 20";
+    await site.put("noise.mp4", await made([...args.split(" "), "-preset", "ultrafast"]));
+    const { pieces } = await streamed(site, "/root/noise.mp4/ik-master.m3u8?tr=sr-240");
+    const seconds = pieces.reduce((sum, one) => sum + one.seconds, 0);
+    const bits = 8 * pieces.reduce((sum, { bytes }) => sum + bytes, 0);
+    expect(Math.round(seconds)).toBe(8);
+    expect(bits / seconds).toBeGreaterThan(180_000);
+    expect(bits / seconds).toBeLessThan(200_000);
+  }, 60_000);
+
   /** Sizes of the renditions. */
   async function ladder(size: string, heights: string): Promise<string[]> {
     const args = `-f lavfi -i color=c=red:s=${size}:r=5:d=0.4 -c:v libx264 -preset ultrafast`;
