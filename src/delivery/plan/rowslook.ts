@@ -117,7 +117,8 @@ export const LOOK_ROWS: Rows<Look> = {
   },
   background: {
     imagekit: { names: ["bg"], allowed: BACKGROUND_ALLOWED, parse: parseBackground },
-    fallback: "black beside an opaque picture, nothing beside others and turned layers; white in a JPEG",
+    fallback:
+      "black beside an opaque picture, nothing beside others and turned layers; white in a JPEG; black with films",
     doc:
       "What is seen beside and through the picture. `blurred`: where the picture is padded, the picture itself, with an " +
       "intensity, of which 0 leaves it as it is, and a brightness. `dominant`: its main colour. `gradient_dominant`: from the " +

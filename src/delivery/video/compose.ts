@@ -5,7 +5,7 @@ import { DeliveryError } from "../errors.ts";
 import { spotOf, type Rectangle } from "../image/geometry.ts";
 import type { Input } from "../image/job.ts";
 import type { Size } from "../image/surface.ts";
-import { WHITE } from "../plan/colours.ts";
+import { BLACK, WHITE } from "../plan/colours.ts";
 import { holds } from "../plan/expression.ts";
 import type { Colour, Layer, Options, Step } from "../plan/plan.ts";
 import { FILES_ONLY } from "./ffmpeg.ts";
@@ -25,6 +25,7 @@ import {
 } from "./filters.ts";
 import { DEINTERLACING, evenly, madeRate, settled } from "./frames.ts";
 import type { VideoLimits } from "./limits.ts";
+import { decoding, laidOn } from "./opacity.ts";
 import { cutFurther, timesOf, wholeOf, type Cut, type Times } from "./placement.ts";
 import { drawStill, inputOf, type StillRenderer } from "./stills.ts";
 import { layOutSubtitles } from "./subtitles.ts";
@@ -79,13 +80,14 @@ export async function compose(
   { place, renderer, inputs }: Pick<Composing, "place" | "renderer" | "inputs">,
   last: (track: Track) => void,
 ): Promise<Composition> {
-  const { limits } = place.shop;
+  const { limits, abilities } = place.shop;
   const cut = cutOf(steps, place.film, limits);
   const film = await place.seekable(place.film, cut, limits.encodeSeconds);
   const graph: Graph = { filters: [], labels: 0 };
   const rate = madeRate(film.facts);
-  const work: Composing = { place, renderer, inputs, graph, rate, reads: [reading(film, cut)] };
-  const track = trackOf(work, 0, film, { cut, clear: false });
+  const reads = [[...decoding(film.facts, abilities), ...reading(film, cut)]];
+  const work: Composing = { place, renderer, inputs, graph, rate, reads };
+  const track = trackOf(work, 0, film, { cut, ground: groundOf(steps, film) });
   const options: StepOptions[] = [];
   const hear = (these: StepOptions): void => void options.push(these);
   const left = wholeOf(film.facts);
@@ -100,18 +102,21 @@ export async function compose(
   return { width, height, film, reads: work.reads.flat(), graph: graph.filters, label, cut, options };
 }
 
-/** The picture of a clip that ffmpeg reads as its input of that number, cut, with square pixels. */
+/** The picture of a clip that ffmpeg reads as its input of that number, cut, with square pixels. `ground`: of no layer. */
 function trackOf(
-  { graph, place, rate }: Composing,
+  { graph, place: { shop }, rate }: Composing,
   index: number,
   { facts }: Clip,
-  { cut, clear }: { readonly cut: Cut; readonly clear: boolean },
+  { cut, ground }: { readonly cut: Cut; readonly ground?: Colour },
 ): Track {
-  const { width, height, video, interlaced, square, colouring } = facts;
-  const { filters: unsettled, matrix } = settled(colouring, place.shop.abilities);
-  const track: Track = { graph, label: `${index}:${video ?? "v"}`, width, height, clear, matrix, unsettled };
+  const { width, height, video, interlaced, square } = facts;
+  const laid = ground === undefined ? undefined : laidOn(ground, facts, shop.abilities);
+  const { filters: unsettled, matrix } = settled(laid?.colouring ?? facts.colouring, shop.abilities);
+  const [label, clear] = [`${index}:${video ?? "v"}`, ground === undefined];
+  const track: Track = { graph, label, width, height, clear, matrix, unsettled };
   if (interlaced) add(track, DEINTERLACING);
   if (video !== undefined) add(track, evenly(facts, cut, rate).join(","));
+  if (laid !== undefined) add(track, laid.filters.join(","));
   if (!square) add(track, `scale=${width}:${height},setsar=1`);
   return track;
 }
@@ -146,6 +151,12 @@ function foresee(
   };
   follow(steps);
   return { options, left };
+}
+
+/** What a see-through film lies on: the first colour that its steps name. */
+export function groundOf(steps: readonly Step[], film: Clip): Colour {
+  const backgrounds = foresee(steps, film).options.map(({ background }) => background);
+  return backgrounds.find((one) => one?.kind === "colour")?.colour ?? BLACK;
 }
 
 /** What `so`, `eo` and `du` leave of a film. `parent`: of a layer. @throws DeliveryError InvalidParameter */
@@ -284,11 +295,8 @@ async function layFilm(
   if (seconds <= 0) return;
   const cut: Cut = { start: shown.start + gone, seconds };
   const read = await place.seekable(clip, cut, place.shop.limits.encodeSeconds);
-  const { clearDecoder = "" } = read.facts;
-  // Whoever has the encoder has the decoder of the same library.
-  const clear = place.shop.abilities.encoders.has(clearDecoder);
-  reads.push([...(clear ? ["-c:v", clearDecoder] : []), ...reading(read, cut)]);
-  const track = trackOf(work, reads.length - 1, read, { cut, clear: true });
+  reads.push([...decoding(read.facts, place.shop.abilities), ...reading(read, cut)]);
+  const track = trackOf(work, reads.length - 1, read, { cut });
   const input = { width: track.width, height: track.height };
   await applySteps(
     work,

@@ -5,10 +5,11 @@ import { DeliveryError } from "../errors.ts";
 import type { Input } from "../image/job.ts";
 import type { Options, Plan } from "../plan/plan.ts";
 import { codecsOf, encodingOf } from "./codecs.ts";
-import { compose, cutOf } from "./compose.ts";
+import { compose, cutOf, groundOf } from "./compose.ts";
 import { damaged, words } from "./ffmpeg.ts";
 import { finish, type StepOptions } from "./filters.ts";
 import { DEINTERLACING, evenly, madeRate, SEEN_AT_ZERO, told } from "./frames.ts";
+import { decoding, laidOn } from "./opacity.ts";
 import type { StillRenderer } from "./stills.ts";
 import { reading, secondsText, soundFrom, type Workplace } from "./workplace.ts";
 
@@ -93,6 +94,7 @@ export async function extractFrame(place: Workplace, { steps }: Plan): Promise<s
   const film = await place.seekable(place.film, cut, shop.limits.frameSeconds);
   const { video, width, height, interlaced, square, colouring } = film.facts;
   if (video === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
+  const laid = laidOn(groundOf(steps, film), film.facts, shop.abilities);
   const file = join(folder, "frame.png");
   // Films may end with sound alone: the last frame is held then, which is not to the millisecond.
   for (const chosen of [[SEEN_AT_ZERO], evenly(film.facts, cut, madeRate(film.facts))]) {
@@ -100,10 +102,11 @@ export async function extractFrame(place: Workplace, { steps }: Plan): Promise<s
       ...(interlaced ? [DEINTERLACING] : []),
       ...chosen,
       // Before what makes red, green and blue of them.
-      ...told(colouring, shop.abilities),
+      ...(laid?.filters ?? told(colouring, shop.abilities)),
       ...(square ? [] : [`scale=${width}:${height},setsar=1`]),
     ];
     const args = [
+      ...decoding(film.facts, shop.abilities),
       ...reading(film, cut),
       ...words(`-map 0:${video} -vf`),
       filters.join(","),

@@ -183,7 +183,7 @@ export async function encodeSet(
   const set: StreamSet = {
     renditions,
     audio: audio === undefined ? undefined : AUDIO_RATE_MAX,
-    frameRate: madeRate(place.film.facts),
+    frameRate: madeRate(film.facts),
     seconds: cut.seconds,
   };
   await describeSet(folder, set);
