@@ -12,7 +12,7 @@ export interface DeliveryLimits {
   readonly resultPixels: number;
   /** Longest side of a result, in pixels: what WebP can hold. Stops strips of 1 × 50,000,000. */
   readonly resultSide: number;
-  /** Frames decoded of an animation, further ones are left out; their pixels together obey `sourcePixels`. Stops endless GIFs. */
+  /** Frames of an animation that is worked on; their pixels together obey `sourcePixels`. Stops endless GIFs. */
   readonly frames: number;
   /** Bytes of an encoded result. Stops noise as PNG from filling memory, cache and network. */
   readonly resultBytes: number;
@@ -44,7 +44,7 @@ export const DEFAULT_LIMITS: DeliveryLimits = {
   sourcePixels: 50_000_000,
   resultPixels: 50_000_000,
   resultSide: 16_383,
-  frames: 200,
+  frames: 1000,
   resultBytes: 40 * MIB,
   renderSeconds: 10,
   queueLength: 100,
@@ -74,5 +74,5 @@ export const PATH_BYTES_MAX = 1024;
 export const URL_BYTES_MAX = 8192;
 /** Pixels up to which `f-auto` encodes AVIF, which costs a core about 0.14 µs each at effort 0. */
 export const AUTO_AVIF_PIXELS = 4_000_000;
-/** Pixels up to which `f-auto` encodes WebP, at about 0.1 µs each. */
+/** Pixels up to which `f-auto` encodes a still as WebP, at about 0.1 µs each. */
 export const AUTO_WEBP_PIXELS = 16_000_000;

@@ -38,8 +38,9 @@ export interface Opened {
    * alone.
    */
   readonly metadata: Metadata;
-  /** Frames that were opened. */
+  /** Frames that were opened, and those that should have been: the limits may allow fewer. */
   readonly pages: number;
+  readonly wanted: number;
   /** Frames or pages that the source has. */
   readonly available: number;
 }
@@ -48,7 +49,7 @@ export interface Opened {
 interface Choice {
   /** Of an animation each is a frame; of other formats the first one named is opened. */
   readonly pages?: Pages | undefined;
-  /** Without `pages`: all frames of an animation as far as the limits go; else the first alone. */
+  /** Frames of an animation, as far as the limits go: those that `pages` names, or all; else one alone. */
   readonly animated: boolean;
 }
 
@@ -145,6 +146,7 @@ async function openStill(bytes: Buffer, job: Job): Promise<Opened> {
     image: eightBits(image, metadata),
     metadata: still(metadata),
     pages: 1,
+    wanted: 1,
     available: metadata.pages ?? 1,
   };
 }
@@ -277,19 +279,20 @@ async function openPages(bytes: Buffer, job: Job, kind: Kind, { pages, animated 
   const there = apng?.frames.length ?? metadata.pages ?? 1;
   const moves = there > 1 && (ANIMATED.includes(kind) || apng !== undefined);
   const within = animated && moves ? framesWithin(metadata, job) : 1;
+  const named = wantedPages(pages, there);
+  const about = { available: there, wanted: animated && moves ? named.length : 1 };
   if (pages === undefined && within === 1)
-    return { image: eightBits(whole, metadata), metadata: still(metadata), pages: 1, available: there };
-  const wanted = wantedPages(pages, there);
-  const chosen = wanted.slice(0, within);
-  if (apng !== undefined) return { ...(await openApng(apng, metadata, job, chosen)), available: there };
+    return { image: eightBits(whole, metadata), metadata: still(metadata), pages: 1, ...about };
+  const chosen = named.slice(0, within);
+  if (apng !== undefined) return { ...(await openApng(apng, metadata, job, chosen)), ...about };
   const [first = 0] = chosen;
   const delay = chosen.map((page) => metadata.delay?.[page] ?? DELAY_MS);
   if (!chosen.every((page, n) => page === first + n)) {
-    return { ...(await joinPages(bytes, job, chosen, delay)), available: there };
+    return { ...(await joinPages(bytes, job, chosen, delay)), ...about };
   }
   const image = sharp(bytes, { ...options, page: first, pages: chosen.length });
   const opened = await image.metadata();
-  return { image: eightBits(image, opened), ...describe(opened, delay), available: there };
+  return { image: eightBits(image, opened), ...describe(opened, delay), ...about };
 }
 
 /** What viewers make of frames that say nothing, in milliseconds. */
@@ -314,7 +317,7 @@ async function joinPages(
   job: Job,
   pages: readonly number[],
   delay: number[],
-): Promise<Omit<Opened, "available">> {
+): Promise<Omit<Opened, "available" | "wanted">> {
   const options = optionsOf(job);
   const metadata = await sharp(bytes, options).metadata();
   const frames: Buffer[] = [];
@@ -326,7 +329,12 @@ const rgbaOf = (image: Sharp): Promise<Buffer> =>
   image.toColourspace("srgb").ensureAlpha().raw({ depth: "uchar" }).toBuffer();
 
 /** Frames of one size in RGB or RGBA, one below the other. */
-function fromFrames(data: Buffer, metadata: Metadata, job: Job, delay: number[]): Omit<Opened, "available"> {
+function fromFrames(
+  data: Buffer,
+  metadata: Metadata,
+  job: Job,
+  delay: number[],
+): Omit<Opened, "available" | "wanted"> {
   const { width, height } = metadata;
   const moves = delay.length > 1 ? { pageHeight: height } : {};
   const channels = data.length / (width * height * delay.length) === 3 ? 3 : 4;
@@ -341,7 +349,7 @@ async function openApng(
   { orientation: _orientation, ...metadata }: Metadata,
   job: Job,
   pages: readonly number[],
-): Promise<Omit<Opened, "available">> {
+): Promise<Omit<Opened, "available" | "wanted">> {
   const { width, height, loop, frames } = apng;
   const options = optionsOf(job);
   const data = await framesOf(apng, pages, (png) => rgbaOf(eightBits(sharp(png, options), metadata)));

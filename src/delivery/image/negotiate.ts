@@ -49,7 +49,8 @@ function accepted(
   const pixels = width * height * pages;
   const avif = pages === 1 && !colourProfile && !lossless && !unsharp && pixels <= AUTO_AVIF_PIXELS;
   if (avif && accepts.includes("avif")) return "avif";
-  return accepts.includes("webp") && pixels <= AUTO_WEBP_PIXELS ? "webp" : undefined;
+  // What else moves, GIF, costs five times as much.
+  return accepts.includes("webp") && (pages > 1 || pixels <= AUTO_WEBP_PIXELS) ? "webp" : undefined;
 }
 
 /** What everything reads. A JPEG that has become transparent in places is none any more. */

@@ -5,7 +5,7 @@
 import sharp, { type Metadata } from "sharp";
 import { DeliveryError } from "../errors.ts";
 import { MEDIA_TYPES } from "../mediatypes.ts";
-import type { Format, Options, Plan, Step } from "../plan/plan.ts";
+import type { Format, FormatChoice, Options, Plan, Step } from "../plan/plan.ts";
 import { firstFrame } from "./animation.ts";
 import { silentApng } from "./apng.ts";
 import { flattened } from "./background.ts";
@@ -92,6 +92,14 @@ async function picture(source: Buffer, job: Job, env: Environment): Promise<Pict
     last = await firstFrame(last);
     format = chooseFormat(metadata, last, output, hints);
   }
+  const about = { width: last.width, height: last.height, headers };
+  const stays = !changed && STAYING.includes(metadata.format) && (await mayStay(source, output, hints));
+  const own = metadata.format === "heif" ? MEDIA_TYPES.avif : MEDIA_TYPES[metadata.format as Format];
+  const original = { ...about, data: source, type: own };
+  // What is too long to be worked on is there in the source alone, and a GIF that is made again is hardly smaller.
+  const better = opened.pages < opened.wanted || (format === "gif" && metadata.format === "gif");
+  if (stays && pages === undefined && better) return original;
+  checkFrames(opened, output.format);
   env.spend(last, last.pages);
   if (output.metadata && last.memory !== undefined && last.pages === 1) {
     // The pipeline with the metadata gets these pixels after it has flattened: too late for them.
@@ -100,15 +108,17 @@ async function picture(source: Buffer, job: Job, env: Environment): Promise<Pict
   }
   const encoding = { format, output, saveData: hints.saveData === true, source: metadata };
   const { data, type } = await smallest(last, encoding, metadata, job);
-  // Frames that are beyond the limits are in the source alone.
   const whole = opened.pages === opened.available;
-  const better = whole ? data.length >= source.length : pages === undefined;
-  const known = STAYING.includes(metadata.format);
-  if (!changed && better && known && (await mayStay(source, output, hints))) {
-    const own = metadata.format === "heif" ? MEDIA_TYPES.avif : MEDIA_TYPES[metadata.format as Format];
-    return { data: source, type: own, width: last.width, height: last.height, headers };
-  }
-  return { data, type, width: last.width, height: last.height, headers };
+  return stays && whole && data.length >= source.length ? original : { ...about, data, type };
+}
+
+/** @throws DeliveryError LimitExceeded, rather than that a film is cut off where nobody expects it */
+function checkFrames({ pages, wanted, metadata: { width, height } }: Opened, format: FormatChoice): void {
+  if (pages >= wanted || !(moves(format) || format === "auto" || format === "source")) return;
+  throw new DeliveryError(
+    "LimitExceeded",
+    `The animation has ${wanted} frames of ${width} by ${height} pixels, and ${pages} may be worked on: pg-1-${pages} takes these.`,
+  );
 }
 
 /** Work on pixels leaves an alpha channel behind. Where nothing is transparent, what was a JPEG may be one again. */

@@ -423,15 +423,30 @@ describe("animations", () => {
     expect((await frames(beside.picture)).colours).toEqual(["red", "green"]);
     expect(beside.at(1, 10)).toBe("blue");
   });
-  test("frames beyond the limit are left out", async () => {
+  test("an animation of too many frames is cut off nowhere: refused, or served as it is where nothing is done to it", async () => {
     const source = await animation("gif", 20, 20, [RED, GREEN, BLUE, WHITE]);
-    const seen = await frames(
-      (await make(source, { format: "source", options: { width: 10 }, limits: { frames: 2 } })).picture,
+    const large = await animation("webp", 200, 200, [RED, GREEN, BLUE]);
+    const pages = (to: number) => ({ kind: "range", from: 1, to }) as const;
+    const limits = { frames: 2, sourcePixels: 50_000 };
+    for (const options of [{ width: 10 }, { width: 10, format: "webp" }, { pages: pages(3) }] as const) {
+      expect(await refusal(source, { format: "source", options, limits })).toBe(
+        `LimitExceeded: The animation has ${"pages" in options ? 3 : 4} frames of 20 by 20 pixels, and 2 may be worked on: pg-1-2 takes these.`,
+      );
+    }
+    expect(await refusal(large, { format: "auto", options: { width: 10 }, limits })).toContain(
+      "3 frames of 200",
     );
-    expect([seen.colours, seen.delay]).toEqual([
-      ["red", "green"],
-      [120, 120],
-    ]);
+    expect(await served(source, { format: "auto", limits })).toBe(true);
+    const few = await make(source, { format: "source", options: { width: 10, pages: pages(2) }, limits });
+    expect((await frames(few.picture)).colours).toEqual(["red", "green"]);
+    const still = await make(source, { format: "jpeg", options: { width: 10 }, limits });
+    expect(still.at(5, 5)).toBe("red");
+  });
+  test("a GIF to which nothing is done isn't made again for who reads nothing better, unless it says something", async () => {
+    const plainly = { format: "auto", hints: { accepts: [] } } as const;
+    const source = await animation("gif", 60, 40, [RED, GREEN, BLUE]);
+    expect(await served(source, plainly)).toBe(true);
+    expect((await make(source, { ...plainly, hints: { accepts: ["webp"] } })).picture.type).toMatch(/^image/);
   });
   test("all frames together obey the limits of pixels", async () => {
     const source = await animation("gif", 40, 40, [RED, GREEN, BLUE]);

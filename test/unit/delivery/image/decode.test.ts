@@ -132,10 +132,19 @@ describe("pages", () => {
     expect(message).toContain("no page 5");
   });
 
-  test("frames beyond the limits are left out", async () => {
+  test("of frames as many are opened as the limits allow, and it is told how many were wanted", async () => {
     const gif = await frames();
-    expect((await openPicture(gif, withLimits({ frames: 3 }), { animated: true })).pages).toBe(3);
-    expect((await openPicture(gif, withLimits({ sourcePixels: 300 }), { animated: true })).pages).toBe(2);
+    const opened = async (limits: Parameters<typeof withLimits>[0], choice = {}) => {
+      const { pages, wanted, available } = await openPicture(gif, withLimits(limits), {
+        animated: true,
+        ...choice,
+      });
+      return [pages, wanted, available];
+    };
+    expect(await opened({ frames: 3 })).toEqual([3, 4, 4]);
+    expect(await opened({ sourcePixels: 300 })).toEqual([2, 4, 4]);
+    expect(await opened({ frames: 1 })).toEqual([1, 4, 4]);
+    expect(await opened({ frames: 1 }, { animated: false })).toEqual([1, 1, 4]);
   });
 });
 

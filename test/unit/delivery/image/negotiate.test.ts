@@ -1,8 +1,21 @@
 /** `auto` for drawings of any size: the smallest of what the client reads. */
 import sharp from "sharp";
 import { expect, test } from "vitest";
+import { chooseFormat, type Output } from "../../../../src/delivery/image/negotiate.ts";
 import type { Options } from "../../../../src/delivery/plan/plan.ts";
 import { drawn, make, quadrants } from "./coresetup.ts";
+
+const OUTPUT: Output = {
+  format: "auto",
+  quality: 80,
+  explicitQuality: false,
+  progressive: false,
+  lossless: false,
+  colourProfile: false,
+  metadata: false,
+  unsharp: false,
+  background: undefined,
+};
 
 /** One over the other, with edges of many colours. */
 const circles = (width: number, height: number): Buffer =>
@@ -38,4 +51,16 @@ test("a large photograph, whatever it is stored in, pays for one encoder", async
   expect(await auto(source, { ...SIZE, width: 900 })).toBe(
     await bytes(source, { width: 900, format: "avif" }),
   );
+});
+
+test("what moves goes out as WebP to who reads it, however long it is: GIF would cost more", () => {
+  const long = { width: 480, height: 270, pages: 300, alpha: false };
+  expect(chooseFormat({ format: "gif" }, long, OUTPUT, { accepts: ["avif", "webp"] })).toBe("webp");
+  expect(chooseFormat({ format: "gif" }, long, OUTPUT, { accepts: [] })).toBe("gif");
+  expect(
+    chooseFormat({ format: "jpeg" }, { ...long, width: 48_000, pages: 1 }, OUTPUT, { accepts: ["webp"] }),
+  ).toBe("webp");
+  expect(
+    chooseFormat({ format: "jpeg" }, { ...long, width: 80_000, pages: 1 }, OUTPUT, { accepts: ["webp"] }),
+  ).toBe("jpeg");
 });
