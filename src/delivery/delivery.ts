@@ -281,7 +281,7 @@ async function plain(
   { reading, source }: Found,
   type: string,
 ): Promise<HttpResponse> {
-  const pixels = type.startsWith("image/") && type !== "image/svg+xml";
+  const pixels = type.startsWith("image/") && !FILES.includes(type);
   if (reading.place.grammar !== "imagekit" || !pixels) return originalAnswer(request, reading, source);
   try {
     return await pictureAnswer(context, request, { kind: "picture", reading, source, plan: NOTHING });
@@ -295,6 +295,9 @@ async function plain(
     throw error;
   }
 }
+
+/** Drawings, and what is to be worked on. */
+const FILES: readonly string[] = ["image/svg+xml", "image/vnd.adobe.photoshop"];
 
 const HOPELESS: readonly DeliveryErrorCode[] = [
   "SourceTooLarge",

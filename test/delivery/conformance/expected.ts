@@ -93,16 +93,20 @@ const fade = (percent: number, under: Rgba): Picture =>
 const modulated = (how: Parameters<Sharp["modulate"]>[0]): Picture =>
   at300((pixels) => pixelsOf(imageOf(pixels).modulate(how)));
 
-/** The darkest and the lightest half of a per cent become black and white, by the same line for all colours. */
+/** Half a per cent of the darkest channels becomes black, and of the lightest white, by the same line for all colours. */
 export function stretched(pixels: Pixels): Pixels {
-  const lights: number[] = [];
+  const darkest: number[] = [];
+  const lightest: number[] = [];
   each(pixels, (colour) => {
-    lights.push(Math.round(luma(colour)));
+    const [r, g, b] = colour;
+    darkest.push(Math.min(r, g, b));
+    lightest.push(Math.max(r, g, b));
     return colour;
   });
-  lights.sort((a, b) => a - b);
-  const share = Math.floor(lights.length * 0.005);
-  const [low, high] = [lights[share]!, lights[lights.length - 1 - share]!];
+  darkest.sort((one, other) => one - other);
+  lightest.sort((one, other) => other - one);
+  const share = Math.floor(darkest.length * 0.005);
+  const [low, high] = [darkest[share]!, lightest[share]!];
   return each(pixels, ([r, g, b]) => [r, g, b].map((value) => ((value - low) * 255) / (high - low)));
 }
 
