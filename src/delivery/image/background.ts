@@ -1,6 +1,5 @@
 /** What is seen beside and through a picture. */
 import sharp from "sharp";
-import { DeliveryError } from "../errors.ts";
 import { BLACK } from "../plan/colours.ts";
 import type { Background, Colour } from "../plan/plan.ts";
 import {
@@ -15,17 +14,19 @@ import {
   type Surface,
 } from "./surface.ts";
 
-/** A background of that size made from a settled still. @throws DeliveryError NotAvailable */
-export async function underlay(surface: Surface, to: Size, background: Background): Promise<Surface> {
+/** What is made here; the rest is painted by a service (rendersteps.ts). */
+export type Drawn = Exclude<Background, { kind: "generated" }>;
+
+/** A background of that size made from a settled still. */
+export async function underlay(surface: Surface, to: Size, background: Drawn): Promise<Surface> {
   if (background.kind === "colour") return blank(to, background.colour);
   if (background.kind === "dominant") return blank(to, await dominantOf(surface));
   if (background.kind === "gradient") return cornersGradient(surface, to, background.colours);
-  if (background.kind === "blurred") return blurred(surface, to, background);
-  throw new DeliveryError("NotAvailable", "bg-genfill paints what isn't there; this server can't.");
+  return blurred(surface, to, background);
 }
 
 /** Under the transparent parts of a settled still. */
-export async function putUnder(surface: Surface, background: Background): Promise<Surface> {
+export async function putUnder(surface: Surface, background: Drawn): Promise<Surface> {
   if (!surface.alpha) return surface;
   const under = await underlay(surface, { width: surface.width, height: surface.height }, background);
   return settle(await over(under, surface, { left: 0, top: 0 }));

@@ -6,24 +6,37 @@ import sharp from "sharp";
 import { DeliveryError } from "../errors.ts";
 import type { ModelTask } from "../plan/plan.ts";
 import { eightBits } from "./decode.ts";
+import type { Service } from "./job.ts";
 import { call } from "./service.ts";
 import { settle, type Environment, type Surface } from "./surface.ts";
 
 /** As a share of what a render may take: shorter, so that its own message is what the client reads. */
 const TIMEOUT_SHARE = 0.9;
 
+/** What is see-through is painted: `bg-genfill`. */
+type Filling = { readonly task: "genfill"; readonly prompt?: string | undefined };
+
+/** The service that does what URLs call so. @throws DeliveryError NotAvailable */
+export function modelsOf({ job: { models } }: Environment, name: string): Service {
+  if (models !== undefined) return models;
+  throw new DeliveryError(
+    "NotAvailable",
+    `${name} is work of a trained model, and this server has none (delivery-models).`,
+  );
+}
+
 /** @throws DeliveryError NotAvailable, OriginFailed, OriginTimeout, LimitExceeded */
-export async function applyModel(surface: Surface, task: ModelTask, env: Environment): Promise<Surface> {
-  const { models, limits } = env.job;
-  if (models === undefined) {
-    throw new DeliveryError(
-      "NotAvailable",
-      `e-${task.task} is work of a trained model, and this server has none (delivery-models).`,
-    );
-  }
+export async function applyModel(
+  surface: Surface,
+  task: ModelTask | Filling,
+  env: Environment,
+): Promise<Surface> {
+  const { limits } = env.job;
+  const models = modelsOf(env, task.task === "genfill" ? "bg-genfill" : `e-${task.task}`);
   const body = await surface.image.png().toBuffer();
   const { task: name, ...more } = task;
-  const query = Object.fromEntries(Object.entries(more).map(([key, value]) => [key, String(value)]));
+  const said = Object.entries(more).filter(([, value]) => value !== undefined);
+  const query = Object.fromEntries(said.map(([key, value]) => [key, String(value)]));
   const answer = await call({
     name: "model",
     service: models,

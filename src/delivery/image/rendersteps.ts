@@ -18,7 +18,7 @@ import {
 } from "./effects.ts";
 import { backedFrame, resizedFrame, type Frame } from "./frame.ts";
 import { applyLayers } from "./layers.ts";
-import { applyModel } from "./models.ts";
+import { applyModel, modelsOf } from "./models.ts";
 import { valuesOf, type Values } from "./resolve.ts";
 import { border, borderedSize, fade, flip, rotate, round, trim, turnedSize } from "./shape.ts";
 import { resize, resizedSize, showsAll } from "./size.ts";
@@ -104,10 +104,20 @@ const ORDER: readonly Operation[] = [
     size: (from, { options, values }) => distortedSize(from, options.distort!, values),
     apply: (surface, { options, values, env }) => distort(surface, options.distort!, values, env),
   },
+  {
+    on: ["background"],
+    when: isFilled,
+    whole: true,
+    size: () => undefined,
+    apply: async (surface, { options: { background }, env }) => {
+      const prompt = background?.kind === "generated" ? background.prompt : undefined;
+      return applyModel(await firstFrame(surface), { task: "genfill", prompt }, env);
+    },
+  },
   // A canvas that the picture was set on is part of it, and is rounded with it.
   {
     on: ["background"],
-    when: (options) => isPadded(options) && !isLaidLast(options),
+    when: (options) => isPadded(options) && !isLaidLast(options) && !isFilled(options),
     frame: (from, { options }) => backedFrame(from, options.background!),
     apply: (surface, { options }) => under(surface, options.background!),
   },
@@ -143,13 +153,31 @@ function isPadded({ cropMode, width, height }: StepOptions): boolean {
   return (cropMode?.startsWith("pad_") ?? false) && (width !== undefined || height !== undefined);
 }
 
+function isFilled({ background }: StepOptions): boolean {
+  return background?.kind === "generated";
+}
+
+/** @throws DeliveryError InvalidParameter, NotAvailable */
+function checkFilling(options: StepOptions, env: Environment): void {
+  if (isPadded(options)) modelsOf(env, "bg-genfill");
+  else {
+    throw new DeliveryError(
+      "InvalidParameter",
+      "bg-genfill paints what padding adds: it needs w, h and cm-pad_resize or cm-pad_extract.",
+    );
+  }
+}
+
 /** Whether the background is seen behind the outline, and through a picture that fades; else it is part of the picture. */
 function isLaidLast(options: StepOptions): boolean {
+  if (isFilled(options)) return false;
   return isPadded(options) ? options.opacity !== undefined : options.background?.kind !== "blurred";
 }
 
-const under = (surface: Surface, background: Options["background"]): Promise<Surface> =>
-  background.kind === "colour" ? flattened(surface, background.colour) : putUnder(surface, background);
+function under(surface: Surface, background: Options["background"]): Promise<Surface> {
+  if (background.kind === "colour") return flattened(surface, background.colour);
+  return background.kind === "generated" ? Promise.resolve(surface) : putUnder(surface, background);
+}
 
 /** What fills the corners that turning leaves free. What lies below a layer is seen there. */
 function behind({ alpha }: Surface, options: StepOptions, { parent }: Environment): Colour {
@@ -238,9 +266,7 @@ function foresee(from: Size, pages: number, steps: readonly Step[], how: Run): S
       continue;
     }
     const { options } = step;
-    if (options.background?.kind === "generated") {
-      throw new DeliveryError("NotAvailable", "bg-genfill paints what isn't there; this server can't.");
-    }
+    if (options.background?.kind === "generated") checkFilling(options, env);
     for (const operation of ORDER) {
       if (size === undefined || operation.size === undefined || !isDue(operation, options)) continue;
       size = operation.size(size, { options, values: valuesOf(input, size, env), env, pages });

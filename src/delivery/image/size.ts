@@ -210,7 +210,10 @@ async function pad(surface: Surface, to: Size, options: Adjustments, env: Enviro
   const place = placeOf(options.focus);
   const left = Math.round((to.width - surface.width) * place.x);
   const top = Math.round((to.height - surface.height) * place.y);
-  const background = options.background ?? { kind: "colour", colour: surface.alpha ? CLEAR : BLACK };
+  const none = { kind: "colour", colour: surface.alpha ? CLEAR : BLACK } as const;
+  const { background: said = none } = options;
+  // What is painted later is left out here.
+  const background = said.kind === "generated" ? ({ kind: "colour", colour: CLEAR } as const) : said;
   if (background.kind !== "colour") {
     return eachFrame(surface, env, async (frame) => {
       const ready = await settle(frame);

@@ -122,7 +122,7 @@ export const LOOK_ROWS: Rows<Look> = {
     doc:
       "What is seen beside and through the picture. `blurred`: where the picture is padded, the picture itself, with an " +
       "intensity, of which 0 leaves it as it is, and a brightness. `dominant`: its main colour. `gradient_dominant`: from the " +
-      "main colour of one half to that of the other; `_4`: between those of the quarters. `genfill` needs `--delivery-models`.",
+      "main colour of one half to that of the other; `_4`: between those of the quarters. `genfill`: painted by `--delivery-models`, where the picture is padded; 501 without one.",
     examples: {
       backgroundColour: "w-300,h-300,cm-pad_resize,bg-F3A0B0",
       backgroundBlurred: "w-300,h-120,cm-pad_resize,bg-blurred",

@@ -34,7 +34,7 @@ export interface Stage extends AsyncDisposable {
 
 /**
  * `photo.jpg` is the scene. The detector finds the face and the apple on it; the models make transparent what is in
- * the left half, and nothing else.
+ * the left half, and paint lime what is transparent.
  */
 export async function openStage(): Promise<Stage> {
   const asked: Asked[] = [];
@@ -69,6 +69,7 @@ export async function openStage(): Promise<Stage> {
 }
 
 async function answer(path: string, body: Buffer): Promise<Buffer> {
+  if (path.startsWith("/models/genfill")) return sharp(body).flatten({ background: "lime" }).png().toBuffer();
   if (path.startsWith("/models/")) return withoutLeftHalf(body);
   const box = { face: FACE, apple: APPLE }[/[?&]class=(\w+)/.exec(path)?.[1] ?? ""];
   const region = box && {

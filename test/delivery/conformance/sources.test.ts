@@ -138,6 +138,28 @@ describe("work of models", () => {
     const { data } = await pixelsOf(body);
     expect([data[3], data[4 * 59 + 3]]).toEqual([0, 255]);
   });
+
+  test("paints what padding adds", async () => {
+    const fill = "bg-genfill-prompt-a beach,w-100,h-40,cm-pad_resize,f-png";
+    const { body } = await served(stage, `/root/photo.jpg?tr=${encodeURIComponent(fill)}`);
+    const { path: asked, body: sent } = stage.asked.at(-1)!;
+    expect(asked).toBe("/models/genfill?prompt=a+beach");
+    const [before, after] = [await pixelsOf(sent), await pixelsOf(body)];
+    const at = (data: Buffer, x: number): number[] => [
+      ...data.subarray((20 * 100 + x) * 4, (20 * 100 + x) * 4 + 4),
+    ];
+    expect([at(before.data, 5)[3], at(before.data, 50)[3], at(before.data, 95)[3]]).toEqual([0, 255, 0]);
+    expect([at(after.data, 5), at(after.data, 95)]).toEqual([
+      [0, 255, 0, 255],
+      [0, 255, 0, 255],
+    ]);
+    expect(at(after.data, 50)).toEqual(at(before.data, 50));
+    const { status, headers } = await stage.site.get("/root/tr:bg-genfill,w-100,h-40/photo.jpg");
+    expect([status, headers.get("x-windlass-error")]).toEqual([
+      400,
+      expect.stringContaining("cm-pad_resize"),
+    ]);
+  });
 });
 
 test("di is served, transformed, where there is no file, and not where there is one", async () => {

@@ -281,7 +281,7 @@ describe("background", () => {
   test("painted by a generator: not without one", async () => {
     const background = { kind: "generated", prompt: undefined } as const;
     expect(await refusal(photo, { options: onCanvas(background) })).toMatch(/^NotAvailable: bg-genfill/);
-    expect(await refusal(photo, { options: { background } })).toMatch(/^NotAvailable: bg-genfill/);
+    expect(await refusal(photo, { options: { background } })).toMatch(/^InvalidParameter: bg-genfill/);
   });
 });
 
