@@ -361,6 +361,28 @@ test.each([
   },
 );
 
+test.each([
+  ["w-auto", { "sec-ch-width": "5000" }, 100],
+  ["w-auto,h-1000", { "sec-ch-width": "5000" }, 100],
+  ["w-400,dpr-auto", { "sec-ch-dpr": "5" }, 400],
+  ["w-50,l-image,i-tall.png,w-auto,l-end", { "sec-ch-width": "5000" }, 50],
+])("nor an animation whose frames are too many for that: %s for %j", async (chain, hints, width) => {
+  const frames = await Promise.all(
+    Array.from({ length: 30 }, async (_, n) =>
+      sharp({ create: { width: 100, height: 100, channels: 3, background: n % 2 === 0 ? "red" : "blue" } })
+        .png()
+        .toBuffer(),
+    ),
+  );
+  const gif = await sharp(frames, { join: { animated: true } })
+    .gif()
+    .toBuffer();
+  await site.put("long.gif", gif);
+  await site.put("tall.png", await quadrants(40, 400).png().toBuffer());
+  const reply = await site.get(`/root/tr:${chain},f-gif/long.gif`, { headers: { ...hints } });
+  expect([reply.status, (await sharp(reply.body).metadata()).width]).toEqual([200, width]);
+});
+
 test("the query form of an alias does the same, and keeps the source's format", async () => {
   expect(await sizeOf(await picture("/image/photos/wide.jpg?w=100&h=100"))).toBe("jpeg 100x100");
   expect(await sizeOf(await picture("/image/photos/square.png?width=50&v=3", "image/avif"))).toBe(

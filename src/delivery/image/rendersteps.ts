@@ -79,7 +79,7 @@ const ORDER: readonly Operation[] = [
     on: ["width", "height", "aspectRatio", "focus"],
     whole: true,
     size: (from, { options, values, env, pages }) => resizedSize(from, pages, options, values, env),
-    keeps: (from, { options, values, env }) => showsAll(from, options, values, env),
+    keeps: (from, { options, values, env, pages }) => showsAll(from, pages, options, values, env),
     frame: (from, { options, values, env }) => resizedFrame(from, options, values, env),
     apply: (surface, { options, values, env }) => resize(surface, options, values, env),
   },

@@ -42,11 +42,11 @@ export interface Wanted {
   readonly dpr: number;
 }
 
-/** Beyond these a `dpr` is left out of account, and the width of a window enlarges nothing. */
+/** Beyond these a `dpr` is left out of account, and what the browser says of its screen enlarges nothing. */
 const DPR_PIXELS_MAX = 5000;
 
 /**
- * Width and height that a step asks for, in pixels.
+ * Width and height that a step asks for, in pixels. `pages`: how many frames become as large as that.
  * @throws DeliveryError InvalidParameter for expressions that come to nothing or less
  */
 export function wantedSize(
@@ -54,6 +54,7 @@ export function wantedSize(
   from: Size,
   values: Values,
   env: Environment,
+  pages = 1,
 ): Wanted {
   const { hints } = env.job;
   const given = {
@@ -70,12 +71,28 @@ export function wantedSize(
     dpr,
   });
   const wanted = sized(asked, hinted);
-  const { width, height } = resultingSize(wanted, from);
-  const usable = Math.min(width, height) >= 1 && Math.max(width, height) <= DPR_PIXELS_MAX;
+  const result = resultingSize(wanted, from);
+  const { width, height } = result;
+  const believed = hinted !== undefined || (options.dpr === "auto" && asked !== 1);
+  const usable =
+    Math.min(width, height) >= 1 &&
+    Math.max(width, height) <= DPR_PIXELS_MAX &&
+    (!believed || mayBeMade(result, pages, env));
   return usable ? wanted : sized(1, hinted && Math.min(hinted, from.width));
 
   function side(length: Options["width"] | undefined, of: number, name: string): number | undefined {
     return length === undefined || length === "auto" ? undefined : pixelsOf(length, of, values, name);
+  }
+}
+
+/** Whether the limits allow so many frames of a size. */
+function mayBeMade(size: Size, pages: number, env: Environment): boolean {
+  try {
+    env.spend(size, pages);
+    return true;
+  } catch (error) {
+    if (error instanceof DeliveryError && error.code === "LimitExceeded") return false;
+    throw error;
   }
 }
 

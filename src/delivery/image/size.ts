@@ -23,7 +23,7 @@ export function resizedSize(
   values: Values,
   env: Environment,
 ): Size | undefined {
-  const wanted = wantedSize(options, size, values, env);
+  const wanted = wantedSize(options, size, values, env, pages);
   const both = wanted.width !== undefined && wanted.height !== undefined;
   if (!both && shownBox(options, wanted) !== undefined) return undefined;
   const geometry = geometryOf(size, wanted, options);
@@ -32,8 +32,14 @@ export function resizedSize(
 }
 
 /** Whether a step leaves all of the picture and adds nothing, whatever it makes of its size. @throws as `resizedSize` */
-export function showsAll(size: Size, options: Adjustments, values: Values, env: Environment): boolean {
-  const wanted = wantedSize(options, size, values, env);
+export function showsAll(
+  size: Size,
+  pages: number,
+  options: Adjustments,
+  values: Values,
+  env: Environment,
+): boolean {
+  const wanted = wantedSize(options, size, values, env, pages);
   if (shownBox(options, wanted) !== undefined) return false;
   const geometry = geometryOf(size, wanted, options);
   const { window = size, scaled = size } = geometry;
@@ -55,7 +61,7 @@ export async function resize(
   values: Values,
   env: Environment,
 ): Promise<Surface> {
-  const wanted = wantedSize(options, surface, values, env);
+  const wanted = wantedSize(options, surface, values, env, surface.pages);
   let now = surface;
   let { focus } = options;
   const shown = shownBox(options, wanted);

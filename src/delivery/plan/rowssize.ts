@@ -89,7 +89,7 @@ export const SIZE_ROWS: Rows<
     weekerp: { names: ["width", "w"], allowed: PLAIN_LENGTH_ALLOWED, parse: parsePlainLength },
     fallback: "follows the height",
     doc:
-      "Width. With the height left out, the ratio is kept and nothing is cropped. `auto`: what the browser says in Sec-CH-Width, rounded up to the next 100, and no more than 5000; where a side would become longer than that, it enlarges nothing. " +
+      "Width. With the height left out, the ratio is kept and nothing is cropped. `auto`: what the browser says in Sec-CH-Width, rounded up to the next 100, and no more than 5000; where a side would become longer than that, or the picture larger than is allowed, it enlarges nothing. " +
       `Beyond ${DEFAULT_LIMITS.resultSide} pixels nothing is made (422).`,
     examples: { width: "w-300", widthFraction: "w-0.25" },
   },
@@ -186,7 +186,7 @@ export const SIZE_ROWS: Rows<
       parse: (text) => (text === "auto" ? text : parseNumber(text, 0.1, 5)),
     },
     fallback: "1",
-    doc: "Multiplies width and height, which must be given; left out of account where less than 1 or more than 5000 pixels come out. `auto`: what the browser says in Sec-CH-DPR, from 0.1 to 5.",
+    doc: "Multiplies width and height, which must be given; left out of account where less than 1 or more than 5000 pixels come out. `auto`: what the browser says in Sec-CH-DPR, from 0.1 to 5, unless the picture would become larger than is allowed.",
     examples: { dpr: "w-150,dpr-2" },
   },
 };
