@@ -35,6 +35,8 @@ export function rewrite(
   const values = new Map(
     pairs.filter(({ name }) => isRewritten(rewriter, name)).map((pair) => [pair.name, valueOf(pair)]),
   );
+  // Other files have no pages there, whatever their URLs say.
+  if (!DOCUMENT.test(segments.at(-1) ?? "")) values.delete("page");
   if (values.size === 0) return undefined;
   const items = rewriter === "imgix" ? imgixItems(values) : fits(akamaiItems(values));
   return { start: 0, end: 0, chain: items.length === 0 ? undefined : items.join(",") };
@@ -87,6 +89,7 @@ const IMGIX_ORIENTS: Readonly<Record<string, string>> = {
 const named = (words: Readonly<Record<string, string>>, value: string): string | undefined =>
   Object.hasOwn(words, value) ? words[value] : undefined;
 
+const DOCUMENT = /\.(pdf|ai)$/i;
 /** Parameters that say something only beside others. */
 const IMGIX_PARTS: readonly string[] = ["usmrad"];
 const USM_RADIUS = "2.5";
@@ -107,6 +110,7 @@ const IMGIX_ITEMS: Readonly<Record<string, Reader>> = {
   },
   fit: (value) => named(IMGIX_FITS, value),
   fm: (value) => named(IMGIX_FORMATS, value),
+  page: (value) => (whole(value) === undefined ? undefined : `pg-${value}`),
   auto: (value) => (value.split(",").includes("format") ? "f-auto" : undefined),
   orient: (value) => {
     const degrees = named(IMGIX_ORIENTS, value);

@@ -179,6 +179,7 @@ const ITEMS: Readonly<Record<string, Reader>> = {
   dpr: (value) => say("dpr", value),
   e: effect,
   fl: (_, parts) => flagsOf(parts).flatMap((flag) => own(PROGRESSIVE, flag) ?? [])[0],
+  pg: (value) => say("pg", whole(value)),
   so: (value) => say("so", seconds(value)),
   eo: (value) => say("eo", seconds(value)),
   du: (value) => say("du", seconds(value)),

@@ -50,6 +50,7 @@ describe("Cloudinary", () => {
     ["q_auto:eco", "q-60"],
     ["q_auto:good", "q-70"],
     ["q_auto:best", "q-86"],
+    ["pg_2,w_50", "w-50,pg-2"],
     ["a_90", "rt-90"],
     ["a_-67", "rt-N67"],
     ["a_hflip", "fl-h"],
@@ -115,6 +116,8 @@ describe("Cloudinary", () => {
     ["c_wide,w_8,h_9", "w-8,h-9"],
     ["a_720,h_9", "h-9"],
     ["q_101,h_9", "h-9"],
+    ["pg_0,h_9", "h-9"],
+    ["pg_name:cover,h_9", "h-9"],
     ["w_100:rt-90,h_9", "h-9"],
     ["c_toString,g_constructor,h_9", "h-9"],
     ["b_nocolour,bo_5px_dotted_red,e_sepia,fl_lossy,h_9", "h-9"],
@@ -245,6 +248,14 @@ describe("Cloudinary", () => {
 });
 
 describe("imgix", () => {
+  test.each([
+    ["a.pdf", "w-50,pg-2"],
+    ["b.AI", "w-50,pg-2"],
+    ["c.jpg", "w-50"],
+  ])("%s?page=2&w=50 is %s: pages are those of documents", (file, chain) => {
+    expect(rewrite("imgix", [file], pairsOf("page=2&w=50"))?.chain).toBe(chain);
+  });
+
   test.each([
     ["w=100", "w-100"],
     ["h=100", "h-100"],
