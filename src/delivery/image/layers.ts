@@ -2,10 +2,11 @@
 import { DeliveryError } from "../errors.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Expression, Layer, Options, Placement, Step } from "../plan/plan.ts";
+import { asDeliveryError } from "./decode.ts";
 import { cutOut, cutTo, displace, lay } from "./blend.ts";
 import { canvas } from "./canvas.ts";
 import { spotOf } from "./geometry.ts";
-import { pictureOf } from "./layerspicture.ts";
+import { ofLayer, pictureOf } from "./layerspicture.ts";
 import { valuesOf, type Values } from "./resolve.ts";
 import { pixelsOf, surfaceOf, type Environment, type Pixels, type Size, type Surface } from "./surface.ts";
 import { renderText } from "./text.ts";
@@ -83,9 +84,14 @@ async function make(layer: Layer, env: Making): Promise<Made> {
   }
   const steps = withoutAmounts(layer);
   if (layer.kind === "text") return finish(await renderText(layer.text, layer.style, env), steps, env);
-  const { surface, steps: rest } =
-    layer.kind === "image" ? await pictureOf(layer.path, steps, env) : await canvas(steps, env);
-  return finish(surface, rest, env);
+  if (layer.kind === "canvas") {
+    const block = await canvas(steps, env);
+    return finish(block.surface, block.steps, env);
+  }
+  const opened = await pictureOf(layer.path, steps, env);
+  return finish(opened.surface, opened.steps, env).catch((error: unknown) => {
+    throw error instanceof DeliveryError ? error : ofLayer(layer.path, asDeliveryError(error));
+  });
 }
 
 async function finish(surface: Surface, steps: readonly Step[], env: Making): Promise<Made> {

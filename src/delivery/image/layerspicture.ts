@@ -19,8 +19,7 @@ export async function pictureOf(
   const pages = steps.flatMap((step) => ("when" in step ? [] : [step.options.pages])).findLast(Boolean);
   const { image, metadata } = await openPicture(bytes, env.job, { pages, animated: false }).catch(
     (error: unknown) => {
-      if (error instanceof DeliveryError) throw new DeliveryError(error.code, `${path}: ${error.message}`);
-      throw error;
+      throw error instanceof DeliveryError ? ofLayer(path, error) : error;
     },
   );
   const { width, height } = metadata.autoOrient;
@@ -36,6 +35,10 @@ export async function pictureOf(
   const drawn = metadata.format === "svg" ? drawnLarge(surface, steps, env) : { surface, steps };
   return { surface: drawn.surface, steps: trimmedByDefault(drawn.steps) };
 }
+
+/** What is wrong with a layer's picture, told so that it isn't taken for what it lies on. */
+export const ofLayer = (path: string, { code, message }: DeliveryError): DeliveryError =>
+  new DeliveryError(code, `${path}: ${message}`);
 
 function trimmedByDefault(steps: readonly Step[]): readonly Step[] {
   if (steps.some((step) => "when" in step || step.options.trim !== undefined)) return steps;
