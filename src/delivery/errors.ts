@@ -55,3 +55,12 @@ export class DeliveryError extends Error {
     this.detail = detail;
   }
 }
+
+/** What is wrong with a layer's file, told so that it isn't taken for what it lies on. Other errors are as they were. */
+export function ofLayer(path: string, error: unknown): unknown {
+  if (!(error instanceof DeliveryError)) return error;
+  const { code, message, headers, detail, origin } = error;
+  const told = new DeliveryError(code, `Layer ${path}: ${message}`, headers, detail);
+  told.origin = origin;
+  return told;
+}

@@ -1,7 +1,7 @@
 /** Originals as they are stored, and pictures that are made of them. */
 import type { HttpRequest, HttpResponse } from "../lib/http.ts";
 import { early, MAX_AGE_SECONDS, send, type Answer } from "./answers.ts";
-import { DeliveryError } from "./errors.ts";
+import { DeliveryError, ofLayer } from "./errors.ts";
 import type { ClientHints } from "./image/job.ts";
 import { hash, prepare, type Making, type MakingContext } from "./making.ts";
 import { acceptedFormats, kindOf, nameAs, typeOf } from "./mediatypes.ts";
@@ -101,11 +101,7 @@ export const openLayers = (
         checkPrivate(source, reading);
         return source;
       } catch (error) {
-        if (!(error instanceof DeliveryError)) throw error;
-        const { code, message, headers, detail, origin } = error;
-        const told = new DeliveryError(code, `Layer ${path}: ${message}`, headers, detail);
-        told.origin = origin;
-        throw told;
+        throw ofLayer(path, error);
       }
     }),
   );

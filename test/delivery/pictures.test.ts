@@ -193,17 +193,17 @@ test("a picture that was taken sideways is turned before it is measured, and say
   expect({ orientation, exif, icc }).toEqual({ orientation: undefined, exif: undefined, icc: undefined });
 });
 
-test.each([
-  ["l-image,i-cut.jpg,w-20,l-end", "cut.jpg: "],
-  ["l-image,i-wide.jpg,l-image,i-cut.jpg,w-20,l-end,l-end", "cut.jpg: "],
-])("a damaged picture of a layer is named: %s", async (layer, name) => {
-  const whole = await site.get("/root/tr:orig-true/wide.jpg");
-  await site.put("cut.jpg", Buffer.from(whole.body).subarray(0, whole.body.length / 2));
-  const { status, headers } = await site.get(`/root/tr:w-50,${layer}/wide.jpg`);
-  expect(`${status} ${headers.get("x-windlass-error")}`).toBe(
-    `422 DamagedSource - ${name}The source is damaged or cut short.`,
-  );
-});
+test.each(["l-image,i-cut.jpg,w-20,l-end", "l-image,i-wide.jpg,l-image,i-cut.jpg,w-20,l-end,l-end"])(
+  "a damaged picture of a layer is named: %s",
+  async (layer) => {
+    const whole = await site.get("/root/tr:orig-true/wide.jpg");
+    await site.put("cut.jpg", Buffer.from(whole.body).subarray(0, whole.body.length / 2));
+    const { status, headers } = await site.get(`/root/tr:w-50,${layer}/wide.jpg`);
+    expect(`${status} ${headers.get("x-windlass-error")}`).toBe(
+      "422 DamagedSource - Layer cut.jpg: The source is damaged or cut short.",
+    );
+  },
+);
 
 test("a layer is the file that is there now", async () => {
   const path = "/root/tr:l-image,i-mark.png,l-end,f-png/square.png";

@@ -1,12 +1,12 @@
 /** Pictures, blocks of colour and text over a picture, and where on it they go. */
-import { DeliveryError } from "../errors.ts";
+import { DeliveryError, ofLayer } from "../errors.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Expression, Layer, Options, Placement, Step } from "../plan/plan.ts";
 import { asDeliveryError } from "./decode.ts";
 import { cutOut, cutTo, displace, lay } from "./blend.ts";
 import { canvas } from "./canvas.ts";
 import { spotOf } from "./geometry.ts";
-import { ofLayer, pictureOf } from "./layerspicture.ts";
+import { pictureOf } from "./layerspicture.ts";
 import { valuesOf, type Values } from "./resolve.ts";
 import { pixelsOf, surfaceOf, type Environment, type Pixels, type Size, type Surface } from "./surface.ts";
 import { renderText } from "./text.ts";

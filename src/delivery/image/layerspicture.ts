@@ -1,5 +1,5 @@
 /** The picture of an image layer, as it is before its steps. */
-import { DeliveryError } from "../errors.ts";
+import { DeliveryError, ofLayer } from "../errors.ts";
 import type { Options, Step } from "../plan/plan.ts";
 import { openPicture } from "./decode.ts";
 import { valuesOf, wantedSize } from "./resolve.ts";
@@ -19,7 +19,7 @@ export async function pictureOf(
   const pages = steps.flatMap((step) => ("when" in step ? [] : [step.options.pages])).findLast(Boolean);
   const { image, metadata } = await openPicture(bytes, env.job, { pages, animated: false }).catch(
     (error: unknown) => {
-      throw error instanceof DeliveryError ? ofLayer(path, error) : error;
+      throw ofLayer(path, error);
     },
   );
   const { width, height } = metadata.autoOrient;
@@ -35,10 +35,6 @@ export async function pictureOf(
   const drawn = metadata.format === "svg" ? drawnLarge(surface, steps, env) : { surface, steps };
   return { surface: drawn.surface, steps: trimmedByDefault(drawn.steps) };
 }
-
-/** What is wrong with a layer's picture, told so that it isn't taken for what it lies on. */
-export const ofLayer = (path: string, { code, message }: DeliveryError): DeliveryError =>
-  new DeliveryError(code, `${path}: ${message}`);
 
 function trimmedByDefault(steps: readonly Step[]): readonly Step[] {
   if (steps.some((step) => "when" in step || step.options.trim !== undefined)) return steps;

@@ -1,7 +1,7 @@
 /** A plan as one graph of filters: the film, and the layers that lie on it. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DeliveryError } from "../errors.ts";
+import { DeliveryError, ofLayer } from "../errors.ts";
 import { spotOf, type Rectangle } from "../image/geometry.ts";
 import type { Input } from "../image/job.ts";
 import type { Size } from "../image/surface.ts";
@@ -277,7 +277,9 @@ async function layFilm(
 ): Promise<void> {
   const { place, inputs, reads } = work;
   const { track: base } = scene;
-  const clip = await place.addClip(inputOf(inputs, layer.path));
+  const clip = await place.addClip(inputOf(inputs, layer.path)).catch((error: unknown) => {
+    throw ofLayer(layer.path, error);
+  });
   if (clip.facts.video === undefined) {
     throw new DeliveryError("InvalidParameter", `l-video: ${layer.path} has sound, and no picture.`);
   }

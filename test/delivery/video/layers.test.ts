@@ -330,6 +330,7 @@ describe.skipIf(!here)("layers of films", () => {
         const layers = { x: Buffer.from(text) };
         const made = (chain: string): Promise<string> => failure(studio.make(film, chain, { layers }));
         expect(await made("l-video,i-x,l-end")).toBe("UnsupportedSource");
+        await expect(studio.make(film, "l-video,i-x,l-end", { layers })).rejects.toThrow(/^Layer x: /);
         expect(await made("l-subtitles,i-x,l-end")).toBe("InvalidParameter");
         expect(await made("l-image,i-x,l-end")).toMatch(/^(Unsupported|Damaged)Source$/);
         expect(await failure(studio.make(layers.x, "w-100"))).toBe("UnsupportedSource");

@@ -244,7 +244,7 @@ describe("pictures", () => {
     expect(await refusal("NotFound", lay([image("gone.png")]))).toContain("gone.png");
     const inputs = { "text.png": Buffer.from("no picture") };
     expect(await refusal("UnsupportedSource", lay([image("text.png")], { inputs }))).toMatch(
-      /^text\.png: .*no picture/,
+      /^Layer text\.png: .*no picture/,
     );
   });
 
