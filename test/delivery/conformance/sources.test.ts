@@ -54,6 +54,11 @@ const plain = (width: number, height: number, colour: Rgba): Expected => ({
   picture: () => Promise.resolve(canvas(width, height, colour)),
 });
 
+/** The pixel of the middle row of a picture of 100 by 40 pixels. */
+const at = (data: Buffer, x: number): number[] => [
+  ...data.subarray((20 * 100 + x) * 4, (20 * 100 + x) * 4 + 4),
+];
+
 describe("pg", () => {
   test.each([1, 2, 3])("-%i is that frame, behind /ik-thumbnail.jpg", async (page) => {
     expect(
@@ -145,9 +150,6 @@ describe("work of models", () => {
     const { path: asked, body: sent } = stage.asked.at(-1)!;
     expect(asked).toBe("/models/genfill?prompt=a+beach");
     const [before, after] = [await pixelsOf(sent), await pixelsOf(body)];
-    const at = (data: Buffer, x: number): number[] => [
-      ...data.subarray((20 * 100 + x) * 4, (20 * 100 + x) * 4 + 4),
-    ];
     expect([at(before.data, 5)[3], at(before.data, 50)[3], at(before.data, 95)[3]]).toEqual([0, 255, 0]);
     expect([at(after.data, 5), at(after.data, 95)]).toEqual([
       [0, 255, 0, 255],
