@@ -10,6 +10,7 @@ import {
   choice,
   colour,
   frames,
+  GREEN,
   make,
   plain,
   promising,
@@ -267,4 +268,20 @@ describe("whatever is asked for together", () => {
       { numRuns: 150 },
     );
   });
+});
+
+test("all frames of an animation together obey the limits of pixels", async () => {
+  const source = await animation("gif", 40, 40, [RED, GREEN, BLUE]);
+  const limits = { resultPixels: 9000 };
+  for (const options of [
+    { width: 60 },
+    { rotate: 45 },
+    { border: { width: 20, colour: colour(RED) } },
+    { width: 200, height: 100, cropMode: "pad_resize", background: { kind: "dominant" } },
+  ] satisfies Partial<Options>[]) {
+    expect([options, await refusal(source, { options, format: "auto", limits })]).toEqual([
+      options,
+      expect.stringMatching(/^LimitExceeded: .* in 3 frames/),
+    ]);
+  }
 });

@@ -452,21 +452,6 @@ describe("animations", () => {
     expect(await served(source, setup)).toBe(true);
     expect((await make(source, { ...setup, hints: { accepts: ["webp"] } })).picture.type).toMatch(/^image/);
   });
-  test("all frames together obey the limits of pixels", async () => {
-    const source = await animation("gif", 40, 40, [RED, GREEN, BLUE]);
-    const limits = { resultPixels: 9000 };
-    for (const options of [
-      { width: 60 },
-      { rotate: 45 },
-      { border: { width: 20, colour: colour(RED) } },
-      { width: 200, height: 100, cropMode: "pad_resize", background: { kind: "dominant" } },
-    ] satisfies Partial<Options>[]) {
-      expect([options, await refusal(source, { options, format: "auto", limits })]).toEqual([
-        options,
-        expect.stringMatching(/^LimitExceeded: .* in 3 frames/),
-      ]);
-    }
-  });
 });
 
 describe("limits of results", () => {
