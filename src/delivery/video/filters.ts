@@ -348,13 +348,16 @@ function covering(from: Size, to: Size): string[] {
   ];
 }
 
+/** What pictures alone have, by its name in URLs. */
+const OF_PICTURES = { dominant: "dominant", gradient: "gradient_dominant", generated: "genfill" } as const;
+
 /** @throws DeliveryError InvalidParameter */
 function colourOf(background: Background | undefined): Colour {
   if (background === undefined || background.kind === "blurred") return BLACK;
   if (background.kind === "colour") return background.colour;
   throw new DeliveryError(
     "InvalidParameter",
-    `bg-${background.kind}: films have colours and blurred backgrounds.`,
+    `bg-${OF_PICTURES[background.kind]}: films have colours and blurred backgrounds.`,
   );
 }
 

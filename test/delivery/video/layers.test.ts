@@ -315,6 +315,16 @@ describe.skipIf(!here)("layers of films", () => {
     }
   }, 60_000);
 
+  test.each([
+    ["bg-dominant", "bg-dominant"],
+    ["bg-gradient_dominant_4", "bg-gradient_dominant"],
+    ["bg-genfill", "bg-genfill"],
+  ])("%s of a film is refused by its name", async (background, name) => {
+    await expect(studio.make(film, `w-100,h-100,cm-pad_resize,${background}`)).rejects.toThrow(
+      `${name}: films have colours and blurred backgrounds.`,
+    );
+  });
+
   test("files of layers that name other files are no layers", async () => {
     await inFolder(async (folder) => {
       const bait = join(folder, "bait.mp4");
