@@ -8,7 +8,7 @@ import { DeliveryError } from "./errors.ts";
 import type { Input } from "./image/job.ts";
 import { rendererWith, type MakingContext } from "./making.ts";
 import { MEDIA_TYPES } from "./mediatypes.ts";
-import { cacheControlOf, madeHeaders, openLayers, pictureAnswer, sourceHeaders } from "./picture.ts";
+import { cacheControlOf, madeHeaders, openLayers, passing, pictureAnswer, sourceHeaders } from "./picture.ts";
 import type { Plan } from "./plan/plan.ts";
 import { pathsOf, planText, USUAL, videoPathsOf } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
@@ -157,7 +157,8 @@ async function streamAnswer(
     },
     type: made.type,
     size: made.size,
-    cacheControl: made.live ? LIVE : cacheControlOf(source, reading),
+    // What names the pieces must not outlive them: a film that changes has others.
+    cacheControl: made.live ? LIVE : cacheControlOf(source, "master" in file ? passing(reading) : reading),
     headers: sourceHeaders(source),
     bodyHeaders: [],
     log,

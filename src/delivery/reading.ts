@@ -46,7 +46,9 @@ export async function readRequest(context: ReadingContext, place: Place): Promis
   if (rules.signedOnly === true && !signed && !piece) {
     throw new DeliveryError("SignatureRequired", "This endpoint serves signed URLs only.");
   }
-  if (rules.namedOnly === true && asked.adHoc && !signed && !piece) {
+  // Facts tell where a photograph was taken, which its results don't.
+  const unnamed = asked.adHoc || asked.what === "metadata";
+  if (rules.namedOnly === true && unnamed && !signed && !piece) {
     throw new DeliveryError("UnnamedTransformation", "This endpoint serves named transformations only.");
   }
   // Facts are told of the file itself, whatever is said to be done to it.

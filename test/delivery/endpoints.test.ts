@@ -98,6 +98,7 @@ test("an endpoint for named transformations refuses all others, and the original
   expect(await errorOf("/root/named/photo.jpg")).toBe("200 -");
   expect(await errorOf("/root/named/photo.jpg?tr=n-small,")).toBe("200 -");
   expect(await errorOf("/root/named/photo.jpg?tr=,orig-true")).toBe("400 UnnamedTransformation");
+  expect(await errorOf("/root/named/photo.jpg/metadata")).toBe("400 UnnamedTransformation");
 });
 
 test("private files are for signed URLs and named transformations, as layers too", async () => {

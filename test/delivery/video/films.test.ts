@@ -445,7 +445,7 @@ test.skipIf(!here)(
     // Only the playlist of what is complete may be kept.
     await expect
       .poll(async () => (await site.get(stream)).headers.get("cache-control"), { timeout: 20_000 })
-      .toContain("max-age");
+      .toMatch(/max-age=[45]$/);
     await using lacking = await site.openWorker({ ffmpeg: "/nonexistent/ffmpeg" });
     for (const path of paths) expect([path, (await lacking.get(path)).status]).toEqual([path, 200]);
     expect(error(await lacking.get("/root/tr:w-66/film.mp4"))).toBe("501 NotAvailable");
