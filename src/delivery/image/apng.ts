@@ -38,6 +38,7 @@ const COLOURS: readonly string[] = ["PLTE", "tRNS", "iCCP", "gAMA", "cHRM", "sRG
 const SEEN: readonly string[] = [...COLOURS, "IHDR", "acTL", "fcTL", "IDAT", "fdAT", "IEND"];
 /** Frames that one may have. Stops millions of them, each of a few bytes, from filling the memory. */
 const FRAMES_MAX = 10_000;
+const NONE = Buffer.alloc(0);
 
 function* chunksOf(png: Buffer): Generator<{ type: string; data: Buffer; whole: Buffer }> {
   for (let at = SIGNATURE.length; at + 12 <= png.length;) {
@@ -53,11 +54,12 @@ function* chunksOf(png: Buffer): Generator<{ type: string; data: Buffer; whole: 
 export function apngIn(png: Buffer): Apng | undefined {
   const frames: Frame[] = [];
   const colours: Buffer[] = [];
-  let header: Buffer = Buffer.alloc(0);
+  let header: Buffer = NONE;
   let loop: number | undefined;
   let pixels = false;
   for (const { type, data, whole } of chunksOf(png)) {
-    if (type === "IHDR") header = data;
+    // As decoders do: a second one would give the canvas a size that nobody has looked at.
+    if (type === "IHDR") header = header === NONE ? data : header;
     else if (type === "acTL" && !pixels) loop = numberAt(data, 4);
     else if (type === "fcTL" && loop !== undefined) frames.push(frameOf(data, header));
     else if (type === "IDAT") {
@@ -112,13 +114,7 @@ function pngOf({ header, colours }: Apng, { width, height, data }: Frame): Buffe
   own.writeUInt32BE(width, 0);
   own.writeUInt32BE(height, 4);
   const pixels = data.map((piece) => chunk("IDAT", piece));
-  return Buffer.concat([
-    SIGNATURE,
-    chunk("IHDR", own),
-    ...colours,
-    ...pixels,
-    chunk("IEND", Buffer.alloc(0)),
-  ]);
+  return Buffer.concat([SIGNATURE, chunk("IHDR", own), ...colours, ...pixels, chunk("IEND", NONE)]);
 }
 
 function chunk(type: string, data: Buffer): Buffer {

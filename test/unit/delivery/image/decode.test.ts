@@ -3,11 +3,13 @@ import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { deflateSync } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { openPicture, prepareCodecs } from "../../../../src/delivery/image/decode.ts";
 import type { Job } from "../../../../src/delivery/image/job.ts";
 import { psdOf } from "../../../delivery/documents.ts";
+import { chunk, png, u16, u32 } from "../../../delivery/hostile/rasters.ts";
 import { JOB, refusal } from "./layerssetup.ts";
 
 /** 96 by 64, four coloured quarters, colours in Display P3; made with heif-enc 1.15 from a PNG. */
@@ -224,6 +226,20 @@ describe("what is turned away", () => {
       expect(await refusal("LimitExceeded", openPicture(svg, JOB))).toMatch(/size|pixels/);
     },
   );
+});
+
+test("an animated PNG has the size that it says first, however large it says that it is then", async () => {
+  const larger = png(100, 100, { colour: 6 }).subarray(8, 33);
+  const frame = (n: number, at: number): Buffer =>
+    chunk("fcTL", Buffer.concat([u32(n, 1, 1, at, at), u16(1, 10), Buffer.alloc(2)]));
+  const pixel = deflateSync(Buffer.alloc(5));
+  const grown = png(1, 1, {
+    colour: 6,
+    idat: pixel,
+    before: [chunk("acTL", u32(2, 0)), frame(0, 0)],
+    after: [larger, frame(1, 50), chunk("fdAT", Buffer.concat([u32(2), pixel]))],
+  });
+  expect(await refusal("DamagedSource", openPicture(grown, JOB, { animated: true }))).toContain("damaged");
 });
 
 // The last one: it is for the whole process.
