@@ -95,6 +95,8 @@ const SAME: Readonly<Record<string, string>> = {
   "image/pjpeg": "image/jpeg",
   "image/x-png": "image/png",
   "image/tif": "image/tiff",
+  "image/x-photoshop": "image/vnd.adobe.photoshop",
+  "image/psd": "image/vnd.adobe.photoshop",
 };
 
 /**

@@ -172,9 +172,10 @@ describe("a PSD", () => {
     for (const psb of [false, true]) {
       const key = psb ? "large.psb" : "layers.psd";
       const file = await layered(scene, psb);
-      await site.put(key, file);
+      const contentType = psb ? "image/vnd.adobe.photoshop" : "image/x-photoshop";
+      await site.put(key, file, { meta: { contentType } });
       const plain = await site.get(`/root/${key}`, { headers: { accept: "image/webp,*/*" } });
-      expect(plain.headers.get("content-type")).toBe("image/vnd.adobe.photoshop");
+      expect(plain.headers.get("content-type")).toBe(contentType);
       expect(plain.body.equals(file)).toBe(true);
       expect(difference(await pixelsOf(await picture(`/root/tr:f-png/${key}`)), scene).worst).toBe(0);
       expect(await sizeOf(await picture(`/root/${key}/ik-thumbnail.jpg?tr=w-100,h-50`))).toBe("jpeg 100x50");
