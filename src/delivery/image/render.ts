@@ -232,12 +232,17 @@ async function withMetadataOf(source: Buffer, job: Job, made: Surface): Promise<
 
 /** Whether the result may be an animation; what only a still can be needs no more than the first frame. */
 function mayMove({ steps, defaults }: Plan): boolean {
+  if (steps.some((step) => "options" in step && isPainted(step.options))) return false;
   const last = steps.findLastIndex((step) => "options" in step && step.options.format !== undefined);
   const formats = said(steps.slice(Math.max(0, last)), "format");
   return [...formats, ...(last < 0 ? [defaults.format] : [])].some(
     (format) => format === "auto" || format === "source" || moves(format),
   );
 }
+
+/** Models paint stills. */
+const isPainted = ({ model, background }: Readonly<Partial<Options>>): boolean =>
+  model !== undefined || background?.kind === "generated";
 
 /** What is said anywhere, conditions included, in the order of the steps. */
 function said<Name extends keyof Options>(steps: readonly Step[], name: Name): Options[Name][] {

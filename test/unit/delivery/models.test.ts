@@ -7,10 +7,11 @@ import { DeliveryError } from "../../../src/delivery/errors.ts";
 import { detect } from "../../../src/delivery/image/detector.ts";
 import type { Job } from "../../../src/delivery/image/job.ts";
 import { applyModel } from "../../../src/delivery/image/models.ts";
+import { render } from "../../../src/delivery/image/render.ts";
 import { blank, type Environment } from "../../../src/delivery/image/surface.ts";
 import type { ModelTask } from "../../../src/delivery/plan/plan.ts";
 import { askModel } from "../../../src/delivery/plan/promptmodel.ts";
-import { drawn, jobOf, plain, promising, RED } from "./image/coresetup.ts";
+import { animation, BLUE, drawn, GREEN, jobOf, plain, promising, RED } from "./image/coresetup.ts";
 
 interface Call {
   url: string;
@@ -118,6 +119,21 @@ describe("models", () => {
     expect(await sharp(calls[0]!.body).metadata()).toMatchObject({ format: "png", width: 60, height: 40 });
     expect(surface).toMatchObject({ width: 30, height: 20, alpha: true });
     expect([...(await surface.image.raw().toBuffer()).subarray(0, 4)]).toEqual([255, 0, 0, 128]);
+  });
+
+  test("of an animation, however long, the first frame is sent", async () => {
+    reply = ({ body }, response) => void response.end(body);
+    const source = await animation("gif", 20, 20, [RED, GREEN, BLUE]);
+    const { models } = environment({ models: { url: base, token: undefined } }).job;
+    const padded = { width: 40, height: 20, cropMode: "pad_resize" } as const;
+    for (const [options, width] of [
+      [{ model: bgremove }, 20],
+      [{ ...padded, background: { kind: "generated", prompt: undefined } }, 40],
+    ] as const) {
+      const job = { ...jobOf({ options, format: "auto", limits: { frames: 2 } }), models: models! };
+      expect(await render([source], job)).toMatchObject({ width, height: 20 });
+      expect(await sharp(calls.at(-1)!.body).metadata()).toMatchObject({ width, height: 20 });
+    }
   });
 
   test.each<[ModelTask, string]>([
