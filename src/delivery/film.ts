@@ -5,7 +5,7 @@ import { once } from "../lib/once.ts";
 import { accepted, early, send } from "./answers.ts";
 import { lasting, type Entry } from "./cache/cache.ts";
 import { DeliveryError } from "./errors.ts";
-import type { Input } from "./image/job.ts";
+import type { Input, Service } from "./image/job.ts";
 import { rendererWith, type MakingContext } from "./making.ts";
 import { MEDIA_TYPES } from "./mediatypes.ts";
 import { cacheControlOf, madeHeaders, openLayers, passing, pictureAnswer, sourceHeaders } from "./picture.ts";
@@ -47,18 +47,24 @@ async function filmRequest(context: FilmContext, reading: Reading, source: Sourc
   const what = asked.what === "image" ? "video" : asked.what;
   const { originId: origin, path } = source;
   const found = context.detector.for(plan);
-  const detector = found === "away" ? undefined : found;
-  const parts = [
-    ENCODING_VERSION,
-    // All files of a stream are one work, whatever is asked for first.
-    what === "hls" || what === "dash" ? "stream" : what,
-    source.identity,
-    text,
-    layers.map(({ identity }) => identity),
-    detector !== undefined,
-  ];
+  const present = found === "away" ? undefined : found;
+  const keyWith = (detector: Service | undefined): string => {
+    const parts = [
+      ENCODING_VERSION,
+      // All files of a stream are one work, whatever is asked for first.
+      what === "hls" || what === "dash" ? "stream" : what,
+      source.identity,
+      text,
+      layers.map(({ identity }) => identity),
+      detector !== undefined,
+    ];
+    return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+  };
+  // A stream goes on as it began, whether the detector came or went since.
+  const other = present === undefined ? context.detector.wantedBy(plan) : undefined;
+  const detector = asked.stream?.id.endsWith(keyWith(other)) === true ? other : present;
   return {
-    key: createHash("sha256").update(JSON.stringify(parts)).digest("hex"),
+    key: keyWith(detector),
     what: what as VideoRequest["what"],
     plan,
     source: inputOf(source),

@@ -230,11 +230,15 @@ export class Detector {
   }
 
   /** Undefined: the plan has nothing to find, or there is nobody to find it. "away": left alone now. */
-  for({ steps }: Plan): Service | "away" | undefined {
-    if (this.#service === undefined) return undefined;
+  for(plan: Plan): Service | "away" | undefined {
+    const service = this.wantedBy(plan);
+    return service !== undefined && isRecent(this.#leftAt, AWAY_MS) ? "away" : service;
+  }
+
+  /** As `for`, whether or not it is left alone. */
+  wantedBy({ steps }: Plan): Service | undefined {
     const layered = layersOf(steps).flatMap((layer) => ("steps" in layer ? layer.steps : []));
-    if (!anyOf([...steps, ...layered], finds)) return undefined;
-    return isRecent(this.#leftAt, AWAY_MS) ? "away" : this.#service;
+    return anyOf([...steps, ...layered], finds) ? this.#service : undefined;
   }
 
   /** @throws DetectorFailed for a picture for which it gave no answer: not to be kept */

@@ -7,6 +7,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vi
 import { createDelivery } from "../../src/delivery/delivery.ts";
 import type { Service } from "../../src/delivery/image/job.ts";
 import { startListener } from "../../src/lib/http.ts";
+import { clip, hasFfmpeg } from "./video/clips.ts";
+import { urisOf } from "./video/streaming.ts";
 import { BLUE, colourAt, GREEN, openSite, RED, stripes, WHITE, type Reply, type Site } from "./site.ts";
 
 const FACE = "/root/tr:w-50,h-200,fo-face,f-png/stripes.jpg";
@@ -112,4 +114,22 @@ test("where it finds nothing, that is its answer", async () => {
     ["HIT", "fallback"],
     1,
   ]);
+});
+
+test.skipIf(!(await hasFfmpeg()))("streams go on as they began, whether it goes or comes", async () => {
+  await using site = await withStripes({ detector });
+  await site.put("film.mp4", await clip({ width: 320, height: 180, seconds: 1 }));
+  const path = "/root/film.mp4/ik-master.m3u8?tr=sr-240:l-image,i-stripes.jpg,w-50,h-200,fo-face,l-end";
+  const piece = async (): Promise<string> => {
+    const { body } = await site.get(path);
+    return new URL(urisOf(body.toString())[0]!, site.url + path).href.slice(site.url.length);
+  };
+  const before = await piece();
+  said = undefined;
+  // It is left alone from now on.
+  await site.get(FACE);
+  const meanwhile = await piece();
+  expect([(await site.get(before)).status, meanwhile === before]).toEqual([200, false]);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 60_000 });
+  expect([(await site.get(meanwhile)).status, (await piece()) === before]).toEqual([200, true]);
 });
