@@ -228,16 +228,17 @@ describe("what is turned away", () => {
   );
 });
 
+const frameControl = (n: number, at: number): Buffer =>
+  chunk("fcTL", Buffer.concat([u32(n, 1, 1, at, at), u16(1, 10), Buffer.alloc(2)]));
+
 test("an animated PNG has the size that it says first, however large it says that it is then", async () => {
   const larger = png(100, 100, { colour: 6 }).subarray(8, 33);
-  const frame = (n: number, at: number): Buffer =>
-    chunk("fcTL", Buffer.concat([u32(n, 1, 1, at, at), u16(1, 10), Buffer.alloc(2)]));
   const pixel = deflateSync(Buffer.alloc(5));
   const grown = png(1, 1, {
     colour: 6,
     idat: pixel,
-    before: [chunk("acTL", u32(2, 0)), frame(0, 0)],
-    after: [larger, frame(1, 50), chunk("fdAT", Buffer.concat([u32(2), pixel]))],
+    before: [chunk("acTL", u32(2, 0)), frameControl(0, 0)],
+    after: [larger, frameControl(1, 50), chunk("fdAT", Buffer.concat([u32(2), pixel]))],
   });
   expect(await refusal("DamagedSource", openPicture(grown, JOB, { animated: true }))).toContain("damaged");
 });
