@@ -33,9 +33,11 @@ export async function filmAnswer(
   source: Source,
 ): Promise<HttpResponse> {
   const film = await filmRequest(context, reading, source);
+  // Made without the detector it will soon be another.
+  const kept = context.detector.for(film.plan) === "away" ? passing(reading) : reading;
   return film.what === "hls" || film.what === "dash" || film.what === "stream"
-    ? streamAnswer(context, request, reading, source, film)
-    : encodedAnswer(context, request, reading, source, film);
+    ? streamAnswer(context, request, kept, source, film)
+    : encodedAnswer(context, request, kept, source, film);
 }
 
 async function filmRequest(context: FilmContext, reading: Reading, source: Source): Promise<VideoRequest> {

@@ -116,7 +116,27 @@ test("where it finds nothing, that is its answer", async () => {
   ]);
 });
 
-test.skipIf(!(await hasFfmpeg()))("streams go on as they began, whether it goes or comes", async () => {
+const here = await hasFfmpeg();
+
+test.skipIf(!here)("nobody keeps a film that was made without it, nor pieces of a stream", async () => {
+  await using site = await withStripes({ detector });
+  await site.put("film.mp4", await clip({ width: 320, height: 180, seconds: 1 }));
+  said = undefined;
+  await site.get(FACE);
+  const layer = "l-image,i-stripes.jpg,w-50,h-200,fo-face,l-end";
+  const film = await site.get(`/root/film.mp4?tr=${layer}`);
+  const path = `/root/film.mp4/ik-master.m3u8?tr=sr-240:${layer}`;
+  const { body } = await site.get(path);
+  const playlist = new URL(urisOf(body.toString())[0]!, site.url + path);
+  const list = async (): Promise<Reply> => site.get(playlist.href.slice(site.url.length));
+  await expect.poll(async () => (await list()).body.toString(), { timeout: 20_000 }).toContain("ENDLIST");
+  const piece = new URL(urisOf((await list()).body.toString())[0]!, playlist);
+  for (const reply of [film, await list(), await site.get(piece.href.slice(site.url.length))]) {
+    expect([reply.status, keptSeconds(reply) <= 5]).toEqual([200, true]);
+  }
+});
+
+test.skipIf(!here)("streams go on as they began, whether it goes or comes", async () => {
   await using site = await withStripes({ detector });
   await site.put("film.mp4", await clip({ width: 320, height: 180, seconds: 1 }));
   const path = "/root/film.mp4/ik-master.m3u8?tr=sr-240:l-image,i-stripes.jpg,w-50,h-200,fo-face,l-end";
