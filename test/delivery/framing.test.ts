@@ -144,6 +144,12 @@ describe("bg-gradient_dominant", () => {
   });
 });
 
+test("bg-blurred_0 lies behind what is as narrow as can be, too", async () => {
+  await put("hair.png", 1, 16_000, (_, y) => (y < 8000 ? RED : BLUE));
+  const seen = await shown("w-2100,h-16000,cm-pad_resize,bg-blurred_0", "hair.png");
+  expect([at(seen, 0.1, 0.1), at(seen, 0.6, 0.1), at(seen, 0.1, 0.9)]).toEqual([RED, RED, BLUE]);
+});
+
 test("bg-blurred_0 is the picture itself, not softened; lighter where that is asked", async () => {
   await put("lines.png", 400, 200, (x) => (x % 20 < 10 ? [200, 0, 0, 255] : [0, 0, 200, 255]));
   const source = sharp((await site.get("/root/lines.png", { headers: { accept: "image/png" } })).body);

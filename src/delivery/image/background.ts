@@ -1,7 +1,8 @@
 /** What is seen beside and through a picture. */
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { BLACK } from "../plan/colours.ts";
 import type { Background, Colour } from "../plan/plan.ts";
+import { around, POINTS } from "./geometry.ts";
 import {
   copyOf,
   pixelsOf,
@@ -81,20 +82,36 @@ async function blurred(
   { intensity, brightness }: Background & { kind: "blurred" },
 ): Promise<Surface> {
   const strength = intensity === "auto" ? INTENSITY_AUTO : intensity;
-  // Blurring a small copy and enlarging it looks the same and costs the same whatever the size.
-  const by = strength === 0 ? 1 : PROBE_SIDE / Math.max(to.width, to.height);
-  const small = {
-    width: Math.max(1, Math.round(to.width * Math.min(1, by))),
-    height: Math.max(1, Math.round(to.height * Math.min(1, by))),
-  };
-  const covering = copyOf(surface)
-    .flatten({ background: "#ffffff" })
-    .resize({ ...small, fit: "cover" });
-  const soft = strength === 0 ? covering : covering.blur(Math.max(0.3, (strength / 100) * 12));
-  const { data, info } = await soft.linear(1, brightness).raw().toBuffer({ resolveWithObject: true });
+  const image = copyOf(surface).flatten({ background: "#ffffff" });
+  const behind = strength === 0 ? covering(image, surface, to) : softened(image, to, strength);
+  const { data, info } = await behind.linear(1, brightness).raw().toBuffer({ resolveWithObject: true });
   const raw = { width: info.width, height: info.height, channels: info.channels };
-  const image = sharp(data, { raw }).resize({ ...to, fit: "fill", kernel: "cubic" });
-  return settle({ image, ...to, alpha: false, pages: 1, fresh: false });
+  const whole = sharp(data, { raw }).resize({ ...to, fit: "fill", kernel: "cubic" });
+  return settle({ image: whole, ...to, alpha: false, pages: 1, fresh: false });
+}
+
+/** A small copy: blurring it and enlarging it looks the same and costs the same whatever the size. */
+function softened(image: Sharp, to: Size, strength: number): Sharp {
+  const by = Math.min(1, PROBE_SIDE / Math.max(to.width, to.height));
+  const side = (length: number): number => Math.max(1, Math.round(length * by));
+  const small = { width: side(to.width), height: side(to.height) };
+  return image.resize({ ...small, fit: "cover" }).blur(Math.max(0.3, (strength / 100) * 12));
+}
+
+/** Pixels beside an edge that an enlarging kernel looks at, on both sides together, and what is seen in part. */
+const KERNEL_REACH = 8;
+
+/** Cut around its middle before it is scaled: what is narrow would become longer than libvips can count. */
+function covering(image: Sharp, from: Size, to: Size): Sharp {
+  const by = Math.max(to.width / from.width, to.height / from.height);
+  if (by <= 1) return image.resize({ ...to, fit: "cover" });
+  const side = (all: number, shown: number): number => {
+    const part = Math.min(all, Math.ceil(shown / by) + KERNEL_REACH);
+    // So that its middle is that of the whole.
+    return part + ((all - part) % 2);
+  };
+  const part = { width: side(from.width, to.width), height: side(from.height, to.height) };
+  return image.extract(around(POINTS.center, part, from)).resize({ ...to, fit: "cover" });
 }
 
 type Rgb = readonly [number, number, number];
