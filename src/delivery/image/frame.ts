@@ -5,7 +5,7 @@
 import sharp from "sharp";
 import type { Colour, Options } from "../plan/plan.ts";
 import { placeOf } from "./focus.ts";
-import { geometryOf, POINTS, type Point, type Rectangle } from "./geometry.ts";
+import { geometryOf, POINTS, same, type Point, type Rectangle } from "./geometry.ts";
 import { wantedSize, type Values } from "./resolve.ts";
 import { resizedSize, shownBox } from "./size.ts";
 import type { Environment, Size } from "./surface.ts";
@@ -22,8 +22,6 @@ export interface Frame extends Size {
   /** Under all of the canvas. */
   readonly background?: Colour;
 }
-
-const same = (one: Size, other: Size): boolean => one.width === other.width && one.height === other.height;
 
 /** As far as sides that were rounded tell. */
 const alike = (exact: Size, rounded: Size): boolean =>

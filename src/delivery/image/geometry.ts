@@ -21,6 +21,9 @@ export interface Geometry {
   readonly pad?: Size;
 }
 
+export const same = (one: Size, other: Size): boolean =>
+  one.width === other.width && one.height === other.height;
+
 const scale = ({ width, height }: Size, by: number): Size => ({
   width: Math.max(1, Math.round(width * by)),
   height: Math.max(1, Math.round(height * by)),

@@ -5,7 +5,7 @@ import type { Focus, Options, Position } from "../plan/plan.ts";
 import { eachFrame } from "./animation.ts";
 import { underlay } from "./background.ts";
 import { boxOf, focusOn, placeOf } from "./focus.ts";
-import { around, geometryOf, named, resultOf, type Geometry, type Rectangle } from "./geometry.ts";
+import { around, geometryOf, named, resultOf, same, type Geometry, type Rectangle } from "./geometry.ts";
 import { wantedSize, type Values, type Wanted } from "./resolve.ts";
 import { over, settle, type Environment, type Size, type Surface } from "./surface.ts";
 
@@ -170,7 +170,6 @@ function cropOf(focus: Focus | undefined, pages: number): Gravity | undefined {
   return Object.hasOwn(GRAVITIES, focus.at) ? GRAVITIES[focus.at as Position] : undefined;
 }
 
-const same = (one: Size, other: Size): boolean => one.width === other.width && one.height === other.height;
 const sizeOf = ({ width, height }: Size): Size => ({ width, height });
 
 /** In one pipeline, so that decoders may shrink while they decode. */
