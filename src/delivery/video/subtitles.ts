@@ -2,6 +2,7 @@
  * Subtitles on films. Files of strangers are read here, as SubRip or WebVTT, and written anew as what libass draws, so
  * that nothing in them is an instruction to ffmpeg.
  */
+import { createHash } from "node:crypto";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { breaths } from "../../lib/breaths.ts";
@@ -63,7 +64,8 @@ export async function layOutSubtitles(
   checkCrowd(shown);
   const face = await layOutFont(place, inputs, style);
   const families = await layOutStandIns(place, shown, face);
-  const name = `subtitles-${shown.length}-${Math.round(times.from * 1000)}-${fileNumber(path)}.ass`;
+  const layer = createHash("sha256").update(JSON.stringify([path, style, times, size.width, size.height]));
+  const name = `subtitles-${layer.digest("hex").slice(0, 32)}.ass`;
   await writeFile(join(place.folder, name), assOf(shown, style, { size, families, seconds: cut.seconds }));
   return `ass=f=${name}:fontsdir=${FONTS}`;
 }

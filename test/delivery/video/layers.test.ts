@@ -249,6 +249,17 @@ describe.skipIf(!here)("layers of films", () => {
     60_000,
   );
 
+  test("one file of subtitles may lie on a film twice, in two styles", async () => {
+    const words = { "words.srt": Buffer.from("1\n00:00:00,000 --> 00:00:09,000\nMMMM\n") };
+    const [large, small] = [
+      "l-subtitles,i-words.srt,fs-60,co-FFFFFF,l-end",
+      "l-subtitles,i-words.srt,fs-8,co-000000,l-end",
+    ];
+    const one = await whiteness(await studio.make(film, large, { layers: words }), 0.5);
+    const both = await whiteness(await studio.make(film, `${large},${small}`, { layers: words }), 0.5);
+    expect([one > 0.01, both > one / 2]).toEqual([true, true]);
+  }, 60_000);
+
   test("subtitles may have a font of the user's own", async () => {
     const font = await readFile(FONT);
     const layers = { "words.srt": Buffer.from(SRT), "fonts/own.ttf": font };
