@@ -143,7 +143,7 @@ test("it says that others may get something else, and only where they may", asyn
 });
 
 test("animations stay whole and moving, and WebP is read again only where that makes it smaller", async () => {
-  const long = await (await moving(205)).gif().toBuffer();
+  const long = await (await moving(20)).gif().toBuffer();
   await site.put("short.gif", await (await moving(5)).gif().toBuffer());
   await site.put("long.gif", long);
   await site.put("rich.webp", await (await moving(5)).webp({ lossless: true, effort: 0 }).toBuffer());
@@ -173,13 +173,13 @@ test("animations stay whole and moving, and WebP is read again only where that m
   expect((await site.get("/root/small.webp", { headers: { accept } })).body.equals(small)).toBe(true);
 });
 
-test("a GIF that says something stays no more than others do, however small it is", async () => {
-  const long = await (await moving(205)).gif().toBuffer();
+test("a GIF that says something is made again without that, however small it is", async () => {
+  const long = await (await moving(20)).gif().toBuffer();
   const colours = 13 + 3 * 2 ** ((long[10]! & 7) + 1);
   const xmp = Buffer.from("\x21\xff\x0bXMP DataXMP\x0e<GPSLatitude/>\0", "latin1");
   await site.put("says.gif", Buffer.concat([long.subarray(0, colours), xmp, long.subarray(colours)]));
   const { body } = await site.get("/root/says.gif");
-  expect([(await sharp(body).metadata()).pages, body.includes("GPSLatitude")]).toEqual([200, false]);
+  expect([(await sharp(body).metadata()).pages, body.includes("GPSLatitude")]).toEqual([20, false]);
 });
 
 test("what can't be improved is the file as it is, whole, in part and on condition", async () => {
