@@ -91,11 +91,9 @@ export async function openWorkplace(shop: Workshop, source: Input, signal: Abort
     const args = [
       // Program streams tell the times of some frames only.
       ...words("-fflags +genpts"),
-      ...opening(demuxer),
       "-t",
       secondsText(start + shown + MARGIN_SECONDS),
-      "-i",
-      clip.file,
+      ...reading(clip, { start: 0 }),
       ...streams.flatMap((one) => ["-map", `0:${one}`]),
       // Only what decoding gives times can be put into a file that has them.
       ...(bare ? words("-c:v libx264 -preset ultrafast -crf 8") : words("-c copy")),
