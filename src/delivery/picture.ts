@@ -6,6 +6,7 @@ import type { ClientHints } from "./image/job.ts";
 import { hash, prepare, type Making, type MakingContext } from "./making.ts";
 import { acceptedFormats, kindOf, nameAs, typeOf } from "./mediatypes.ts";
 import type { FormatChoice, Plan, Step } from "./plan/plan.ts";
+import { DPR_RANGE } from "./plan/rowssize.ts";
 import { pathsOf } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
 import { openSource, wantedAt, type Source, type SourceContext } from "./source.ts";
@@ -116,8 +117,6 @@ export function checkPrivate({ info }: Source, { permitted }: Reading): void {
 const WIDTH_STEP = 100;
 /** The most pixels that a window is believed to be wide. Stops headers from making pictures that are refused. */
 const WIDTH_MAX = 5000;
-/** What a URL may say, too. */
-const [DPR_MIN, DPR_MAX] = [0.1, 5];
 
 interface Variation {
   readonly hints: ClientHints;
@@ -158,8 +157,10 @@ function variationOf(
   }
   if (says.dpr === "auto" || says.width === "auto" || says.height === "auto") {
     vary.push("Sec-CH-DPR", "DPR");
-    if (says.dpr === "auto" && dpr !== undefined)
-      hints = { ...hints, dpr: Math.max(DPR_MIN, Math.min(DPR_MAX, dpr)) };
+    if (says.dpr === "auto" && dpr !== undefined) {
+      const [min, max] = DPR_RANGE;
+      hints = { ...hints, dpr: Math.max(min, Math.min(max, dpr)) };
+    }
     // Whose URL leaves the size to the browser and names no quality leaves that too.
     if (plan.defaults.explicitQuality !== true) {
       vary.push("Save-Data");

@@ -1,7 +1,9 @@
 /** How a picture is written. */
 import { WHITE } from "../plan/colours.ts";
 import type { GifOptions, Metadata, Sharp } from "sharp";
+import { evaluateWithin } from "../plan/expression.ts";
 import type { Colour, Format } from "../plan/plan.ts";
+import { DENSITY_RANGE } from "../plan/rowsresult.ts";
 import { isPhotograph, type Output, type Stored } from "./negotiate.ts";
 import type { Surface } from "./surface.ts";
 
@@ -24,6 +26,9 @@ export const opaque = ({ background }: Pick<Output, "background">): Colour => ({
   a: 1,
 });
 
+/** Pixels an inch of files that don't say. */
+const DENSITY_USUAL = 72;
+
 /** How much of the quality is left to those who save data, unless the URL names it. */
 const SAVE_DATA_SHARE = 0.75;
 
@@ -36,7 +41,7 @@ export interface Encoding {
   readonly format: Format;
   readonly output: Output;
   readonly saveData: boolean;
-  readonly source: Stored & Pick<Metadata, "loop" | "delay">;
+  readonly source: Stored & Pick<Metadata, "loop" | "delay" | "density">;
 }
 
 /** The surface's pipeline with the encoder at its end. */
@@ -44,7 +49,7 @@ export function encode(surface: Surface, { format, output, saveData, source }: E
   const { lossless, progressive } = output;
   const share = saveData && !output.explicitQuality ? SAVE_DATA_SHARE : 1;
   const quality = Math.max(1, Math.round(output.quality * share));
-  const image = colours(surface, output);
+  const image = inInches(colours(surface, output), output, source.density);
   const { loop, delay } = source;
   const frames = surface.pages === 1 ? {} : { ...(loop !== undefined && { loop }), ...(delay && { delay }) };
   if (format === "png") return image.png({ progressive, ...(isPhotograph(source) ? PNG_PHOTOGRAPH : {}) });
@@ -73,4 +78,11 @@ function colours({ image, memory }: Surface, { colourProfile, metadata }: Output
   image.toColourspace("srgb");
   if (metadata) image.keepMetadata();
   return colourProfile || metadata ? image.withIccProfile("srgb", { attach: colourProfile }) : image;
+}
+
+/** With what `dn` says. sharp writes it into the source's EXIF, of which nothing else may be kept. */
+function inInches(image: Sharp, { density, metadata }: Output, own = DENSITY_USUAL): Sharp {
+  if (density === undefined) return image;
+  const pixels = Math.round(evaluateWithin(density, { idn: own }, "dn", DENSITY_RANGE));
+  return (metadata ? image : image.withExif({})).withDensity(pixels);
 }

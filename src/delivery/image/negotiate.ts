@@ -2,7 +2,7 @@
 import type { Metadata } from "sharp";
 import { DeliveryError } from "../errors.ts";
 import { AUTO_AVIF_PIXELS, AUTO_WEBP_PIXELS } from "../limits.ts";
-import type { Colour, Format, FormatChoice } from "../plan/plan.ts";
+import type { Colour, Format, FormatChoice, Options } from "../plan/plan.ts";
 import type { ClientHints } from "./job.ts";
 import type { Memory, Surface } from "./surface.ts";
 
@@ -16,6 +16,7 @@ export interface Output {
   readonly lossless: boolean;
   readonly colourProfile: boolean;
   readonly metadata: boolean;
+  readonly density: Options["density"] | undefined;
   /** Its fine edges are what AVIF smooths away. */
   readonly unsharp: boolean;
   /** What shows through where a picture with transparency becomes a JPEG. */

@@ -187,9 +187,9 @@ const STAYING: readonly Metadata["format"][] = ["jpeg", "png", "gif", "webp", "h
  * results don't say, such as where it was taken.
  */
 async function mayStay(source: Buffer, output: Output, { accepts }: Job["hints"]): Promise<boolean> {
-  const { format, explicitQuality, progressive, lossless, colourProfile, metadata } = output;
+  const { format, explicitQuality, progressive, lossless, colourProfile, metadata, density } = output;
   if (format !== "auto" && format !== "source") return false;
-  if (progressive || lossless || colourProfile || metadata) return false;
+  if (progressive || lossless || colourProfile || metadata || density !== undefined) return false;
   const whole = await sharp(source).metadata();
   // PNG and GIF have none.
   if (explicitQuality && whole.format !== "png" && whole.format !== "gif") return false;
@@ -274,6 +274,7 @@ const outputOf = ({ defaults }: Plan): Output => ({
   lossless: false,
   colourProfile: false,
   metadata: false,
+  density: undefined,
   unsharp: false,
   background: undefined,
 });
@@ -289,6 +290,7 @@ function heard(output: Output, options: Readonly<Partial<Options>>): Output {
     lossless: options.lossless ?? output.lossless,
     colourProfile: options.colourProfile ?? output.colourProfile,
     metadata: options.metadata ?? output.metadata,
+    density: options.density ?? output.density,
     unsharp: output.unsharp || unsharp !== undefined,
     background: background?.kind === "colour" ? background.colour : output.background,
   };

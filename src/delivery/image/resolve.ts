@@ -1,7 +1,8 @@
 /** Options with their expressions evaluated, now that the sizes are known. */
 import { DeliveryError } from "../errors.ts";
-import { evaluate } from "../plan/expression.ts";
+import { evaluate, evaluateWithin } from "../plan/expression.ts";
 import type { Expression, Options, Variable } from "../plan/plan.ts";
+import { DPR_RANGE } from "../plan/rowssize.ts";
 import type { Environment, Size } from "./surface.ts";
 
 export type Values = Readonly<Partial<Record<Variable, number>>>;
@@ -64,7 +65,8 @@ export function wantedSize(
   // What the browser says of the width is in device pixels already.
   const hinted = options.width === "auto" ? hints.width : undefined;
   const ratio = ratioOf(options, values);
-  const asked = options.dpr === "auto" ? (hints.dpr ?? 1) : (options.dpr ?? 1);
+  const asked =
+    options.dpr === "auto" ? (hints.dpr ?? 1) : evaluateWithin(options.dpr ?? 1, values, "dpr", DPR_RANGE);
   const sized = (dpr: number, window: number | undefined): Wanted => ({
     ...bothSides(window ?? times(given.width, dpr), times(given.height, dpr), ratio),
     ratio,

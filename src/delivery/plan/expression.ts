@@ -16,6 +16,7 @@ const VARIABLES: readonly string[] = [
   "bar",
   "idu",
   "bdu",
+  "idn",
 ] satisfies Variable[];
 /**
  * Not the order of mathematics: powers come last, and each group goes from left to right. `2_add_3_pow_2` is 25.
@@ -96,6 +97,21 @@ export function evaluate(
     throw new DeliveryError("InvalidParameter", `${expression.variable} has no meaning here.`);
   }
   return compute(expression.op, evaluate(expression.left, values), evaluate(expression.right, values));
+}
+
+/** @throws DeliveryError InvalidParameter also for what lies outside the bounds, by the `name` that URLs have for it */
+export function evaluateWithin(
+  expression: Expression,
+  values: Readonly<Partial<Record<Variable, number>>>,
+  name: string,
+  [min, max]: readonly [number, number],
+): number {
+  const value = evaluate(expression, values);
+  if (value >= min && value <= max) return value;
+  throw new DeliveryError(
+    "InvalidParameter",
+    `${name} comes to ${value} here. Allowed: from ${min} to ${max}.`,
+  );
 }
 
 const COMPARISONS: Readonly<Record<Comparison, (left: number, right: number) => boolean>> = {

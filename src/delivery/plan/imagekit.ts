@@ -113,7 +113,12 @@ function readStep(items: Items, within: Within, first: boolean): Step {
 }
 
 /** What is said of the whole answer, and can't depend on anything that is known only when the source is. */
-const OF_THE_WHOLE: readonly (keyof Options)[] = ["original", "defaultImage", "streamingResolutions"];
+const OF_THE_WHOLE: readonly (keyof Options)[] = [
+  "original",
+  "defaultImage",
+  "density",
+  "streamingResolutions",
+];
 const NOT_CONDITIONAL: readonly (keyof Options)[] = [...OF_THE_WHOLE, "pages"];
 
 /** @throws DeliveryError InvalidParameter for what can't stand there */

@@ -17,6 +17,11 @@ export function refuse(name: string, value: string, allowed: string): never {
   throw new DeliveryError("InvalidParameter", `${name} can't be ${quote(value)}. Allowed: ${allowed}.`);
 }
 
+/** No step begins with slashes: they go on an address, as in `di-https:@@@@…`. */
+const STEP_END = /:(?!@@)/;
+/** What SDKs write behind a name that is to stand alone. */
+const NO_VALUE = /^-(?:true|-)?$/;
+
 /** Whether no item of a chain says anything. */
 export const isEmpty = (chain: string): boolean => /^[,:\s]*$/.test(chain);
 
@@ -32,7 +37,7 @@ export class Items {
   steps = 0;
 
   constructor(chain: string) {
-    this.#items = chain.split(":").flatMap((step) => {
+    this.#items = chain.split(STEP_END).flatMap((step) => {
       const texts = step.split(",").map((text) => text.trimStart());
       return texts.filter((text) => text !== "").map((text, n) => ({ text, newStep: n === 0 }));
     });
@@ -81,7 +86,7 @@ export function readItem(options: Partial<Options>, text: string): void {
     row === "model"
       ? // Eight names share the row, so the name is part of what it says.
         wording.parse(text)
-      : rest === "" && wording.bare !== undefined
+      : wording.bare !== undefined && (rest === "" || NO_VALUE.test(rest))
         ? wording.bare
         : wording.parse(rest.slice(1));
   if (value === IGNORED) return;

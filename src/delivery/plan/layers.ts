@@ -78,6 +78,8 @@ const TEXT_STYLES: Styles = {
 };
 const SUBTITLE_STYLES: Styles = {
   ...FONT_STYLES,
+  // As ImageKit's SDK for browsers writes it.
+  color: ["colour", COLOUR],
   fol: ["outline", { allowed: "a width from 0 to 100, _ and a colour, such as 2_blue", parse: parseOutline }],
   fsh: [
     "shadow",

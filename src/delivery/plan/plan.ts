@@ -5,7 +5,20 @@
  */
 
 /** Of what comes into the step (`i`), of what it has become so far (`c`), of a layer's immediate parent (`b`). */
-export type Variable = "iw" | "ih" | "iar" | "cw" | "ch" | "car" | "bw" | "bh" | "bar" | "idu" | "bdu";
+export type Variable =
+  | "iw"
+  | "ih"
+  | "iar"
+  | "cw"
+  | "ch"
+  | "car"
+  | "bw"
+  | "bh"
+  | "bar"
+  | "idu"
+  | "bdu"
+  /** The density that the source says of itself. */
+  | "idn";
 export type Operator = "add" | "sub" | "mul" | "div" | "mod" | "pow";
 export type Expression =
   | number
@@ -125,7 +138,7 @@ export interface Options {
   y: Expression;
   centreX: Expression;
   centreY: Expression;
-  dpr: number | "auto";
+  dpr: Expression | "auto";
   // ---- shape
   /** `true`: threshold 10; false: not even where it is the default (layers); 1–99: threshold. */
   trim: boolean | number;
@@ -174,6 +187,8 @@ export interface Options {
   lossless: boolean;
   colourProfile: boolean;
   metadata: boolean;
+  /** Pixels an inch. */
+  density: Expression;
   /** The bytes as they are; everything else is ignored. */
   original: boolean;
   /** Path of what is served when no origin has the file. */

@@ -1,6 +1,6 @@
 /** Rows of THE table (transforms.ts): shape, colours and effects. */
 import type { ModelTask } from "./plan.ts";
-import type { Rows, Transformation } from "./transforms.ts";
+import type { Rows, Transformation, Wording } from "./transforms.ts";
 import {
   BACKGROUND_ALLOWED,
   BORDER_ALLOWED,
@@ -35,6 +35,8 @@ const TASKS: Readonly<Record<string, ModelTask>> = {
   "e-retouch": { task: "retouch" },
   "e-genvar": { task: "genvar" },
 };
+
+const FLAGS = { "1": true, false: false } as const;
 
 type Look =
   | "trim"
@@ -162,14 +164,14 @@ export const LOOK_ROWS: Rows<Look> = {
     examples: { queryBlur: "?w=300&blur=2.5" },
   },
   grayscale: {
-    imagekit: { names: ["e-grayscale"], allowed: "no value", bare: true, parse: () => undefined },
+    imagekit: flag("e-grayscale"),
     weekerp: { names: ["grayscale"], allowed: "true or false", parse: parseBoolean },
     fallback: "false",
     doc: "Shades of grey.",
     examples: { grayscale: "w-300,e-grayscale" },
   },
   contrast: {
-    imagekit: { names: ["e-contrast"], allowed: "no value", bare: true, parse: () => undefined },
+    imagekit: flag("e-contrast"),
     fallback: "false",
     doc: "Stretches the colours over the whole range.",
     examples: { contrast: "w-300,e-contrast" },
@@ -300,6 +302,11 @@ export const LOOK_ROWS: Rows<Look> = {
     examples: {},
   },
 };
+
+/** ImageKit's own page writes `e-contrast-1`. */
+function flag(name: string): Wording<boolean> {
+  return { names: [name], allowed: "no value, true or false", bare: true, parse: oneOf(FLAGS) };
+}
 
 function parseModel(text: string): ModelTask | undefined {
   const plain = oneOf(TASKS)(text);

@@ -9,6 +9,7 @@ import {
   parsePages,
   parsePath,
   parseResolutions,
+  parseWithin,
   parseWhole,
   RESOLUTIONS_ALLOWED,
   wordsOf,
@@ -42,6 +43,8 @@ const ALIAS_FORMATS: Readonly<Record<string, FormatChoice>> = {
   auto: "auto",
 };
 
+export const DENSITY_RANGE = [1, 1200] as const;
+
 type Result =
   | "pages"
   | "format"
@@ -50,6 +53,7 @@ type Result =
   | "lossless"
   | "colourProfile"
   | "metadata"
+  | "density"
   | "original"
   | "defaultImage"
   | "videoCodec"
@@ -117,6 +121,16 @@ export const RESULT_ROWS: Rows<Result> = {
     fallback: "false",
     doc: "Keeps EXIF, XMP and IPTC.",
     examples: { metadata: "w-300,md-true" },
+  },
+  density: {
+    imagekit: {
+      names: ["dn"],
+      allowed: `a whole number from ${DENSITY_RANGE.join(" to ")}, or an expression such as idn_mul_2`,
+      parse: (text) => (/^\d+\.\d*$/.test(text) ? undefined : parseWithin(text, DENSITY_RANGE)),
+    },
+    fallback: "not said",
+    doc: "Pixels an inch that the file says of itself, for those who print it; its pixels stay as they are. `idn` is what the source says, or 72. Not in layers.",
+    examples: {},
   },
   original: {
     imagekit: { names: ["orig"], allowed: "true or false", parse: parseBoolean },

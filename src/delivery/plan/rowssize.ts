@@ -11,6 +11,7 @@ import {
   parseNumber,
   parsePlainLength,
   parseRatioValue,
+  parseWithin,
   PLAIN_LENGTH_ALLOWED,
   POSITIONS,
   wordsOf,
@@ -65,6 +66,9 @@ const OBJECTS: ReadonlySet<string> = new Set(
     "vase scissors teddyBear hairDrier toothbrush"
   ).split(" "),
 );
+
+/** Of `dpr-`, and of what the browser says of its screen. */
+export const DPR_RANGE = [0.1, 5] as const;
 
 export const SIZE_ROWS: Rows<
   | "width"
@@ -182,8 +186,8 @@ export const SIZE_ROWS: Rows<
   dpr: {
     imagekit: {
       names: ["dpr"],
-      allowed: "a number from 0.1 to 5, or auto",
-      parse: (text) => (text === "auto" ? text : parseNumber(text, 0.1, 5)),
+      allowed: `a number from ${DPR_RANGE.join(" to ")}, an expression, or auto`,
+      parse: (text) => (text === "auto" ? text : parseWithin(text, DPR_RANGE)),
     },
     fallback: "1",
     doc: "Multiplies width and height, which must be given; left out of account where less than 1 or more than 5000 pixels come out. `auto`: what the browser says in Sec-CH-DPR, from 0.1 to 5, unless the picture would become larger than is allowed.",

@@ -53,6 +53,12 @@ export function parseWhole(text: string, min: number, max: number): number | und
   return value >= min && value <= max ? value : undefined;
 }
 
+/** A number within bounds, or an expression, which is held to them once it is computed. */
+export function parseWithin(text: string, [min, max]: readonly [number, number]): Expression | undefined {
+  const value = parseExpression(text);
+  return typeof value === "number" && (value < min || value > max) ? undefined : value;
+}
+
 /** `N` in front of ImageKit's numbers, and a dash in queries, make them negative. */
 export function parseNumber(text: string, min: number, max: number): number | undefined {
   const match = /^([N-]?)(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})$/.exec(text);

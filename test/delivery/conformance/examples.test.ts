@@ -43,6 +43,7 @@ import {
 const ELSEWHERE: Readonly<Record<string, readonly [file: string, says: string]>> = {
   pages: ["delivery/conformance/sources.test.ts", "pg-"],
   model: ["delivery/conformance/sources.test.ts", "e-bgremove"],
+  density: ["delivery/conformance/output.test.ts", "dn-"],
   defaultImage: ["delivery/conformance/sources.test.ts", "di-"],
   videoCodec: ["delivery/conformance/films.test.ts", "vc-"],
   audioCodec: ["delivery/conformance/films.test.ts", "ac-"],

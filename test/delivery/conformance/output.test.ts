@@ -242,6 +242,29 @@ describe("what a file says beside its pixels", () => {
   });
 });
 
+describe("dn", () => {
+  test.each([
+    ["w-300,dn-150,f-jpg", 150],
+    ["w-300,dn-150,f-png", 150],
+    ["dn-300", 300],
+    ["w-300,dn-idn_mul_2,f-jpg", 144],
+    ["w-300,rt-90,b-1_red,dn-96,f-jpg", 96],
+    ["w-300,dn-150,md-true,f-jpg", 150],
+  ])("%s says %i pixels an inch, and no more of the file than is asked for", async (chain, density) => {
+    const said = await metadataOf(`tr:${chain}/tagged.jpg`);
+    const exif = said.exif?.includes("A painter");
+    expect([said.density, exif ?? false]).toEqual([density, chain.includes("md-true")]);
+    const without = await get(`tr:${chain.replace(/dn-[^,]+,?/, "") || "q-80"}/tagged.jpg`);
+    const other = await pixelsOf(without.body);
+    expect(difference(await pixelsOf((await get(`tr:${chain}/tagged.jpg`)).body), other).mean).toBe(0);
+  });
+
+  test("says nothing that no printer has, and nothing in layers", async () => {
+    for (const chain of ["dn-idn_mul_50", "l-image,i-photo.jpg,w-9,dn-90,l-end"])
+      expect([chain, (await stage.site.get(`/root/tr:${chain}/tagged.jpg`)).status]).toEqual([chain, 400]);
+  });
+});
+
 test("orig gives the file byte for byte, whatever else is asked for", async () => {
   for (const path of [
     "tr:orig-true/photo.jpg",

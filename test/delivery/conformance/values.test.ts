@@ -78,6 +78,7 @@ const SIZES: readonly Case[] = [
   ],
   ["tr:w-100,dpr-1.5/photo.jpg", "jpeg 150x100", scaled(150, 100)],
   ["tr:w-100,dpr-5/photo.jpg", "jpeg 500x333", scaled(500, 333)],
+  ["tr:w-100,dpr-iw_div_400/photo.jpg", "jpeg 150x100", scaled(150, 100)],
   ["tr:w-1200,dpr-5/photo.jpg", "jpeg 1200x800", scaled(1200, 800)],
   [
     "tr:w-300,h-300,cm-pad_resize_no_enlarge,bg-F3F3F3/photo.jpg",

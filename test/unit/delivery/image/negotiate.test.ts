@@ -13,6 +13,7 @@ const OUTPUT: Output = {
   lossless: false,
   colourProfile: false,
   metadata: false,
+  density: undefined,
   unsharp: false,
   background: undefined,
 };

@@ -304,6 +304,8 @@ test.each([
     "l-text,i-a,fs-9,ff-a@@b.ttf,co-000000,pa-5,tg-b_i,bg-FFFFFF,r-1_2_3_4,rt-270,fl-h_v,l-end",
   ],
   ["l-subtitles,i-a.srt,fsh-blue_2,fol-2_red,l-end", "l-subtitles,i-a.srt,fol-2_FF0000,fsh-0000FF_2,l-end"],
+  // @imagekit/javascript 5.5.1.
+  ["l-subtitles,i-a.srt,color-red,l-end", "l-subtitles,i-a.srt,co-FF0000,l-end"],
 ])("the text of %s is %s", (chain, text) => {
   expect(textOf(chain)).toBe(text);
   expect(textOf(decodeURIComponent(text))).toBe(text);

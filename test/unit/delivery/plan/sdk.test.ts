@@ -136,6 +136,14 @@ describe.each(["path", "query"] as const)("in the %s", (position) => {
     expect(asked.path).toBe("a b/ü.jpg");
   });
 
+  test("a default image that is an address", () => {
+    const { plan } = built(
+      [{ width: 9, defaultImage: "https://a.example/b.jpg" }, { rotation: 90 }],
+      position,
+    );
+    expect(planText(plan!)).toBe("w-9,di-https%3A@@@@a.example@@b.jpg:rt-90");
+  });
+
   test("a film to stream", () => {
     const asked = built([{ streamingResolutions: ["240", "720"] }], position, "/a.mp4/ik-master.m3u8");
     expect(asked).toMatchObject({ path: "a.mp4", what: "hls" });
