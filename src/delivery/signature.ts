@@ -208,22 +208,35 @@ function checkImageKit(keys: readonly UrlKey[], parts: SignedParts & { readonly 
   return { until: endOf(end, parts.now), key };
 }
 
+/** Where a transformation stands in a path and in a query. */
+const CHAINS = { path: /(?<=^tr:)[^/]*/, query: /(?<=(?:^|&)tr=)[^&]*/ };
+const ALL = /^.*$/s;
+
 /**
- * What ImageKit's SDK may have signed of a URL: it, or it with its transformation as the SDK wrote it, where clients
- * percent-encode on their way what no URL may hold (WHATWG URL, 1.3). The SDK itself encodes nothing there but the words
- * of texts, and nothing at all of raw transformations.
+ * What ImageKit's SDKs may have signed of a URL: it, or it as the SDK wrote it, where clients percent-encode on their way
+ * what no URL may hold (WHATWG URL, 1.3). Of transformations SDKs encode the words of texts alone, and of raw ones nothing;
+ * the one for Python encodes no query, and its versions before 5 no path.
  */
 function writingsOf({ rawPath, rawQuery }: Writing): Writing[] {
-  const written = (write: (chain: string) => string): Writing => ({
-    rawPath: rawPath.replace(/(?<=^tr:)[^/]*/, write),
-    rawQuery: rawQuery.replace(/(?<=(?:^|&)tr=)[^&]*/, write),
+  const written = (write: (text: string) => string, path: RegExp, query?: RegExp): Writing => ({
+    rawPath: rawPath.replace(path, write),
+    rawQuery: query === undefined ? rawQuery : rawQuery.replace(query, write),
   });
-  const butWords = (chain: string): string =>
-    chain
-      .split(/((?:^|[,:])l-text,i-[^,:]*)/)
-      .map((part, n) => (n % 2 === 0 ? bare(part) : part.replaceAll("%27", "'")))
+  const butWords = (text: string, words: (text: string) => string = String): string =>
+    text
+      .split(/((?:^|[,:=])l-text,i-[^,:&]*)/)
+      .map((part, n) => (n % 2 === 0 ? bare(part) : words(part)))
       .join("");
-  return [{ rawPath, rawQuery }, written(butWords), written(bare)];
+  // JavaScript's own encoding lets apostrophes be.
+  const script = (text: string): string => butWords(text, (words) => words.replaceAll("%27", "'"));
+  return [
+    { rawPath, rawQuery },
+    written(script, CHAINS.path, CHAINS.query),
+    written((text) => butWords(text), CHAINS.path, ALL),
+    written(bare, CHAINS.path, CHAINS.query),
+    written(bare, CHAINS.path, ALL),
+    written(bare, ALL),
+  ];
 }
 
 /** Never gives a percent sign, so what it gives means what it got. */

@@ -1,6 +1,7 @@
 /** ImageKit's signatures, by the vectors of its own SDK's tests; and that nothing of a signed URL can be changed. */
 import ImageKit from "@imagekit/nodejs";
 import * as fc from "fast-check";
+import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DeliveryError } from "../../../src/delivery/errors.ts";
 import { parseImageKit } from "../../../src/delivery/plan/url.ts";
@@ -146,6 +147,21 @@ describe("a signed URL", () => {
         }
       }
     }
+  });
+
+  test.each([
+    // imagekitio 4.2: the path as it was given, the query encoded.
+    ["tr:w-60/a b/it's <me>.jpg", "v=1+2%2C%C3%BC"],
+    ["a b/c.jpg", "tr=l-text%2Ci-Hello+World%2Cl-end"],
+    // imagekitio 5.11: the path encoded, transformations and other parameters as they were given.
+    ["tr:l-image,i-my logo.png,l-end/a%20b.jpg", "v=1 2,ü"],
+    ["a%20b.jpg", "v=1 2,ü&tr=l-text,i-It%27s%20{%7B,ff-Open Sans,l-end"],
+  ])("as ImageKit's SDKs for Python build it, %s?%s, is valid", async (rawPath, rawQuery) => {
+    const signature = createHmac("sha1", SECRET).update(`${rawPath}?${rawQuery}9999999999`).digest("hex");
+    const sent = new URL(`${BASE}${rawPath}?${rawQuery}&ik-s=${signature}`).href;
+    expect([sent, await check(sent)]).toEqual([sent, "valid"]);
+    const altered = sent.replace(".jpg", "%20.jpg");
+    expect([altered, await check(altered)]).toEqual([altered, "InvalidSignature"]);
   });
 
   test.each(["imagekit", "windlass"] as const)(
