@@ -20,6 +20,8 @@ beforeAll(async () => {
   const raw = { width: 400, height: 300, channels: 3 } as const;
   await site.put("places.png", await sharp(places, { raw }).png().toBuffer());
   await site.put("logo.png", await plain(40, 20, "red"));
+  const clear = { create: { width: 40, height: 20, channels: 4, background: "#0f08" } } as const;
+  await site.put("clear.png", await sharp(clear).png().toBuffer());
   const origins = ["photos"];
   await createEndpoint(site.store, { name: "cloud", origins, rewriter: "cloudinary" });
   await createEndpoint(site.store, { name: "whole", origins, rewriter: "cloudinary-preserve-types" });
@@ -55,6 +57,11 @@ test.each([
   ["imgix/wide.png?w=1", "1x1"],
   ["imgix/wide.png?w=100&h=100", "100x75"],
   ["imgix/wide.png?w=800&h=800", "800x600"],
+  // The SDKs say it in a component of its own.
+  ["cloud/image/upload/c_scale,w_100/dpr_2.0/wide.png", "200x150"],
+  ["cloud/image/upload/c_fill,w_100,h_100/a_90/c_crop,h_20,w_30/f_png/dpr_1.5/v1/wide.png", "45x30"],
+  ["cloud/image/upload/c_scale,dpr_3.0,w_100/dpr_2.0/wide.png", "300x225"],
+  ["cloud/image/upload/dpr_2.0/wide.png", "400x300"],
 ])("%s is %s", async (path, size) => {
   expect(await sizeOf(await picture(path))).toBe(`png ${size}`);
 });
@@ -107,6 +114,22 @@ test.each([
     left - (left % 2),
     top - (top % 2),
   ]);
+});
+
+test.each([
+  ["cloud/image/upload/c_pad,w_400,h_400/wide.png", [255, 255, 255, 255]],
+  ["cloud/image/upload/c_lpad,w_500,h_500/c_scale,w_400/wide.png", [255, 255, 255, 255]],
+  ["cloud/image/upload/a_45/wide.png", [255, 255, 255, 255]],
+  ["cloud/image/upload/b_red,c_pad,w_400,h_400/wide.png", [255, 0, 0, 255]],
+  ["cloud/image/upload/c_pad,w_400,h_400/clear.png", [0, 0, 0, 0]],
+  ["imgix/wide.png?w=400&h=400&fit=fill", [255, 255, 255, 255]],
+  ["imgix/wide.png?w=500&h=500&fit=fillmax&fill=solid", [255, 255, 255, 255]],
+  ["imgix/wide.png?w=400&h=400&fit=fill&fill-color=f00", [255, 0, 0, 255]],
+  ["imgix/clear.png?w=400&h=400&fit=fill", [0, 0, 0, 0]],
+  ["tr:w-400,h-400,cm-pad_resize/wide.png", [0, 0, 0, 255]],
+])("beside the picture of %s is %j", async (path, colour) => {
+  const corner = sharp(await picture(path)).extract({ left: 1, top: 1, width: 1, height: 1 });
+  expect([...(await corner.ensureAlpha().raw().toBuffer())]).toEqual(colour);
 });
 
 test("without a crop mode Cloudinary's pictures are stretched: nothing of them is missing", async () => {

@@ -1,6 +1,6 @@
 /** What a step does to a picture, in which order. */
 import { DeliveryError } from "../errors.ts";
-import { BLACK, CLEAR } from "../plan/colours.ts";
+import { CLEAR } from "../plan/colours.ts";
 import { holds } from "../plan/expression.ts";
 import type { Colour, Layer, ModelTask, Options, Step } from "../plan/plan.ts";
 import { eachFrame, firstFrame } from "./animation.ts";
@@ -22,7 +22,7 @@ import { applyModel, modelsOf } from "./models.ts";
 import { valuesOf, type Values } from "./resolve.ts";
 import { border, borderedSize, fade, flip, rotate, round, trim, turnedSize } from "./shape.ts";
 import { resize, resizedSize, showsAll } from "./size.ts";
-import { settle, type Environment, type Size, type Surface } from "./surface.ts";
+import { groundOf, settle, type Environment, type Size, type Surface } from "./surface.ts";
 
 type StepOptions = Readonly<Partial<Options>>;
 
@@ -180,13 +180,13 @@ function under(surface: Surface, background: Options["background"]): Promise<Sur
 }
 
 /** What fills the corners that turning leaves free. What lies below a layer is seen there. */
-function behind({ alpha }: Surface, options: StepOptions, { parent }: Environment): Colour {
+function behind({ alpha }: Surface, options: StepOptions, env: Environment): Colour {
   const { background } = options;
   // What is seen through would be seen twice.
   if (background?.kind === "colour") {
     return background.colour.a < 1 && isLaidLast(options) ? CLEAR : background.colour;
   }
-  return alpha || background !== undefined || parent !== undefined ? CLEAR : BLACK;
+  return alpha || background !== undefined || env.parent !== undefined ? CLEAR : groundOf(env);
 }
 
 /** Hears the options of each step that is done. */

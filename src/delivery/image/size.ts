@@ -1,5 +1,5 @@
 /** Cropping, resizing and padding: the part of a step that every picture goes through. */
-import { BLACK, CLEAR } from "../plan/colours.ts";
+import { CLEAR } from "../plan/colours.ts";
 import type { Gravity } from "sharp";
 import type { Focus, Options, Position } from "../plan/plan.ts";
 import { eachFrame } from "./animation.ts";
@@ -7,7 +7,7 @@ import { underlay } from "./background.ts";
 import { boxOf, focusOn, placeOf } from "./focus.ts";
 import { around, geometryOf, named, resultOf, same, type Geometry, type Rectangle } from "./geometry.ts";
 import { wantedSize, type Values, type Wanted } from "./resolve.ts";
-import { over, settle, type Environment, type Size, type Surface } from "./surface.ts";
+import { groundOf, over, settle, type Environment, type Size, type Surface } from "./surface.ts";
 
 type Adjustments = Readonly<Partial<Options>>;
 type BoxFocus = Extract<Focus, { at: "custom" | "face" | "object" }>;
@@ -209,13 +209,13 @@ async function cutAndScale(
   };
 }
 
-/** Sets the picture on a canvas, on the side that the focus names. Black is what ImageKit takes where nothing is said. */
+/** Sets the picture on a canvas, on the side that the focus names. */
 async function pad(surface: Surface, to: Size, options: Adjustments, env: Environment): Promise<Surface> {
   if (surface.width >= to.width && surface.height >= to.height) return surface;
   const place = placeOf(options.focus);
   const left = Math.round((to.width - surface.width) * place.x);
   const top = Math.round((to.height - surface.height) * place.y);
-  const none = { kind: "colour", colour: surface.alpha ? CLEAR : BLACK } as const;
+  const none = { kind: "colour", colour: surface.alpha ? CLEAR : groundOf(env) } as const;
   const { background: said = none } = options;
   // What is painted later is left out here.
   const background = said.kind === "generated" ? ({ kind: "colour", colour: CLEAR } as const) : said;

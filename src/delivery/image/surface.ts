@@ -1,5 +1,7 @@
 /** A picture under way, as the operations of a renderer hand it to each other. */
 import sharp, { type Channels, type Sharp } from "sharp";
+import { BLACK } from "../plan/colours.ts";
+import type { Colour } from "../plan/plan.ts";
 import type { Job } from "./job.ts";
 
 export interface Size {
@@ -46,6 +48,9 @@ export interface Environment {
    */
   spend(size: Size, pages?: number): void;
 }
+
+/** What opaque pictures lie on where no step says. Black is ImageKit's. */
+export const groundOf = ({ job }: Pick<Environment, "job">): Colour => job.plan.defaults.ground ?? BLACK;
 
 /** Pixels of one frame, four channels of eight bits. */
 export interface Pixels extends Size {

@@ -300,5 +300,7 @@ export interface Plan {
     /** The URL names the quality, be it the usual one. */
     readonly explicitQuality?: true;
     readonly format: FormatChoice;
+    /** What is seen beside opaque pictures; black when not given. */
+    readonly ground?: Colour;
   };
 }

@@ -51,8 +51,19 @@ export function cloudinaryChain(
   }
   if (more() && VERSION.test(segments[at]!)) at++;
   if (at === 0) return undefined;
-  const steps = stepsOf(components, film);
+  const steps = stepsOf(dense(components), film);
   return { start: preserve ? types : 0, end: at, chain: steps.length === 0 ? undefined : steps.join(":") };
+}
+
+/** A `dpr` that stands without a size is one of all sizes: SDKs write `c_scale,w_100/dpr_2.0`. */
+function dense(components: readonly Parts[]): readonly Parts[] {
+  const isSized = (parts: Parts): boolean => parts.has("w") || parts.has("h");
+  const dpr = components.findLast((parts) => parts.has("dpr") && !isSized(parts))?.get("dpr");
+  // What lies on the picture has offsets and fonts, which would have to become larger, too.
+  if (dpr === undefined || components.some((parts) => parts.has("l"))) return components;
+  return components.map((parts) =>
+    isSized(parts) && !parts.has("dpr") ? new Map([...parts, ["dpr", dpr]]) : parts,
+  );
 }
 
 function partsOf(segment: string): Parts | undefined {
@@ -177,6 +188,7 @@ const ITEMS: Readonly<Record<string, Reader>> = {
   b: (value) => say("bg", cloudinaryColour(value)),
   bo: border,
   dpr: (value) => say("dpr", value),
+  dn: (value) => say("dn", whole(value)),
   e: effect,
   fl: (_, parts) => flagsOf(parts).flatMap((flag) => own(PROGRESSIVE, flag) ?? [])[0],
   pg: (value) => say("pg", whole(value)),

@@ -24,8 +24,10 @@ export const USUAL: Plan["defaults"] = { quality: 80, format: "auto" };
  * have equal texts, however their URLs were written, and different ones different texts.
  */
 export function planText({ steps, defaults }: Plan): string {
-  const chain = chainText(steps);
-  const { quality, format, explicitQuality } = defaults;
+  const { quality, format, explicitQuality, ground } = defaults;
+  const chain = [chainText(steps), ...(ground === undefined ? [] : [`default-bg-${colourText(ground)}`])]
+    .filter((text) => text !== "")
+    .join(":");
   // Where nothing is changed the file itself may do, unless the URL names format or quality.
   const named = explicitQuality === true && (format === "auto" || format === "source");
   if (chain !== "" && !named && quality === USUAL.quality && format === USUAL.format) return chain;

@@ -5,6 +5,7 @@
  */
 import { DeliveryError } from "../errors.ts";
 import { PATH_BYTES_MAX, URL_BYTES_MAX } from "../limits.ts";
+import { WHITE } from "./colours.ts";
 import { originalSteps, parseChain } from "./imagekit.ts";
 import { isEmpty, quote } from "./items.ts";
 import type { Plan, Step } from "./plan.ts";
@@ -129,6 +130,8 @@ function chainOf(segments: readonly string[]): { chain: string; length: number }
 
 interface Asking {
   readonly chain: string | undefined;
+  /** The chain is a translation. */
+  readonly rewritten?: true;
   /** Without the chain. */
   readonly segments: Segments;
 }
@@ -158,7 +161,7 @@ function askingOf(
   const rewritten = rewriter === undefined ? undefined : rewrite(rewriter, segments.decoded, pairs, named);
   if (rewritten === undefined) return { chain: undefined, segments };
   const { start, end, chain } = rewritten;
-  return { chain, segments: without(segments, start, end) };
+  return { chain, rewritten: true, segments: without(segments, start, end) };
 }
 
 /**
@@ -175,15 +178,18 @@ export function namesIn(rawPath: string, rawQuery: string, rewriter?: Rewriter):
 /** @throws DeliveryError InvalidPath, InvalidParameter, NotFound, LimitExceeded, NotAvailable */
 export function parseImageKit({ rawPath, rawQuery, named, rewriter }: ImageKitUrl): Asked {
   const pairs = pairsOf(rawQuery);
-  const { chain, segments } = askingOf(rawPath, pairs, rewriter, named);
+  const { chain, segments, rewritten } = askingOf(rawPath, pairs, rewriter, named);
   const { path, urlPath, what, stream } = formOf(segments);
+  // The other services take white where ImageKit takes black.
+  const white = rewritten === true && SHOWS_GROUND.test(chain ?? "");
+  const defaults = { ...usual(what), ...(white ? { ground: WHITE } : {}) };
   const prompt = promptOf(pairs);
   return {
     path: checkPath(path),
     urlPath,
     what,
-    plan: chain === undefined ? undefined : { steps: stepsOf(chain, named), defaults: usual(what) },
-    defaults: usual(what),
+    plan: chain === undefined ? undefined : { steps: stepsOf(chain, named), defaults },
+    defaults,
     adHoc: prompt !== undefined || (chain !== undefined && !isEmpty(chain.replaceAll(NAMED_ITEM, ""))),
     attachment: isTrue(pairs, "ik-attachment"),
     prompt,
@@ -192,6 +198,9 @@ export function parseImageKit({ rawPath, rawQuery, named, rewriter }: ImageKitUr
     query: restOf(pairs, rewriter),
   };
 }
+
+/** Something is seen beside the picture: padding, or the corners of what isn't turned by quarters. */
+const SHOWS_GROUND = /(?:^|[,:])(?:cm-pad|rt-(?!N?(?:0|90|180|270|360)(?:$|[,:])))/;
 
 const restOf = (pairs: readonly Pair[], rewriter: Rewriter | undefined): string =>
   pairs

@@ -115,6 +115,7 @@ const NEUTRAL: readonly (keyof Options)[] = [
   "lossless",
   "colourProfile",
   "metadata",
+  "density",
   "defaultImage",
   "original",
 ];

@@ -82,6 +82,7 @@ describe("Cloudinary", () => {
     ["b_rgb:AAAA54FF", "bg-AAAA54"],
     ["b_rgb:B4F9", "bg-BB44FF60"],
     ["dpr_3.0", "dpr-3.0"],
+    ["dn_150", "dn-150"],
     ["c_crop,w_9,h_9", "w-9,h-9,cm-extract"],
     ["c_crop,w_9,h_8,x_5", "w-9,h-8,x-5,y-0,cm-extract"],
     ["c_crop,w_9,h_8,x_-5,y_6", "w-9,h-8,x-0,y-6,cm-extract"],
