@@ -3,6 +3,7 @@
  * prom-client are loaded by the first request that needs them, because most worker processes never get one.
  */
 import type { FastifyInstance, InjectOptions } from "fastify";
+import { collectAtMost } from "../lib/chunks.ts";
 import type { HttpFailure, HttpHandler, HttpRequest, HttpResponse } from "../lib/http.ts";
 import type { Logger } from "../lib/log.ts";
 import type { ObjectStore } from "../store/store.ts";
@@ -126,14 +127,7 @@ export function createAdmin(deps: AdminDeps): Admin {
 /** Undefined when there is too much of it. */
 async function bodyOf(request: HttpRequest): Promise<Buffer | undefined> {
   if ((request.contentLength ?? 0) > BODY_BYTES_MAX) return undefined;
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request.body()) {
-    bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) return undefined;
-    chunks.push(Buffer.from(chunk));
-  }
-  return Buffer.concat(chunks);
+  return collectAtMost(request.body(), BODY_BYTES_MAX);
 }
 
 async function injection(

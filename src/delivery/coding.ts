@@ -4,6 +4,7 @@
  */
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
+import { collect } from "../lib/chunks.ts";
 import type { HttpRequest, HttpResponse } from "../lib/http.ts";
 
 /** The smaller one first. */
@@ -73,17 +74,15 @@ export async function* coded(
 ): AsyncGenerator<Buffer> {
   bytesAtWork += size;
   try {
-    yield await COMPRESS[coding](await collect(body, size));
+    yield await COMPRESS[coding](await bytesOf(body, size));
   } finally {
     bytesAtWork -= size;
   }
 }
 
-async function collect(body: NonNullable<HttpResponse["body"]>, size: number): Promise<Buffer> {
+async function bytesOf(body: NonNullable<HttpResponse["body"]>, size: number): Promise<Buffer> {
   if (typeof body === "string" || Buffer.isBuffer(body)) return Buffer.from(body);
-  const chunks: Buffer[] = [];
-  for await (const chunk of body) chunks.push(Buffer.from(chunk));
-  const bytes = Buffer.concat(chunks);
+  const bytes = await collect(body);
   if (bytes.length !== size) throw new Error(`${bytes.length} bytes instead of the ${size} announced`);
   return bytes;
 }

@@ -1,5 +1,6 @@
 /** Delivery: files, pictures and films by URL. `answer` states the road of a request; read it first. */
 import { join } from "node:path";
+import { collect } from "../lib/chunks.ts";
 import type { FailureContext, HttpFailure, HttpHandler, HttpRequest, HttpResponse } from "../lib/http.ts";
 import type { Logger } from "../lib/log.ts";
 import type { ObjectStore } from "../store/store.ts";
@@ -259,12 +260,8 @@ async function typedAsFilm(source: Source): Promise<Source> {
   return contentType === undefined ? source : { ...source, info: { ...info, contentType } };
 }
 
-async function headOf(source: Source): Promise<Buffer> {
-  const head: Buffer[] = [];
-  const end = Math.min(source.info.size ?? 0, HEAD_BYTES);
-  for await (const chunk of source.read(0, end)) head.push(Buffer.from(chunk));
-  return Buffer.concat(head);
-}
+const headOf = (source: Source): Promise<Buffer> =>
+  collect(source.read(0, Math.min(source.info.size ?? 0, HEAD_BYTES)));
 
 /** What a picture is, is the same for all clients. */
 const FACTS: Plan = { steps: [], defaults: { quality: 80, format: "source" } };

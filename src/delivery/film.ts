@@ -1,7 +1,7 @@
 /** Films: transformed, streamed, and single frames of them. Encoding takes long, so answers may be 202. */
 import { createHash } from "node:crypto";
 import type { HttpRequest, HttpResponse } from "../lib/http.ts";
-import { once } from "../lib/once.ts";
+import { once } from "../lib/chunks.ts";
 import { accepted, early, send } from "./answers.ts";
 import { lasting, type Entry } from "./cache/cache.ts";
 import { DeliveryError } from "./errors.ts";

@@ -1,7 +1,7 @@
 /** From a path to the file behind it, by way of a place's origins. */
 import { decide } from "../access/access.ts";
 import type { FileRange } from "../blob/blob.ts";
-import { once } from "../lib/once.ts";
+import { once } from "../lib/chunks.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { Account, Bucket, ObjectVersion } from "../store/types.ts";
 import type { Epochs } from "./cache/purge.ts";

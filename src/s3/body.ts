@@ -1,4 +1,5 @@
 /** The body of every row that doesn't stream: bounded, held against all that the client claimed about it. */
+import { collectAtMost } from "../lib/chunks.ts";
 import { createHasher } from "../lib/hashes.ts";
 import { checkClaims, readClaims } from "./checksums.ts";
 import { S3Error } from "./errors.ts";
@@ -12,22 +13,11 @@ const IGNORED_LIMIT = 64 << 10;
 const EMPTY = Buffer.alloc(0);
 const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-function tooLong(limit: number): S3Error {
-  return new S3Error("MaxMessageLengthExceeded", { MaxMessageLengthBytes: String(limit) });
-}
-
 async function readAll({ identity, request }: Context, limit: number): Promise<Buffer> {
   const said = identity.decodedLength ?? request.http.contentLength ?? 0;
-  if (said > limit) throw tooLong(limit);
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of identity.body) {
-    size += chunk.length;
-    if (size > limit) throw tooLong(limit);
-    // A chunk may be reused by its source.
-    chunks.push(Buffer.from(chunk));
-  }
-  return Buffer.concat(chunks, size);
+  const body = said > limit ? undefined : await collectAtMost(identity.body, limit);
+  if (body !== undefined) return body;
+  throw new S3Error("MaxMessageLengthExceeded", { MaxMessageLengthBytes: String(limit) });
 }
 
 /** Whether the request can have a body at all, by its framing. */

@@ -103,7 +103,7 @@ test("pictures are counted: made, failed, found in the cache", async () => {
   ]) {
     expect(text.split("\n")).toContain(line);
   }
-  expect(text).toMatch(/^windlass_render_seconds_total 0\.\d+$/m);
+  expect(text).toMatch(/^windlass_render_seconds_total \d+\.\d+$/m);
   expect(text).toMatch(/^windlass_renderers [12]$/m);
 });
 

@@ -6,12 +6,13 @@ import { pino } from "pino";
 import { expect, test } from "vitest";
 import { BlobBroken } from "../../src/blob/blob.ts";
 import { openMemory as openMemoryBlobs } from "../../src/blob/memory.ts";
+import { collect } from "../../src/lib/chunks.ts";
 import { openMemory as openMemoryMeta } from "../../src/meta/memory.ts";
 import { decodeKey } from "../../src/meta/tuple.ts";
 import { KEYS } from "../../src/store/keys.ts";
 import { openStore, type ObjectStore } from "../../src/store/store.ts";
 import type { Part } from "../../src/store/types.ts";
-import { chunks, collect, inputFor, openFixture, OWNER, PRIVATE } from "../unit/store/fixture.ts";
+import { chunks, inputFor, openFixture, OWNER, PRIVATE } from "../unit/store/fixture.ts";
 
 const LARGE = Buffer.alloc(5 << 20, "large ");
 const HOUR = 60 * 60 * 1000;

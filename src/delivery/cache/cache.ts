@@ -15,7 +15,7 @@ import { breaths } from "../../lib/breaths.ts";
 import { isRecent } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { Lru } from "../../lib/lru.ts";
-import { once } from "../../lib/once.ts";
+import { once } from "../../lib/chunks.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import { claim, isLost, type Claim } from "../claims.ts";
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";

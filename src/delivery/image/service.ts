@@ -1,4 +1,5 @@
 /** Calls to the operator's own services from a renderer: bounded in time and bytes. */
+import { collectAtMost } from "../../lib/chunks.ts";
 import { DeliveryError } from "../errors.ts";
 import type { Service } from "./job.ts";
 
@@ -44,7 +45,9 @@ export async function call({
       await response.body?.cancel();
       throw new DeliveryError("OriginFailed", `The ${name} service answered ${response.status}.`);
     }
-    return await collect(response.body as AsyncIterable<Uint8Array>, maxBytes, name);
+    const answer = await collectAtMost(response.body as AsyncIterable<Uint8Array>, maxBytes);
+    if (answer !== undefined) return answer;
+    throw new DeliveryError("OriginFailed", `The ${name} service sent more than ${maxBytes} bytes.`);
   } catch (error) {
     if (error instanceof DeliveryError) throw error;
     if (error instanceof Error && error.name === "TimeoutError") {
@@ -52,16 +55,4 @@ export async function call({
     }
     throw new DeliveryError("OriginFailed", `The ${name} service can't be reached.`);
   }
-}
-
-async function collect(body: AsyncIterable<Uint8Array>, maxBytes: number, name: string): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > maxBytes)
-      throw new DeliveryError("OriginFailed", `The ${name} service sent more than ${maxBytes} bytes.`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

@@ -2,6 +2,7 @@
  * Prompts that the rules don't understand, asked of an OpenAI-compatible service of the operator's. It only ever chooses
  * among the options that URLs have; what it says is read by the same parsers and brought within the same limits.
  */
+import { collectAtMost } from "../../lib/chunks.ts";
 import { DeliveryError } from "../errors.ts";
 import type { Options } from "./plan.ts";
 import { transformationNames } from "./transforms.ts";
@@ -127,7 +128,9 @@ async function ask({ url, token, model }: PromptService, prompt: string): Promis
       await response.body?.cancel();
       throw new DeliveryError("OriginFailed", `The prompt service answered ${response.status}.`);
     }
-    return contentOf(await textOf(response.body as AsyncIterable<Uint8Array>));
+    const answer = await collectAtMost(response.body as AsyncIterable<Uint8Array>, ANSWER_BYTES_MAX);
+    if (answer !== undefined) return contentOf(answer.toString());
+    throw new DeliveryError("OriginFailed", "The prompt service says too much.");
   } catch (error) {
     if (error instanceof DeliveryError) throw error;
     if (error instanceof Error && error.name === "TimeoutError") {
@@ -135,17 +138,6 @@ async function ask({ url, token, model }: PromptService, prompt: string): Promis
     }
     throw new DeliveryError("OriginFailed", "The prompt service can't be used.");
   }
-}
-
-async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > ANSWER_BYTES_MAX) throw new DeliveryError("OriginFailed", "The prompt service says too much.");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
 }
 
 function contentOf(text: string): string {

@@ -6,7 +6,7 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errorCode } from "../../blob/disk.ts";
-import { once } from "../../lib/once.ts";
+import { once } from "../../lib/chunks.ts";
 import type { Provenance } from "../cache/entries.ts";
 import { DeliveryError } from "../errors.ts";
 import { diskFull } from "./ffmpeg.ts";

@@ -1,5 +1,5 @@
 /** Text, pictures and blocks of colour on films are drawn where all pictures are, in renderers, and laid over the film. */
-import { once } from "../../lib/once.ts";
+import { once } from "../../lib/chunks.ts";
 import { DeliveryError } from "../errors.ts";
 import type { Input, Job, Picture } from "../image/job.ts";
 import type { Size } from "../image/surface.ts";

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { breaths } from "../../lib/breaths.ts";
+import { collectAtMost } from "../../lib/chunks.ts";
 import { DeliveryError } from "../errors.ts";
 import { BLACK, WHITE } from "../plan/colours.ts";
 import { bundledFace, FONT_BYTES_MAX, standIns, type Face } from "../image/fonts.ts";
@@ -98,17 +99,9 @@ function fileNumber(path: string): number {
 }
 
 async function readAll(input: Input, maxBytes: number, what: string): Promise<Buffer> {
-  const tooLarge = (): DeliveryError =>
-    new DeliveryError("LimitExceeded", `${what} have at most ${maxBytes} bytes.`);
-  if (input.size > maxBytes) throw tooLarge();
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of input.read()) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw tooLarge();
-    chunks.push(Buffer.from(chunk));
-  }
-  return Buffer.concat(chunks);
+  const bytes = input.size > maxBytes ? undefined : await collectAtMost(input.read(), maxBytes);
+  if (bytes !== undefined) return bytes;
+  throw new DeliveryError("LimitExceeded", `${what} have at most ${maxBytes} bytes.`);
 }
 
 /** UTF-8, else UTF-16 with its mark, else what Windows wrote in the west. */

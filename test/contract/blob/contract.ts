@@ -4,15 +4,11 @@ import { readFile } from "node:fs/promises";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { BlobDamaged, BlobMissing, type BlobStore } from "../../../src/blob/blob.ts";
+import { collect } from "../../../src/lib/chunks.ts";
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
 
-export async function collect(source: AsyncIterable<Buffer>): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of source) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks);
-}
 export async function ids(source: AsyncIterable<string>): Promise<string[]> {
   const found: string[] = [];
   for await (const id of source) found.push(id);

@@ -7,7 +7,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { BlobBroken, BlobDamaged, BlobFull, type BlobStore } from "../../../src/blob/blob.ts";
 import { type Disk, localDisk } from "../../../src/blob/disk.ts";
 import { openFiles } from "../../../src/blob/files.ts";
-import { collect, describeBlobStore, GARBAGE_IDS, ids, KIB, MIB, put } from "./contract.ts";
+import { collect } from "../../../src/lib/chunks.ts";
+import { describeBlobStore, GARBAGE_IDS, ids, KIB, MIB, put } from "./contract.ts";
 
 let parent: string;
 let root: string;

@@ -10,17 +10,9 @@ import { DEFAULT_LIMITS } from "../../../src/delivery/limits.ts";
 import type { Plan } from "../../../src/delivery/plan/plan.ts";
 import { parseImageKit } from "../../../src/delivery/plan/url.ts";
 import { Films, type VideoOptions, type VideoRequest } from "../../../src/delivery/video/video.ts";
+import { collect, once } from "../../../src/lib/chunks.ts";
 
 export const inputOf = (bytes: Buffer): Input => ({ size: bytes.length, read: () => once(bytes) });
-async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes;
-}
-
-async function collect(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
-  const all: Buffer[] = [];
-  for await (const chunk of chunks) all.push(Buffer.from(chunk));
-  return Buffer.concat(all);
-}
 
 export const planOf = (chain: string): Plan =>
   parseImageKit({ rawPath: "film.mp4", rawQuery: `tr=${chain}`, named: new Map() }).plan!;

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { claim, tryClaim } from "../../../src/delivery/claims.ts";
 import { DerivedCache, lasting, type Entry, type Kept } from "../../../src/delivery/cache/cache.ts";
 import { keepSync, type Draft, type Facts } from "../../../src/delivery/cache/entries.ts";
+import { collect } from "../../../src/lib/chunks.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -33,9 +34,7 @@ const put = (cache: DerivedCache, n: number, data: Buffer): Promise<void> => cac
 async function content(entry: Entry | undefined): Promise<Buffer | undefined> {
   if (entry === undefined) return undefined;
   expect(entry.facts).toEqual(FACTS);
-  const chunks: Buffer[] = [];
-  for await (const chunk of entry.read(0, entry.size)) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks);
+  return collect(entry.read(0, entry.size));
 }
 const get = async (cache: DerivedCache, n: number): Promise<Buffer | undefined> =>
   content(await cache.get(keyOf(n)));
@@ -376,9 +375,7 @@ test("a finished file becomes an entry that is read in pieces", async () => {
   const { entry } = await cache.produce(keyOf(5), () => Promise.resolve({ facts: FACTS, file }));
   expect([entry.size, entry.data]).toEqual([data.length, undefined]);
   const again = await open().get(keyOf(5));
-  const piece: Buffer[] = [];
-  for await (const chunk of again!.read(5_000_000, 5_000_004)) piece.push(Buffer.from(chunk));
-  expect(Buffer.concat(piece).toString()).toBe("here");
+  expect((await collect(again!.read(5_000_000, 5_000_004))).toString()).toBe("here");
   expect((await content(again))!.equals(data)).toBe(true);
   await expect(stat(file)).rejects.toThrow("ENOENT");
 });

@@ -14,6 +14,7 @@ import { encodedPath, type FetchOptions, type OriginClient } from "../../../src/
 import { openGcsOrigin } from "../../../src/delivery/origins/gcs.ts";
 import { openS3Origin, type S3OriginOptions } from "../../../src/delivery/origins/s3.ts";
 import { openWebOrigin } from "../../../src/delivery/origins/web.ts";
+import { collect } from "../../../src/lib/chunks.ts";
 import { startWeb, type WebServer } from "../../delivery/origins/storage.ts";
 
 const policy = { allowHosts: ["127.0.0.1"] };
@@ -67,9 +68,7 @@ async function outcome(client: OriginClient, options: FetchOptions = {}): Promis
   try {
     const fetched = await client.fetch("a b/photo.jpg", options);
     if (fetched.kind !== "found") return fetched.kind;
-    const chunks: Buffer[] = [];
-    for await (const chunk of fetched.body) chunks.push(chunk);
-    return `found ${Buffer.concat(chunks).toString()}`;
+    return `found ${(await collect(fetched.body)).toString()}`;
   } catch (error) {
     if (!(error instanceof DeliveryError)) throw error;
     const { code, message, detail = message } = error;

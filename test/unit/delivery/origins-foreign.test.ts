@@ -10,6 +10,7 @@ import { DeliveryError } from "../../../src/delivery/errors.ts";
 import { ForeignFiles, type Address, type ForeignFile } from "../../../src/delivery/foreign.ts";
 import type { Fetched, FetchOptions, FileInfo, OriginClient } from "../../../src/delivery/origins/client.ts";
 import { guardedAgents } from "../../../src/delivery/origins/http.ts";
+import { collect } from "../../../src/lib/chunks.ts";
 import { startWeb } from "../../delivery/origins/storage.ts";
 
 const NOTHING_SAID: FileInfo = {
@@ -82,11 +83,8 @@ const opened = async (): Promise<ForeignFile> => {
   if (file === undefined) throw new Error("There is no such file");
   return file;
 };
-async function read(file: ForeignFile, start = 0, end = file.info.size ?? Infinity): Promise<string> {
-  const parts: Buffer[] = [];
-  for await (const part of file.read(start, end)) parts.push(part);
-  return Buffer.concat(parts).toString();
-}
+const read = async (file: ForeignFile, start = 0, end = file.info.size ?? Infinity): Promise<string> =>
+  (await collect(file.read(start, end))).toString();
 const evict = (): Promise<number> => cache.remove(({ variant }) => variant === "source");
 const outcome = (reading: Promise<string>): Promise<string> =>
   reading.catch((error: unknown) =>

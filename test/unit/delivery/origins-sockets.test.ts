@@ -6,6 +6,7 @@ import { afterEach, expect, test } from "vitest";
 import { DeliveryError } from "../../../src/delivery/errors.ts";
 import type { OriginClient } from "../../../src/delivery/origins/client.ts";
 import { openWebOrigin } from "../../../src/delivery/origins/web.ts";
+import { collect } from "../../../src/lib/chunks.ts";
 
 const policy = { allowHosts: ["127.0.0.1"] };
 /** Time enough for an answer, on a busy machine too. */
@@ -60,9 +61,7 @@ async function outcome(client: OriginClient): Promise<string> {
   try {
     const fetched = await client.fetch("photo.jpg", {});
     if (fetched.kind !== "found") return fetched.kind;
-    const chunks: Buffer[] = [];
-    for await (const chunk of fetched.body) chunks.push(chunk);
-    return `found ${Buffer.concat(chunks).toString()}`;
+    return `found ${(await collect(fetched.body)).toString()}`;
   } catch (error) {
     if (!(error instanceof DeliveryError)) throw error;
     return error.code;

@@ -1,16 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { collect } from "../../../src/lib/chunks.ts";
 import type { HttpRequest, HttpResponse, ListenerOptions } from "../../../src/lib/http.ts";
-import {
-  Client,
-  collect,
-  eventually,
-  exchange,
-  Gate,
-  parseAnswers,
-  sleep,
-  startTrial,
-  type Trial,
-} from "./wire.ts";
+import { Client, eventually, exchange, Gate, parseAnswers, sleep, startTrial, type Trial } from "./wire.ts";
 
 let trial: Trial | undefined;
 afterEach(async () => {

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { collect } from "../../../src/lib/chunks.ts";
 import { loadCertificates } from "../../../src/lib/tls.ts";
-import { collect, startTrial, type Trial } from "./wire.ts";
+import { startTrial, type Trial } from "./wire.ts";
 
 const fixture = (name: string) => fileURLToPath(new URL(`./certificates/${name}`, import.meta.url));
 const pair = (name: string) => ({ cert: fixture(`${name}.pem`), key: fixture(`${name}.key`) });

@@ -177,12 +177,6 @@ export async function exchange(
   return parseAnswers(text, methods);
 }
 
-export async function collect(source: AsyncIterable<Buffer>): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of source) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks);
-}
-
 /** A promise that the test fulfils. */
 export class Gate {
   readonly opened: Promise<void>;

@@ -16,6 +16,7 @@ import {
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { collect } from "../../../src/lib/chunks.ts";
 import { S3Error } from "../../../src/s3/errors.ts";
 import {
   escape,
@@ -25,7 +26,6 @@ import {
   NOW,
   outcome,
   presignV4,
-  readAll,
   served,
   signChunked,
   signV4,
@@ -53,7 +53,7 @@ describe("a request without a signature", () => {
       type: undefined,
       decodedLength: 4,
     });
-    expect((await readAll(identity.body)).toString()).toBe("body");
+    expect((await collect(identity.body)).toString()).toBe("body");
     expect(identity.trailers()).toEqual({});
   });
 
@@ -287,7 +287,7 @@ describe("the AWS SDK", () => {
       const parsed = await target(request!);
       expect(parsed).toMatchObject({ bucket: "bucket", hostStyle: !forcePathStyle });
       expect(parsed.key).toBe(name === "ListObjectsV2" || name === "DeleteObjects" ? undefined : key);
-      const body = await readAll(identity.body);
+      const body = await collect(identity.body);
       const uploads = name.startsWith("PutObject") || name === "UploadPart";
       expect(body.equals(data)).toBe(uploads);
       const trailer = identity.trailers()["x-amz-checksum-crc32"] ?? "none";
@@ -321,6 +321,6 @@ describe("the AWS SDK", () => {
     await expect(client.send(commands["PutObject of a stream"]())).rejects.toThrow("captured");
     const identity = await login(sent[0]!);
     expect(identity.version).toBe("anonymous");
-    expect((await readAll(identity.body)).equals(data)).toBe(true);
+    expect((await collect(identity.body)).equals(data)).toBe(true);
   });
 });

@@ -3,6 +3,7 @@
  * server's own code, so that both can't share a mistake.
  */
 import { createHash, createHmac } from "node:crypto";
+import { collect } from "../../../src/lib/chunks.ts";
 import type { HttpRequest } from "../../../src/lib/http.ts";
 import { authenticate, type AuthDeps, type Identity } from "../../../src/s3/auth.ts";
 import { parseTarget, prepareTarget, type S3Request, type TargetSettings } from "../../../src/s3/request.ts";
@@ -90,12 +91,6 @@ export async function login(sent: Sent, change?: Partial<AuthDeps>, known?: Cred
   return authenticate(await target(sent), deps(change, known));
 }
 
-export async function readAll(body: AsyncIterable<Buffer>): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of body) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks);
-}
-
 /** The code of the error that comes, its detail and its message; "none" and what was read if none does. */
 export async function outcome(
   work: () => Promise<unknown>,
@@ -110,7 +105,7 @@ export async function outcome(
 
 /** As `outcome`, of authenticating and then reading the body to its end. */
 export const served = (sent: Sent, change?: Partial<AuthDeps>, known?: Credential[]) =>
-  outcome(async () => readAll((await login(sent, change, known)).body));
+  outcome(async () => collect((await login(sent, change, known)).body));
 
 export const sha256 = (data: string | Buffer) => createHash("sha256").update(data).digest("hex");
 const hmac = (key: string | Buffer, data: string) => createHmac("sha256", key).update(data).digest();

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { collect } from "../../../src/lib/chunks.ts";
 import {
   headerOf,
   inPieces,
   KEY,
   login,
   outcome,
-  readAll,
   served,
   signChunked,
   signV4,
@@ -58,7 +58,7 @@ describe("Amazon's own example", () => {
         "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9",
       )}\r\n`,
     );
-    expect(await readAll((await login(sent)).body)).toEqual(filled(66_560));
+    expect(await collect((await login(sent)).body)).toEqual(filled(66_560));
   });
 
   test("of signed chunks and a signed trailer", async () => {
@@ -74,7 +74,7 @@ describe("Amazon's own example", () => {
       )}x-amz-checksum-crc32c:sOO8/Q==\n\r\nx-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n\r\n`,
     );
     const identity = await login(sent);
-    expect(await readAll(identity.body)).toEqual(filled(66_560));
+    expect(await collect(identity.body)).toEqual(filled(66_560));
     expect({ ...identity.trailers() }).toEqual({ "x-amz-checksum-crc32c": "sOO8/Q==" });
   });
 });
@@ -116,7 +116,7 @@ describe.each(named(DRAFTS))("chunks, %s,", (kind, draft) => {
       const identity = await login(inPieces(sent, size));
       expect(identity.decodedLength).toBe(28_202);
       expect({ ...identity.trailers() }).toEqual({});
-      expect(await readAll(identity.body)).toEqual(Buffer.concat(LONG));
+      expect(await collect(identity.body)).toEqual(Buffer.concat(LONG));
       expect({ ...identity.trailers() }).toEqual(Object.fromEntries(draft.trailers ?? []));
     },
   );
@@ -124,7 +124,7 @@ describe.each(named(DRAFTS))("chunks, %s,", (kind, draft) => {
   test("may be none, or one small one", async () => {
     for (const chunks of [[], [filled(1)]]) {
       const identity = await login(signChunked({ ...draft, chunks }));
-      expect(await readAll(identity.body)).toEqual(Buffer.concat(chunks));
+      expect(await collect(identity.body)).toEqual(Buffer.concat(chunks));
     }
   });
 
@@ -293,13 +293,13 @@ describe.each(named(DRAFTS.filter(hasTrailers)))("chunks with trailers, %s,", (_
     ],
   ])("with %s are refused", async (_name, change, code) => {
     const identity = await login(change());
-    expect((await outcome(() => readAll(identity.body))).code).toBe(code);
+    expect((await outcome(() => collect(identity.body))).code).toBe(code);
     expect({ ...identity.trailers() }).toEqual({});
   });
 
   test("may end each trailer with a bare line feed", async () => {
     const identity = await login(signChunked({ ...draft, trailers: [CRC], trailerEnd: "\n\r\n" }));
-    await readAll(identity.body);
+    await collect(identity.body);
     expect({ ...identity.trailers() }).toEqual({ "x-amz-checksum-crc32": "AAAAAA==" });
   });
 
@@ -362,7 +362,7 @@ describe("without a V4 signature", () => {
     );
     const identity = await login(sent);
     expect(identity).toMatchObject({ version: "anonymous", account: undefined, decodedLength: 3 });
-    expect((await readAll(identity.body)).toString()).toBe("abc");
+    expect((await collect(identity.body)).toString()).toBe("abc");
     expect({ ...identity.trailers() }).toEqual({ "x-amz-checksum-crc32": "NSRBwg==" });
   });
   test("signed chunks are refused: nothing could be checked", async () => {

@@ -1,15 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { collect } from "../../../src/lib/chunks.ts";
 import { authenticate } from "../../../src/s3/auth.ts";
-import {
-  credential,
-  deps,
-  outcome,
-  readAll,
-  target,
-  v2Signature,
-  withHeader,
-  type Sent,
-} from "./authclient.ts";
+import { credential, deps, outcome, target, v2Signature, withHeader, type Sent } from "./authclient.ts";
 
 /** The key of the guide of 2009; the signatures are those that two tools compute from its examples. */
 const KEY = { id: "0PN5J17HBGZHT7JJ3X82", secret: "uV3F3YluFJax1cknvbcGwgjvx4QpvB+leU8dUj2o" };
@@ -18,7 +10,7 @@ const known = [credential({ accessKeyId: KEY.id, secretAccessKey: KEY.secret })]
 const check = async (sent: Sent, now: number, buckets: string[] = []) =>
   authenticate(await target(sent, {}, buckets), deps({ now }, known));
 const refused = async (sent: Sent, now: number, buckets: string[] = []) =>
-  outcome(async () => readAll((await check(sent, now, buckets)).body));
+  outcome(async () => collect((await check(sent, now, buckets)).body));
 
 const auth = (signature: string): [string, string] => ["Authorization", `AWS ${KEY.id}:${signature}`];
 const BUCKET: [string, string] = ["Host", "johnsmith.s3.amazonaws.com"];

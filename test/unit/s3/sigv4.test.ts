@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { collect } from "../../../src/lib/chunks.ts";
 import {
   credential,
   deps,
@@ -9,7 +10,6 @@ import {
   NOW,
   outcome,
   presignV4,
-  readAll,
   served,
   sha256,
   signV4,
@@ -114,7 +114,7 @@ describe("Amazon's own examples", () => {
   test.each(examples)("%s", async (_name, sent) => {
     const identity = await login(sent);
     expect(identity.account?.name).toBe("tester");
-    expect(await readAll(identity.body)).toEqual(Buffer.concat(sent.body));
+    expect(await collect(identity.body)).toEqual(Buffer.concat(sent.body));
   });
 });
 
@@ -152,7 +152,7 @@ describe.each<[name: string, sign: (draft: Draft, options?: V4Options) => Sent, 
   test.each(DRAFTS)("is accepted of %s", async (_draft, draft) => {
     const identity = await login(sign(draft));
     expect(identity).toMatchObject({ version: "v4", type, accessKeyId: KEY.id, account: { name: "tester" } });
-    expect((await readAll(identity.body)).toString()).toBe(draft.body ?? "");
+    expect((await collect(identity.body)).toString()).toBe(draft.body ?? "");
   });
 
   const put: Draft = {

@@ -63,9 +63,3 @@ export function inputFor(key: string, more: Partial<PutInput> = {}): PutInput {
 export async function* chunks(body: Buffer, size = 400): AsyncIterable<Buffer> {
   for (let at = 0; at < body.length; at += size) yield body.subarray(at, at + size);
 }
-
-export async function collect(source: AsyncIterable<Buffer>): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  for await (const chunk of source) parts.push(Buffer.from(chunk));
-  return Buffer.concat(parts);
-}

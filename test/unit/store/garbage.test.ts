@@ -1,7 +1,8 @@
 /** What nothing refers to goes, after the grace period and not before; what is shared stays until its last user goes. */
 import { expect, test } from "vitest";
+import { collect } from "../../../src/lib/chunks.ts";
 import type { Bucket, Part, Upload } from "../../../src/store/types.ts";
-import { chunks, collect, inputFor, openFixture, OWNER, type Fixture } from "./fixture.ts";
+import { chunks, inputFor, openFixture, OWNER, type Fixture } from "./fixture.ts";
 
 const LARGE = Buffer.alloc(5 << 20, "large ");
 const HOUR = 60 * 60 * 1000;

@@ -2,8 +2,9 @@
 import * as fc from "fast-check";
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
+import { collect } from "../../../src/lib/chunks.ts";
 import type { Bucket, VersioningStatus } from "../../../src/store/types.ts";
-import { collect, inputFor, openFixture, type Fixture } from "./fixture.ts";
+import { inputFor, openFixture, type Fixture } from "./fixture.ts";
 
 interface ModelVersion {
   versionId: string;

@@ -11,6 +11,7 @@ import type { Input, Job, Picture } from "../../../../src/delivery/image/job.ts"
 import type { PictureDraft } from "../../../../src/delivery/image/process.ts";
 import { DEFAULT_LIMITS, type DeliveryLimits } from "../../../../src/delivery/limits.ts";
 import { parseImageKit } from "../../../../src/delivery/plan/url.ts";
+import { once } from "../../../../src/lib/chunks.ts";
 
 /** Kept, because some tests put a clock of their own in its place. */
 const realTimeout = globalThis.setTimeout;
@@ -317,10 +318,6 @@ describe("files", () => {
     await expect(stat(tight.entry)).rejects.toThrow("ENOENT");
   });
 });
-
-async function* once(data: Buffer): AsyncGenerator<Buffer> {
-  yield data;
-}
 
 /** Of the pool's deadlines alone; the processes live in real time. */
 const useClock = (): void => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
