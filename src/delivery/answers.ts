@@ -3,7 +3,7 @@ import type { HttpFailure, HttpRequest, HttpResponse } from "../lib/http.ts";
 import { StoreError } from "../store/errors.ts";
 import { coded, codingOf, isCodable, type Coding } from "./coding.ts";
 import { judge, rangeOf, type Validators } from "./conditional.ts";
-import { DeliveryError, ERRORS, type DeliveryErrorCode } from "./errors.ts";
+import { DeliveryError, ERRORS, notNow, type DeliveryErrorCode } from "./errors.ts";
 import type { Pending } from "./video/video.ts";
 
 /** How long clients and CDNs may keep what has no Cache-Control of its own. */
@@ -180,7 +180,7 @@ export const now = (value: unknown): HttpResponse => ({
 export function asDeliveryError(error: unknown): DeliveryError {
   if (error instanceof DeliveryError) return error;
   if (error instanceof StoreError && (error.code === "SlowDown" || error.code === "ServiceUnavailable")) {
-    return new DeliveryError("ServiceUnavailable", "The store is busy.", ["Retry-After", "1"]);
+    return notNow("The store is busy.");
   }
   throw error;
 }

@@ -56,6 +56,15 @@ export class DeliveryError extends Error {
   }
 }
 
+/** What can't be had now; clients may ask again in so many seconds. */
+export const notNow = (
+  message: string,
+  seconds = 1,
+  code: DeliveryErrorCode = "ServiceUnavailable",
+): DeliveryError => new DeliveryError(code, message, ["Retry-After", String(seconds)]);
+
+export const closing = (): DeliveryError => notNow("The server is closing.");
+
 /** What is wrong with a layer's file, told so that it isn't taken for what it lies on. Other errors are as they were. */
 export function ofLayer(path: string, error: unknown): unknown {
   if (!(error instanceof DeliveryError)) return error;

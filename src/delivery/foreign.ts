@@ -17,7 +17,7 @@ import type { Logger } from "../lib/log.ts";
 import { Lru } from "../lib/lru.ts";
 import { SingleFlight } from "../lib/singleflight.ts";
 import { lasting, type DerivedCache, type Entry, type Facts } from "./cache/cache.ts";
-import { DeliveryError, type DeliveryErrorCode } from "./errors.ts";
+import { DeliveryError, notNow, type DeliveryErrorCode } from "./errors.ts";
 import {
   CONNECTIONS_MAX,
   type Fetched,
@@ -276,10 +276,7 @@ export class ForeignFiles {
     const { client, originId, name } = address;
     const passed = this.#passed.get(originId) ?? 0;
     if (passed >= PASSED_MAX) {
-      throw new DeliveryError("ServiceUnavailable", "Too many large files of the origin are read now.", [
-        "Retry-After",
-        "1",
-      ]);
+      throw notNow("Too many large files of the origin are read now.");
     }
     this.#passed.set(originId, passed + 1);
     try {

@@ -18,7 +18,7 @@ import { Lru } from "../../lib/lru.ts";
 import { once } from "../../lib/chunks.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import { claim, isLost, type Claim } from "../claims.ts";
-import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
+import { DeliveryError, notNow, type DeliveryErrorCode } from "../errors.ts";
 import { endOf, readEnd, WHOLE_BYTES_MAX, type Draft, type Facts, type Provenance } from "./entries.ts";
 
 export type { Draft, Facts } from "./entries.ts";
@@ -416,7 +416,7 @@ export async function* lasting(
     const made = await make();
     // Their number was told with the one that was found.
     if (made?.size !== entry.size) {
-      throw new DeliveryError("ServiceUnavailable", "What was made is gone again.", ["Retry-After", "1"]);
+      throw notNow("What was made is gone again.");
     }
     yield* lasting(made, make, start, end);
   }

@@ -10,7 +10,7 @@ import { isRecent } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { programUrl } from "../../lib/program.ts";
 import type { Kept } from "../cache/cache.ts";
-import { DeliveryError } from "../errors.ts";
+import { closing, DeliveryError, notNow } from "../errors.ts";
 import type { DeliveryLimits } from "../limits.ts";
 import { jsonFrame, readFrames, writeFrames } from "./frames.ts";
 import type { Input, Job, Picture } from "./job.ts";
@@ -159,8 +159,9 @@ export class Renderers {
       if (renderer !== undefined) return this.#give(renderer, task);
       if (this.#all.size === 0) return reject(noRenderer());
       if (this.#queue.length >= this.#limits.queueLength) {
-        const headers = ["Retry-After", String(RETRY_AFTER_SECONDS)];
-        return reject(new DeliveryError("TooManyRenders", "Too many pictures wait to be rendered.", headers));
+        return reject(
+          notNow("Too many pictures wait to be rendered.", RETRY_AFTER_SECONDS, "TooManyRenders"),
+        );
       }
       this.#queue.push(task);
     });
@@ -448,6 +449,4 @@ function residentBytes(pid: number | undefined): number {
 }
 
 const ignore = (): void => undefined;
-const noRenderer = (): DeliveryError =>
-  new DeliveryError("ServiceUnavailable", "No renderer can be started now.", ["Retry-After", "1"]);
-const closing = (): DeliveryError => new DeliveryError("ServiceUnavailable", "The server is closing.");
+const noRenderer = (): DeliveryError => notNow("No renderer can be started now.");

@@ -1,6 +1,6 @@
 /** Trying again, and knowing when not to: retries with back-off, and a circuit breaker for origins that are down. */
 import { isRecent } from "../../lib/clock.ts";
-import { DeliveryError } from "../errors.ts";
+import { DeliveryError, notNow } from "../errors.ts";
 import { originError } from "./client.ts";
 
 /** Tries in all, and the pause before the second; it doubles. */
@@ -53,11 +53,7 @@ export class Attempts {
   async run<T>(once: () => Promise<T>): Promise<T> {
     if (isRecent(this.#openedAt, OPEN_MS)) {
       const seconds = Math.ceil((this.#openedAt + OPEN_MS - Date.now()) / 1000);
-      throw new DeliveryError(
-        "ServiceUnavailable",
-        "The origin failed several times and is left alone for a moment.",
-        ["Retry-After", String(seconds)],
-      );
+      throw notNow("The origin failed several times and is left alone for a moment.", seconds);
     }
     const halfOpen = this.#failures >= FAILURES_MAX;
     // While one tries, the others are told to wait.

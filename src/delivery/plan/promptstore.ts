@@ -7,7 +7,7 @@ import type { ObjectStore } from "../../store/store.ts";
 import { isRecent } from "../../lib/clock.ts";
 import { Lru } from "../../lib/lru.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
-import { DeliveryError } from "../errors.ts";
+import { DeliveryError, notNow } from "../errors.ts";
 import { normalisePrompt, resolvePrompt, RULES_VERSION, type PromptStep, type Resolution } from "./prompt.ts";
 import { askModel, type PromptService } from "./promptmodel.ts";
 
@@ -118,10 +118,7 @@ export class Prompts {
     const next = Math.max(now, this.#asked.get(ownerId) ?? 0) + QUESTION_MS;
     if (next > now + QUESTIONS_MAX * QUESTION_MS) {
       const seconds = Math.ceil(QUESTION_MS / 1000);
-      throw new DeliveryError("TooManyPrompts", "Too many new prompts were asked of the model.", [
-        "Retry-After",
-        String(seconds),
-      ]);
+      throw notNow("Too many new prompts were asked of the model.", seconds, "TooManyPrompts");
     }
     this.#asked.set(ownerId, next);
   }

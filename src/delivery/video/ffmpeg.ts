@@ -1,7 +1,7 @@
 /** ffmpeg and ffprobe as supervised children: no words of strangers in a shell, no network, no secrets, no endless work. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { DeliveryError } from "../errors.ts";
+import { closing, DeliveryError, notNow } from "../errors.ts";
 
 export interface Programs {
   readonly ffmpeg: string;
@@ -70,10 +70,7 @@ export async function run(program: string, args: readonly string[], options: Run
   if (child.pid === undefined) {
     // It has no pipes either.
     const [error] = (await once(child, "error")) as [NodeJS.ErrnoException];
-    throw new DeliveryError("ServiceUnavailable", `No encoder can be started now (${error.code}).`, [
-      "Retry-After",
-      "1",
-    ]);
+    throw notNow(`No encoder can be started now (${error.code}).`);
   }
   let late = false;
   const timer = setTimeout(() => {
@@ -95,9 +92,6 @@ export async function run(program: string, args: readonly string[], options: Run
     signal.removeEventListener("abort", abort);
   }
 }
-
-const closing = (): DeliveryError =>
-  new DeliveryError("ServiceUnavailable", "The server is closing.", ["Retry-After", "1"]);
 
 function killGroup({ pid }: ChildProcess): void {
   try {
@@ -173,8 +167,7 @@ export async function ffmpeg(
 }
 
 /** Also of a disk that takes nothing for another reason. */
-export const diskFull = (): DeliveryError =>
-  new DeliveryError("ServiceUnavailable", "The disk is full, or can't be written to.", ["Retry-After", "60"]);
+export const diskFull = (): DeliveryError => notNow("The disk is full, or can't be written to.", 60);
 const undecodable = (): DeliveryError =>
   new DeliveryError("UnsupportedSource", "The film has a codec that can't be decoded here.");
 

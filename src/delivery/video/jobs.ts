@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isRecent } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { isClaimed, tryClaim, type Claim } from "../claims.ts";
-import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
+import { closing, DeliveryError, notNow, type DeliveryErrorCode } from "../errors.ts";
 import { patientController, Turnstile } from "./turnstile.ts";
 
 export interface JobStatus {
@@ -112,10 +112,7 @@ export class Jobs {
     const { atOnce, queueLength } = this.#options;
     const open = [...this.#jobs.values()].filter((job) => job.kind === kind && isOpen(job));
     if (open.length >= atOnce + queueLength && open.some((job) => job.account === account)) {
-      throw new DeliveryError("TooManyRenders", "Too many films wait to be made.", [
-        "Retry-After",
-        String(RETRY_SECONDS),
-      ]);
+      throw notNow("Too many films wait to be made.", RETRY_SECONDS, "TooManyRenders");
     }
     const status: JobStatus = { state: "queued", progress: 0 };
     const announced = this.#announce({ id, status });
@@ -161,9 +158,7 @@ export class Jobs {
 
   /** Ends all work. */
   async close(): Promise<void> {
-    this.#closing.abort(
-      new DeliveryError("ServiceUnavailable", "The server is closing.", ["Retry-After", "1"]),
-    );
+    this.#closing.abort(closing());
     await Promise.allSettled([...this.#jobs.values()].map(({ done }) => done));
   }
 
@@ -245,7 +240,7 @@ export class Jobs {
       await mkdir(join(this.#options.folder, "jobs"), { recursive: true, mode: 0o700 });
       await writeFile(draft, JSON.stringify(status));
       await rename(draft, path);
-      if (status.state === "done" || status.state === "failed") await this.#sweep();
+      if (isOver(status)) await this.#sweep();
     } catch (error) {
       this.#options.log.debug({ err: error, path }, "the state of a film could not be written");
     }
@@ -268,7 +263,7 @@ export class Jobs {
   }
 }
 
-const isOpen = ({ status: { state } }: Job): boolean => state === "queued" || state === "running";
+const isOpen = ({ status }: Job): boolean => !isOver(status);
 
 const isFinal = ({ error, endedAt }: Running): boolean =>
   error instanceof DeliveryError && FINAL.includes(error.code) && isRecent(endedAt, FINAL_MS);

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { errorCode } from "../../blob/disk.ts";
 import { once } from "../../lib/chunks.ts";
 import type { Provenance } from "../cache/entries.ts";
-import { DeliveryError } from "../errors.ts";
+import { notNow } from "../errors.ts";
 import { diskFull } from "./ffmpeg.ts";
 import {
   manifest,
@@ -205,10 +205,7 @@ async function* bytes(path: string, start: number, end: number): AsyncGenerator<
     for await (const chunk of stream) yield chunk as Buffer;
   } catch (error) {
     if (errorCode(error) !== "ENOENT") throw error;
-    throw new DeliveryError("ServiceUnavailable", "This piece of the stream is made again.", [
-      "Retry-After",
-      "1",
-    ]);
+    throw notNow("This piece of the stream is made again.");
   }
 }
 

@@ -8,7 +8,7 @@ import type { Logger } from "../../lib/log.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import type { DerivedCache, Entry } from "../cache/cache.ts";
 import type { Provenance } from "../cache/entries.ts";
-import { DeliveryError } from "../errors.ts";
+import { closing, DeliveryError, notNow } from "../errors.ts";
 import type { Input } from "../image/job.ts";
 import type { Plan } from "../plan/plan.ts";
 import { same } from "../signature.ts";
@@ -218,10 +218,7 @@ export class Films {
       if (Date.now() >= until && !(await within(job.done, 0))) {
         if ("master" in file) return { pending: await this.#pending(job) };
         // Players try a piece again that is not there yet, but would take any other answer for it.
-        throw new DeliveryError("ServiceUnavailable", "This piece of the stream is still being made.", [
-          "Retry-After",
-          String(RETRY_SECONDS),
-        ]);
+        throw notNow("This piece of the stream is still being made.", RETRY_SECONDS);
       }
       // Fails when the job does.
       await Promise.race([job.done, sleep(LOOK_MS)]);
@@ -297,10 +294,7 @@ export class Films {
     const account = accountOf(request);
     // Each account has a place in the line, however many others wait.
     if (this.#thumbnails.waiting >= this.#limits.queueLength && this.#thumbnails.waits(account)) {
-      throw new DeliveryError("TooManyRenders", "Too many films wait to be looked into.", [
-        "Retry-After",
-        String(RETRY_SECONDS),
-      ]);
+      throw notNow("Too many films wait to be looked into.", RETRY_SECONDS, "TooManyRenders");
     }
     const { signal } = this.#closing;
     const look = async (): Promise<T> => {
@@ -328,9 +322,7 @@ export class Films {
 
   /** Ends encoders. */
   async close(): Promise<void> {
-    this.#closing.abort(
-      new DeliveryError("ServiceUnavailable", "The server is closing.", ["Retry-After", "1"]),
-    );
+    this.#closing.abort(closing());
     await this.#jobs.close();
   }
 
@@ -351,8 +343,7 @@ export class Films {
 /** Origins are named by whose they are and what they are called. */
 const accountOf = ({ facts }: VideoRequest): string => facts.origin.split("/", 1)[0]!;
 const noPiece = (): DeliveryError => new DeliveryError("NotFound", "The stream has no such piece.");
-const goneAgain = (): DeliveryError =>
-  new DeliveryError("ServiceUnavailable", "The film was made and is gone again.", ["Retry-After", "1"]);
+const goneAgain = (): DeliveryError => notNow("The film was made and is gone again.");
 
 /** @throws DeliveryError ServiceUnavailable where the disk takes nothing more; else what `work` throws */
 async function writing<T>(work: () => Promise<T>): Promise<T> {
