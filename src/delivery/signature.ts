@@ -9,7 +9,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { ObjectStore } from "../store/store.ts";
 import { DeliveryError } from "./errors.ts";
-import { accountOf, all, key as nameOf, ownerName, taken, wrong } from "./origins/documents.ts";
+import { accountOf, key as nameOf, listed, ownerName, taken, wrong } from "./origins/documents.ts";
 import { planText } from "./plan/text.ts";
 import type { Asked } from "./plan/url.ts";
 import type { Place } from "./site.ts";
@@ -83,23 +83,15 @@ export async function createUrlKey(
 }
 
 /** Of all accounts, or of one; without their secrets. */
-export async function listUrlKeys(
+export const listUrlKeys = (
   store: ObjectStore,
   filter: { owner?: string | undefined } = {},
-): Promise<UrlKeyView[]> {
-  await store.refresh();
-  const only = filter.owner === undefined ? undefined : (await accountOf(store, filter.owner)).id;
-  const found = await all<KeyDocument>(store, KIND);
-  return Promise.all(
-    found
-      .filter(({ ownerId }) => only === undefined || ownerId === only)
-      .map(async ({ ownerId, name, value }) => ({
-        id: name,
-        owner: await ownerName(store, ownerId),
-        createdAt: value.createdAt,
-      })),
-  );
-}
+): Promise<UrlKeyView[]> =>
+  listed<KeyDocument, UrlKeyView>(store, KIND, filter, async (_, { ownerId, name, value }) => ({
+    id: name,
+    owner: await ownerName(store, ownerId),
+    createdAt: value.createdAt,
+  }));
 
 /** URLs that were signed with it are worth nothing from now on. @throws StoreError InvalidArgument */
 export async function deleteUrlKey(

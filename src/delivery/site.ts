@@ -103,16 +103,8 @@ async function aliasPlace(
   const alias = await store.settings.get<AliasDocument>("alias", name);
   if (alias === undefined) throw new DeliveryError("NotFound", "There is no such alias.");
   const owner = active(await store.accounts.byId(alias.ownerId));
-  const endpoint = await store.settings.get<EndpointDocument>("endpoint", `${owner.id}/${DEFAULT_ENDPOINT}`);
-  return {
-    owner,
-    grammar: family,
-    scope: `alias/${family}/${name}`,
-    rules: endpoint ?? {},
-    origins: [alias.origin],
-    rawPath: rest.join("/"),
-    ...raw,
-  };
+  const place = await endpointPlace(store, owner, DEFAULT_ENDPOINT, { rawPath: rest.join("/"), ...raw });
+  return { ...place, grammar: family, scope: `alias/${family}/${name}`, origins: [alias.origin] };
 }
 
 /** Without port and dot at the end, in lower case. */

@@ -195,7 +195,7 @@ async function foreignFile(
   const title = titleOf({ owner, name });
   const isWeb = document.type === "web";
   const file = await foreign.open({
-    client: clients.get(store, { ownerId: owner.id, name, document }, title),
+    client: clients.get(store, { ownerId: owner.id, name, value: document }, title),
     origin: `${originId}/${document.createdAt}/${document.updatedAt ?? ""}`,
     originId,
     path,

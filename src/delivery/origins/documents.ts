@@ -6,7 +6,7 @@ import type { Account } from "../../store/types.ts";
 /** The endpoint that an account has without asking, reached without a prefix. */
 export const DEFAULT_ENDPOINT = "default";
 
-interface CommonDocument {
+export interface CommonDocument {
   /** "" or a folder with its slash at the end; put before the path of a URL. */
   folder: string;
   alias?: string;
@@ -104,6 +104,19 @@ export async function accountOf(store: ObjectStore, nameOrId: string): Promise<A
   return account;
 }
 
+/** What is told of a document. */
+export type View<T> = T & {
+  name: string;
+  /** Account name; its id when the account is gone. */
+  owner: string;
+  ownerId: string;
+};
+
+export const viewOf = async <T>(
+  store: ObjectStore,
+  { ownerId, name, value }: Found<T>,
+): Promise<View<T>> => ({ name, owner: await ownerName(store, ownerId), ownerId, ...value });
+
 /** The account's name; its id when it is gone. */
 export const ownerName = async (store: ObjectStore, ownerId: string): Promise<string> =>
   (await store.accounts.byId(ownerId))?.name ?? ownerId;
@@ -114,13 +127,40 @@ export interface Found<T> {
   readonly value: T;
 }
 
-/** `{owner id}/{name}` of each document of a kind, taken apart. */
+/** `{owner id}/{name}` of each document of a kind, taken apart; in order of account and name. */
 export async function all<T>(store: ObjectStore, kind: string): Promise<Found<T>[]> {
   const documents = await store.settings.list<T>(kind);
   return documents.map(({ name, value }) => {
     const at = name.indexOf("/");
     return { ownerId: name.slice(0, at), name: name.slice(at + 1), value };
   });
+}
+
+/** What is told of all documents of a kind, or of those of one account. @throws StoreError InvalidArgument */
+export async function listed<T, Told>(
+  store: ObjectStore,
+  kind: string,
+  { owner }: { owner?: string | undefined },
+  tell: (store: ObjectStore, found: Found<T>) => Promise<Told>,
+): Promise<Told[]> {
+  await store.refresh();
+  const only = owner === undefined ? undefined : (await accountOf(store, owner)).id;
+  const found = await all<T>(store, kind);
+  const wanted = found.filter(({ ownerId }) => only === undefined || ownerId === only);
+  return Promise.all(wanted.map((one) => tell(store, one)));
+}
+
+/** Changes that somebody else's change came before, until it is said that too much is going on. */
+const ATTEMPTS_MAX = 8;
+
+/** Does `attempt` again while somebody else's change comes before its own. @throws StoreError ConditionalRequestConflict */
+export async function insist<T>(store: ObjectStore, attempt: () => Promise<T | undefined>): Promise<T> {
+  for (let n = 0; n < ATTEMPTS_MAX; n++) {
+    await store.refresh();
+    const done = await attempt();
+    if (done !== undefined) return done;
+  }
+  throw taken("Someone else changes the same at the same time: try again.");
 }
 
 /** @throws StoreError InvalidArgument */

@@ -10,13 +10,16 @@ import {
   checkName,
   DEFAULT_ENDPOINT,
   find,
+  insist,
   key,
+  listed,
   ownerName,
   taken,
+  viewOf,
   wrong,
   type Change,
-  type Found,
   type Reference,
+  type View,
 } from "./documents.ts";
 import { changeRules, checkDomain, type EndpointRules, type RulesInput } from "./endpointrules.ts";
 
@@ -48,25 +51,13 @@ export interface EndpointChange extends RulesInput {
 /** `prefix`: the endpoint's name when left out. */
 export type EndpointInput = Reference & EndpointChange & { readonly origins: readonly string[] };
 
-export interface EndpointView extends EndpointDocument {
-  name: string;
-  /** Account name; its id when the account is gone. */
-  owner: string;
-  ownerId: string;
-}
+export type EndpointView = View<EndpointDocument>;
 
 const PREFIX = /^[A-Za-z0-9-]{1,64}$/;
 /** First words of paths that mean something else: a prefix of that name would hide them. */
 const RESERVED = /^(image|video|file|ik-.*)$/i;
 /** An endpoint asks its origins one after the other: more would make each miss slow. */
 const ORIGINS_MAX = 16;
-/** Changes that somebody else's change came before, until it is said that too much is going on. */
-const ATTEMPTS_MAX = 8;
-
-const view = async (
-  store: ObjectStore,
-  { ownerId, name, value }: Found<EndpointDocument>,
-): Promise<EndpointView> => ({ name, owner: await ownerName(store, ownerId), ownerId, ...value });
 
 /** The endpoint that has a host name (in lower case, without port) for its own. */
 export const domainOf = (store: ObjectStore, host: string): Promise<DomainDocument | undefined> =>
@@ -194,16 +185,6 @@ async function changed(
   };
 }
 
-/** Does `attempt` again while somebody else's change comes before its own. @throws StoreError SlowDown */
-async function insist<T>(store: ObjectStore, attempt: () => Promise<T | undefined>): Promise<T> {
-  for (let n = 0; n < ATTEMPTS_MAX; n++) {
-    await store.refresh();
-    const done = await attempt();
-    if (done !== undefined) return done;
-  }
-  throw wrong("Someone else changes the endpoints at the same time: try again.");
-}
-
 /** Adds a URL-endpoint, reached as /{account}/{prefix}/… and by its domain. @throws StoreError InvalidArgument */
 export async function createEndpoint(store: ObjectStore, input: EndpointInput): Promise<EndpointView> {
   const { name } = input;
@@ -222,25 +203,19 @@ export async function createEndpoint(store: ObjectStore, input: EndpointInput): 
       { kind: "endpoint", name: documentName, value, ifAbsent: true },
       ...changes,
     ]);
-    return created ? view(store, { ownerId: owner.id, name, value }) : undefined;
+    return created ? viewOf(store, { ownerId: owner.id, name, value }) : undefined;
   });
 }
 
 /** All endpoints, or those of one account, in order of account and name. */
-export async function listEndpoints(
+export const listEndpoints = (
   store: ObjectStore,
   filter: { owner?: string | undefined } = {},
-): Promise<EndpointView[]> {
-  await store.refresh();
-  const only = filter.owner === undefined ? undefined : (await accountOf(store, filter.owner)).id;
-  const found = await all<EndpointDocument>(store, "endpoint");
-  const wanted = found.filter(({ ownerId }) => only === undefined || ownerId === only);
-  return Promise.all(wanted.map((one) => view(store, one)));
-}
+): Promise<EndpointView[]> => listed<EndpointDocument, EndpointView>(store, "endpoint", filter, viewOf);
 
 /** @throws StoreError InvalidArgument: no such endpoint */
 export async function showEndpoint(store: ObjectStore, reference: Reference): Promise<EndpointView> {
-  return view(store, await find<EndpointDocument>(store, "endpoint", reference));
+  return viewOf(store, await find<EndpointDocument>(store, "endpoint", reference));
 }
 
 /** Changes what is given, on what is stored at that moment. @throws StoreError InvalidArgument */
@@ -259,7 +234,7 @@ export function updateEndpoint(
     await checkFree(store, changes);
     const document: Change = { kind: "endpoint", name: key(ownerId, name), value, was: before };
     return (await store.settings.change([document, ...changes]))
-      ? view(store, { ownerId, name, value })
+      ? viewOf(store, { ownerId, name, value })
       : undefined;
   });
 }
@@ -280,6 +255,6 @@ export async function deleteEndpoint(store: ObjectStore, reference: Reference): 
       was: found.value,
     };
     const changes = [document, ...addresses(found, found.value, undefined)];
-    return (await store.settings.change(changes)) ? view(store, found) : undefined;
+    return (await store.settings.change(changes)) ? viewOf(store, found) : undefined;
   });
 }

@@ -11,7 +11,7 @@ import {
   type OriginClient,
   type OriginReader,
 } from "./client.ts";
-import { key, type OriginDocument, type OriginSecrets } from "./documents.ts";
+import { key, type Found, type OriginDocument, type OriginSecrets } from "./documents.ts";
 import type { OriginHealth, OriginWatch } from "./health.ts";
 
 /** Seconds until an origin's first byte where its document doesn't say. */
@@ -19,30 +19,30 @@ const TIMEOUT_SECONDS = 10;
 
 export type ForeignDocument = Exclude<OriginDocument, { type: "bucket" }>;
 
-export interface NamedDocument {
-  readonly ownerId: string;
-  readonly name: string;
-  readonly document: ForeignDocument;
+export interface ForeignOrigin extends Found<ForeignDocument> {
   /** As in AddressPolicy. */
   readonly discreet?: boolean;
 }
 
 export const sealContext = (ownerId: string, name: string): string => `origin/${key(ownerId, name)}`;
 
-const secretsOf = (store: ObjectStore, { ownerId, name, document }: NamedDocument): OriginSecrets =>
-  document.sealed === undefined
+export const secretsOf = (
+  store: ObjectStore,
+  { ownerId, name, value: { sealed } }: Found<OriginDocument>,
+): OriginSecrets =>
+  sealed === undefined
     ? {}
-    : (JSON.parse(store.settings.unseal(document.sealed, sealContext(ownerId, name))) as OriginSecrets);
+    : (JSON.parse(store.settings.unseal(sealed, sealContext(ownerId, name))) as OriginSecrets);
 
 /** A client without folder, retries, key variants and counts: what a test asks. Modules of SDKs are loaded when needed. */
-export async function openPlain(store: ObjectStore, named: NamedDocument): Promise<OriginClient> {
-  const { document } = named;
-  const secrets = secretsOf(store, named);
+export async function openPlain(store: ObjectStore, origin: ForeignOrigin): Promise<OriginClient> {
+  const { value: document } = origin;
+  const secrets = secretsOf(store, origin);
   const { allowHosts = [], timeout = TIMEOUT_SECONDS } = document;
   const policy: AddressPolicy = {
     allowHosts,
     publicOnly: document.publicHosts === true,
-    discreet: named.discreet === true,
+    discreet: origin.discreet === true,
   };
   const headMs = timeout * 1000;
   switch (document.type) {
@@ -132,15 +132,15 @@ function healthOf(type: OriginDocument["type"], { turned }: OriginWatch): (name:
 }
 
 /** A reader for a document: loads its parts at the first request, knows the folder, tries again. */
-function openReader(store: ObjectStore, named: NamedDocument, watch: OriginWatch): OriginReader {
+function openReader(store: ObjectStore, origin: ForeignOrigin, watch: OriginWatch): OriginReader {
   let plain: Promise<OriginClient> | undefined;
   // What failed at one time, such as for want of descriptors, is tried again.
   const opened = (): Promise<OriginClient> =>
-    (plain ??= openPlain(store, named).catch((error: unknown) => {
+    (plain ??= openPlain(store, origin).catch((error: unknown) => {
       plain = undefined;
       throw error;
     }));
-  const { folder, encodeKeys = false, type } = named.document;
+  const { folder, encodeKeys = false, type } = origin.value;
   const isWeb = type === "web";
   const health = healthOf(type, watch);
   const front = isWeb ? encodedPath(folder) : folder;
@@ -186,14 +186,15 @@ export class OriginClients {
   }
 
   /** `title`: what the operator calls it. */
-  get(store: ObjectStore, named: NamedDocument, title: string): OriginReader {
-    const id = key(named.ownerId, named.name);
+  get(store: ObjectStore, origin: ForeignOrigin, title: string): OriginReader {
+    const { value: document } = origin;
+    const id = key(origin.ownerId, origin.name);
     const kept = this.#clients.get(id);
-    if (kept?.document === named.document) return kept.client;
-    const same = kept !== undefined && JSON.stringify(kept.document) === JSON.stringify(named.document);
-    const client = same ? kept.client : openReader(store, named, this.#health.of(title));
+    if (kept?.document === document) return kept.client;
+    const same = kept !== undefined && JSON.stringify(kept.document) === JSON.stringify(document);
+    const client = same ? kept.client : openReader(store, origin, this.#health.of(title));
     if (kept === undefined && this.#clients.size >= CLIENTS_MAX) this.#clients.clear();
-    this.#clients.set(id, { document: named.document, client });
+    this.#clients.set(id, { document, client });
     return client;
   }
 

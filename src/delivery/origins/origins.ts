@@ -9,24 +9,28 @@ import type { Account, Bucket } from "../../store/types.ts";
 import type { OriginTest } from "./client.ts";
 import {
   accountOf,
-  all,
   checkName,
   checkOriginName,
   find,
   hyphenated,
+  insist,
   key,
+  listed,
   ownerName,
   taken,
+  viewOf,
   type AliasDocument,
   type Change,
+  type CommonDocument,
   type Found,
   type OriginDocument,
   type OriginSecrets,
   type OriginType,
   type Reference,
+  type View,
 } from "./documents.ts";
 import { endpointsWithout, joinDefault } from "./endpoints.ts";
-import { openPlain, sealContext } from "./open.ts";
+import { openPlain, sealContext, secretsOf } from "./open.ts";
 import { fieldsOf, mergedSecrets, type OriginFields } from "./originfields.ts";
 
 export { OriginClients } from "./open.ts";
@@ -36,14 +40,8 @@ export interface OriginInput extends Reference, OriginFields {
   readonly type: string;
 }
 /** What may be told of an origin: everything but its secrets. */
-export interface OriginView {
-  name: string;
-  /** Account name; its id when the account is gone. */
-  owner: string;
-  ownerId: string;
+export interface OriginView extends View<Omit<CommonDocument, "sealed">> {
   type: OriginType;
-  folder: string;
-  alias?: string;
   bucket?: string;
   region?: string;
   endpointUrl?: string;
@@ -56,15 +54,8 @@ export interface OriginView {
   clientEmail?: string;
   baseUrl?: string;
   forwardHost?: boolean;
-  canonicalBase?: string;
-  encodeKeys?: boolean;
-  allowHosts?: string[];
-  publicHosts?: boolean;
-  timeout?: number;
   /** Whether it has secrets. */
   hasCredentials: boolean;
-  createdAt: number;
-  updatedAt?: number;
 }
 
 const shortened = (accessKey: string): string =>
@@ -75,13 +66,8 @@ async function originView(
   { name, ownerId, value }: Found<OriginDocument>,
 ): Promise<OriginView> {
   const { sealed: secrets, ...document } = value;
-  const view: OriginView = {
-    name,
-    owner: await ownerName(store, ownerId),
-    ownerId,
-    ...document,
-    hasCredentials: secrets !== undefined,
-  };
+  const told = await viewOf(store, { name, ownerId, value: document });
+  const view: OriginView = { ...told, hasCredentials: secrets !== undefined };
   return view.accessKey === undefined ? view : { ...view, accessKey: shortened(view.accessKey) };
 }
 
@@ -137,42 +123,31 @@ export async function createOrigin(store: ObjectStore, input: OriginInput): Prom
 }
 
 /** All origins, or those of one account, in order of account and name. */
-export async function listOrigins(
+export const listOrigins = (
   store: ObjectStore,
   filter: { owner?: string | undefined } = {},
-): Promise<OriginView[]> {
-  await store.refresh();
-  const only = filter.owner === undefined ? undefined : (await accountOf(store, filter.owner)).id;
-  const found = await all<OriginDocument>(store, "origin");
-  const wanted = found.filter(({ ownerId }) => only === undefined || ownerId === only);
-  return Promise.all(wanted.map((one) => originView(store, one)));
-}
+): Promise<OriginView[]> => listed(store, "origin", filter, originView);
 
 /** @throws StoreError InvalidArgument: no such origin */
 export async function showOrigin(store: ObjectStore, reference: Reference): Promise<OriginView> {
   return originView(store, await find<OriginDocument>(store, "origin", reference));
 }
 
-/** Attempts at a document that others change at the same time. */
-const TRIES = 5;
-
 /** Changes what is given; "" and null take away what isn't needed. The type stays. @throws StoreError InvalidArgument */
-export async function updateOrigin(
+export function updateOrigin(
   store: ObjectStore,
   reference: Reference,
   change: OriginFields,
 ): Promise<OriginView> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const { ownerId, name, value: before } = await find<OriginDocument>(store, "origin", reference);
+  return insist(store, async () => {
+    const found = await find<OriginDocument>(store, "origin", reference);
+    const { ownerId, name, value: before } = found;
     const { alias: oldAlias } = before;
     const alias = change.alias === undefined ? oldAlias : change.alias === "" ? undefined : change.alias;
     if (alias !== undefined) checkName("an alias", alias);
     const { document, secrets } = fieldsOf(before.type, change, before);
     const { alias: _, ...rest } = document;
-    const kept =
-      before.sealed === undefined
-        ? {}
-        : (JSON.parse(store.settings.unseal(before.sealed, sealContext(ownerId, name))) as OriginSecrets);
+    const kept = secretsOf(store, found);
     const plain = {
       ...rest,
       ...(alias === undefined ? {} : { alias }),
@@ -194,8 +169,8 @@ export async function updateOrigin(
     ) {
       throw aliasTaken(alias);
     }
-  }
-  throw taken("Someone else changed the origin at the same time: try again.");
+    return undefined;
+  });
 }
 
 export interface DeletedOrigin {
@@ -209,8 +184,8 @@ export interface DeletedOrigin {
  * Removes an origin, its alias, and its name from its account's endpoints. Only the default endpoint may be left without
  * any. @throws StoreError InvalidArgument; ConditionalRequestConflict for the only origin of another endpoint
  */
-export async function deleteOrigin(store: ObjectStore, reference: Reference): Promise<DeletedOrigin> {
-  for (let tries = 0; tries < TRIES; tries++) {
+export function deleteOrigin(store: ObjectStore, reference: Reference): Promise<DeletedOrigin> {
+  return insist(store, async () => {
     const { ownerId, name, value } = await find<OriginDocument>(store, "origin", reference);
     const changes: Change[] = [{ kind: "origin", name: key(ownerId, name), value: undefined, was: value }];
     if (value.alias !== undefined) changes.push({ kind: "alias", name: value.alias, value: undefined });
@@ -218,14 +193,12 @@ export async function deleteOrigin(store: ObjectStore, reference: Reference): Pr
     for (const { name: endpoint, ...change } of endpoints) {
       changes.push({ kind: "endpoint", name: key(ownerId, endpoint), ...change });
     }
-    if (await store.settings.change(changes)) {
-      return {
-        owner: await ownerName(store, ownerId),
-        endpoints: endpoints.map((one) => ({ name: one.name, origins: one.value.origins })),
-      };
-    }
-  }
-  throw taken("Someone else changed the origin at the same time: try again.");
+    if (!(await store.settings.change(changes))) return undefined;
+    return {
+      owner: await ownerName(store, ownerId),
+      endpoints: endpoints.map((one) => ({ name: one.name, origins: one.value.origins })),
+    };
+  });
 }
 
 /** Value of the Link header that names a file's canonical address; undefined for origins without one. */
@@ -248,7 +221,7 @@ export async function testOrigin(
     return { ok: false, findings: [`Account ${account.name} is suspended: all answers are 403.`] };
   }
   if (value.type === "bucket") return testBucket(store, account, value);
-  const client = await openPlain(store, { ownerId, name, document: value, discreet });
+  const client = await openPlain(store, { ownerId, name, value, discreet });
   try {
     return await client.test();
   } finally {

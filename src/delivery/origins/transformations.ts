@@ -5,14 +5,15 @@ import { parseChain } from "../plan/imagekit.ts";
 import { isEmpty } from "../plan/items.ts";
 import {
   accountOf,
-  all,
   find,
+  insist,
   key,
-  ownerName,
+  listed,
   taken,
+  viewOf,
   wrong,
-  type Found,
   type Reference,
+  type View,
 } from "./documents.ts";
 
 /** As stored. */
@@ -21,12 +22,7 @@ export interface TransformationDocument {
   chain: string;
   createdAt: number;
 }
-export interface TransformationView extends TransformationDocument {
-  name: string;
-  /** Account name; its id when the account is gone. */
-  owner: string;
-  ownerId: string;
-}
+export type TransformationView = View<TransformationDocument>;
 
 /** No dot: names stand between commas and colons of chains, and in file names of nobody. */
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
@@ -49,11 +45,6 @@ function checkChain(text: string): string {
   return chain;
 }
 
-const view = async (
-  store: ObjectStore,
-  { name, ownerId, value }: Found<TransformationDocument>,
-): Promise<TransformationView> => ({ name, owner: await ownerName(store, ownerId), ownerId, ...value });
-
 /** @throws StoreError InvalidArgument: name malformed or taken, chain wrong */
 export async function createTransformation(
   store: ObjectStore,
@@ -69,43 +60,37 @@ export async function createTransformation(
   if (!(await store.settings.change([document]))) {
     throw taken(`Account ${account.name} already has a transformation "${name}".`);
   }
-  return view(store, { ownerId: account.id, name, value });
+  return viewOf(store, { ownerId: account.id, name, value });
 }
 
 /** All named transformations, or those of one account, in order of account and name. */
-export async function listTransformations(
+export const listTransformations = (
   store: ObjectStore,
   filter: { owner?: string | undefined } = {},
-): Promise<TransformationView[]> {
-  await store.refresh();
-  const only = filter.owner === undefined ? undefined : (await accountOf(store, filter.owner)).id;
-  const found = await all<TransformationDocument>(store, "transformation");
-  const wanted = found.filter(({ ownerId }) => only === undefined || ownerId === only);
-  return Promise.all(wanted.map((one) => view(store, one)));
-}
+): Promise<TransformationView[]> =>
+  listed<TransformationDocument, TransformationView>(store, "transformation", filter, viewOf);
 
 /** @throws StoreError InvalidArgument: no such transformation */
 export async function showTransformation(
   store: ObjectStore,
   reference: Reference,
 ): Promise<TransformationView> {
-  return view(store, await find<TransformationDocument>(store, "transformation", reference));
+  return viewOf(store, await find<TransformationDocument>(store, "transformation", reference));
 }
 
 /** Every URL that names it has the new chain with the next request. @throws StoreError InvalidArgument */
-export async function updateTransformation(
+export function updateTransformation(
   store: ObjectStore,
   reference: Reference,
   change: { readonly chain: string },
 ): Promise<TransformationView> {
-  const found = await find<TransformationDocument>(store, "transformation", reference);
-  const { ownerId, name, value: was } = found;
-  const value: TransformationDocument = { ...was, chain: checkChain(change.chain) };
-  const document = { kind: "transformation", name: key(ownerId, name), value, was };
-  if (!(await store.settings.change([document]))) {
-    throw wrong("Someone else changed the transformation at the same time: try again.");
-  }
-  return view(store, { ownerId, name, value });
+  return insist(store, async () => {
+    const found = await find<TransformationDocument>(store, "transformation", reference);
+    const { ownerId, name, value: was } = found;
+    const value: TransformationDocument = { ...was, chain: checkChain(change.chain) };
+    const document = { kind: "transformation", name: key(ownerId, name), value, was };
+    return (await store.settings.change([document])) ? viewOf(store, { ownerId, name, value }) : undefined;
+  });
 }
 
 /** URLs that name it are answered 400 from now on. Returns what was deleted. @throws StoreError InvalidArgument */
@@ -116,7 +101,7 @@ export async function deleteTransformation(
   const found = await find<TransformationDocument>(store, "transformation", reference);
   const name = key(found.ownerId, found.name);
   await store.settings.change([{ kind: "transformation", name, value: undefined }]);
-  return view(store, found);
+  return viewOf(store, found);
 }
 
 /** The chains of an account's named transformations; names that it doesn't have are left out. */

@@ -25,7 +25,7 @@ test("one that can't be opened has nothing to close, and is opened when it can b
     createdAt: 0,
   } satisfies OriginDocument;
   const clients = new OriginClients(new OriginHealth(pino({ level: "silent" })));
-  const named = { ownerId: "1", name: "web", document };
+  const named = { ownerId: "1", name: "web", value: document };
   const client = clients.get({ settings } as unknown as ObjectStore, named, "root/web");
   await expect(client.fetch("a", {})).rejects.toThrow("another key");
   clients.close();
