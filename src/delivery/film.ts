@@ -1,9 +1,9 @@
 /** Films: transformed, streamed, and single frames of them. Encoding takes long, so answers may be 202. */
-import { createHash } from "node:crypto";
 import type { HttpRequest, HttpResponse } from "../lib/http.ts";
 import { once } from "../lib/chunks.ts";
-import { accepted, early, send } from "./answers.ts";
+import { accepted, early, etagOf, send } from "./answers.ts";
 import { lasting, type Entry } from "./cache/cache.ts";
+import { keyOf } from "./cache/entries.ts";
 import { DeliveryError } from "./errors.ts";
 import type { Input, Service } from "./image/job.ts";
 import { rendererWith, type MakingContext } from "./making.ts";
@@ -50,8 +50,8 @@ async function filmRequest(context: FilmContext, reading: Reading, source: Sourc
   const { originId: origin, path } = source;
   const found = context.detector.for(plan);
   const present = found === "away" ? undefined : found;
-  const keyWith = (detector: Service | undefined): string => {
-    const parts = [
+  const keyWith = (detector: Service | undefined): string =>
+    keyOf([
       ENCODING_VERSION,
       // All files of a stream are one work, whatever is asked for first.
       what === "hls" || what === "dash" ? "stream" : what,
@@ -59,9 +59,7 @@ async function filmRequest(context: FilmContext, reading: Reading, source: Sourc
       text,
       layers.map(({ identity }) => identity),
       detector !== undefined,
-    ];
-    return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
-  };
+    ]);
   // A stream goes on as it began, whether the detector came or went since.
   const other = present === undefined ? context.detector.wantedBy(plan) : undefined;
   const detector = asked.stream?.id.endsWith(keyWith(other)) === true ? other : present;
@@ -108,7 +106,7 @@ async function encodedAnswer(
   const started = performance.now();
   const log = { operation: "GetVideo", origin: source.origin, plan: film.facts.variant };
   const common = {
-    validators: { etag: film.key.slice(0, 32) },
+    validators: { etag: etagOf(film.key) },
     type: film.what === "metadata" ? "application/json" : "video/mp4",
     cacheControl: cacheControlOf(source, reading),
     headers: [...sourceHeaders(source), ...reading.debugHeaders],
@@ -157,12 +155,7 @@ async function streamAnswer(
   if ("pending" in made) return accepted(made.pending, log);
   const name = stream?.name ?? film.what;
   const answer = {
-    validators: {
-      etag: createHash("sha256")
-        .update(`${film.key}/${name}/${made.size}/${made.live}/${right}`)
-        .digest("hex")
-        .slice(0, 32),
-    },
+    validators: { etag: etagOf(keyOf([film.key, name, made.size, made.live, right])) },
     type: made.type,
     size: made.size,
     // What names the pieces must not outlive them: a film that changes has others.

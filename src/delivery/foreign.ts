@@ -17,6 +17,7 @@ import type { Logger } from "../lib/log.ts";
 import { Lru } from "../lib/lru.ts";
 import { SingleFlight } from "../lib/singleflight.ts";
 import { lasting, type DerivedCache, type Entry, type Facts } from "./cache/cache.ts";
+import { keyOf } from "./cache/entries.ts";
 import { DeliveryError, notNow, type DeliveryErrorCode } from "./errors.ts";
 import {
   CONNECTIONS_MAX,
@@ -122,7 +123,7 @@ export class ForeignFiles {
    * @throws DeliveryError of the client, where nothing is known of the file
    */
   async open(address: Address): Promise<ForeignFile | undefined> {
-    const key = keyOf(NOTE, address, []);
+    const key = keyFor(NOTE, address);
     if (isRecent(this.#missing.get(key) ?? 0, MISSING_MS)) return undefined;
     const known = await this.#known(key, address);
     const note =
@@ -132,7 +133,7 @@ export class ForeignFiles {
     if (note?.info === undefined) return undefined;
     return {
       info: note.info,
-      identity: keyOf("version", address, [note.version, note.info.customCoordinates ?? ""]),
+      identity: keyFor("version", address, note.version, note.info.customCoordinates ?? ""),
       checkedAt: note.checkedAt,
       stale: note.failedAt !== undefined,
       hit: note.kept && note.version === known?.version,
@@ -312,7 +313,7 @@ export class ForeignFiles {
   /** The next request asks the origin. @throws SourceChanged */
   async #changed(address: Address, note: Note, fetched: Fetched | undefined): Promise<never> {
     if (fetched?.kind === "found") await close(fetched.body);
-    const key = keyOf(NOTE, address, []);
+    const key = keyFor(NOTE, address);
     const doubted: Note = { ...note, doubtful: true };
     this.#notes.set(key, doubted);
     await this.#write(key, address, doubted);
@@ -330,15 +331,15 @@ class TooLarge extends Error {}
 /** Raised when notes come to mean something else. */
 const NOTE = "note 2";
 
-function keyOf(kind: string, { origin, name, query, host, epoch }: Address, more: readonly string[]): string {
-  return createHash("sha256")
-    .update(JSON.stringify([kind, origin, name, query, host ?? "", epoch, ...more]))
-    .digest("hex");
-}
+const keyFor = (
+  kind: string,
+  { origin, name, query, host, epoch }: Address,
+  ...more: readonly string[]
+): string => keyOf([kind, origin, name, query, host ?? "", epoch, ...more]);
 
 const optionsOf = ({ query, host }: Address): FetchOptions => ({ query, host });
 
-const bodyKeyOf = (address: Address, version: string): string => keyOf("body", address, [version]);
+const bodyKeyOf = (address: Address, version: string): string => keyFor("body", address, version);
 
 const factsOf = ({ originId, path }: Address, variant: string): Facts => ({
   type: "application/json",

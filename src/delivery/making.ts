@@ -1,8 +1,8 @@
 /** What a plan makes of a source: made once for all who ask, kept, and made again where it had to make room. */
-import { createHash } from "node:crypto";
 import { isRecent } from "../lib/clock.ts";
 import { Lru } from "../lib/lru.ts";
 import { lasting, type DerivedCache, type Entry } from "./cache/cache.ts";
+import { keyOf } from "./cache/entries.ts";
 import { DeliveryError, ERRORS } from "./errors.ts";
 import { UNANSWERED } from "./image/detector.ts";
 import type { Renderers } from "./image/image.ts";
@@ -68,7 +68,7 @@ export function prepare(context: MakingContext, making: Making): Prospect {
   const found = context.detector.for(plan);
   const makeshift = found === "away";
   const detector = makeshift ? undefined : found;
-  const key = hash([
+  const key = keyOf([
     RENDERING_VERSION,
     kind,
     source.identity,
@@ -198,9 +198,6 @@ const anyOf = (steps: readonly Step[], test: (options: Readonly<Partial<Options>
   steps.some((step) =>
     "when" in step ? anyOf(step.then, test) || anyOf(step.otherwise, test) : test(step.options),
   );
-
-export const hash = (parts: readonly unknown[]): string =>
-  createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 
 /** Draws with the detector that a key was made for, whether or not it is left alone meanwhile. */
 export const rendererWith = (context: MakingContext, detector: Service | undefined): StillRenderer => ({

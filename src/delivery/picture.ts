@@ -1,9 +1,10 @@
 /** Originals as they are stored, and pictures that are made of them. */
 import type { HttpRequest, HttpResponse } from "../lib/http.ts";
-import { early, MAX_AGE_SECONDS, send, type Answer } from "./answers.ts";
+import { early, etagOf, MAX_AGE_SECONDS, send, type Answer } from "./answers.ts";
+import { keyOf } from "./cache/entries.ts";
 import { DeliveryError, ofLayer } from "./errors.ts";
 import type { ClientHints } from "./image/job.ts";
-import { hash, prepare, type Making, type MakingContext } from "./making.ts";
+import { prepare, type Making, type MakingContext } from "./making.ts";
 import { acceptedFormats, kindOf, nameAs, typeOf } from "./mediatypes.ts";
 import type { FormatChoice, Plan, Step } from "./plan/plan.ts";
 import { DPR_RANGE } from "./plan/rowssize.ts";
@@ -27,7 +28,7 @@ export function originalAnswer(
     ...(asked.attachment ? saving(nameIn(path)) : stored(info.contentDisposition)),
   ];
   const answer: Answer = {
-    validators: { etag: info.etag ?? hash([source.identity]).slice(0, 32), lastModified: info.lastModified },
+    validators: { etag: info.etag ?? etagOf(keyOf([source.identity])), lastModified: info.lastModified },
     type: typeOf(info.contentType, path),
     contentEncoding,
     size: info.size,
@@ -86,8 +87,6 @@ export async function pictureAnswer(
   };
   return early(request, answer) ?? send(request, answer);
 }
-
-const etagOf = (key: string): string => key.slice(0, 32);
 
 /** What the plan lays over the source: private files only for whom they may be. Errors name the layer. */
 export const openLayers = (

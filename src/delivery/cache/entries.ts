@@ -3,6 +3,7 @@
  * others can read it without knowing more than its size.
  */
 import { crc32 } from "@node-rs/crc32";
+import { createHash } from "node:crypto";
 import { closeSync, constants, fstatSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorCode, localDisk } from "../../blob/disk.ts";
@@ -35,6 +36,10 @@ export interface Description extends Facts {
   /** Of entries that are read whole; the others would take too long. */
   readonly crc32: number | undefined;
 }
+
+/** The key of an entry, by all that tells it from others. */
+export const keyOf = (parts: readonly unknown[]): string =>
+  createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 
 /** Where another process keeps what it makes. */
 export interface Draft {

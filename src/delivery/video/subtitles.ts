@@ -2,11 +2,11 @@
  * Subtitles on films. Files of strangers are read here, as SubRip or WebVTT, and written anew as what libass draws, so
  * that nothing in them is an instruction to ffmpeg.
  */
-import { createHash } from "node:crypto";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { breaths } from "../../lib/breaths.ts";
 import { collectAtMost } from "../../lib/chunks.ts";
+import { keyOf } from "../cache/entries.ts";
 import { DeliveryError } from "../errors.ts";
 import { BLACK, WHITE } from "../plan/colours.ts";
 import { bundledFace, FONT_BYTES_MAX, standIns, type Face } from "../image/fonts.ts";
@@ -65,8 +65,7 @@ export async function layOutSubtitles(
   checkCrowd(shown);
   const face = await layOutFont(place, inputs, style);
   const families = await layOutStandIns(place, shown, face);
-  const layer = createHash("sha256").update(JSON.stringify([path, style, times, size.width, size.height]));
-  const name = `subtitles-${layer.digest("hex").slice(0, 32)}.ass`;
+  const name = `subtitles-${keyOf([path, style, times, size.width, size.height])}.ass`;
   await writeFile(join(place.folder, name), assOf(shown, style, { size, families, seconds: cut.seconds }));
   return `ass=f=${name}:fontsdir=${FONTS}`;
 }
