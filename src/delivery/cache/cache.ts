@@ -348,7 +348,7 @@ export class DerivedCache {
       }
       this.#total = total + this.#writtenSinceScan;
       this.#allowance = Math.max(maxBytes * SCAN_SHARE, (maxBytes - total) / 2 / pace);
-      await removeDrafts(join(folder, "tmp"));
+      await removeOlder(join(folder, "tmp"), STALE_MS);
       if (failure !== undefined) throw failure;
     } catch (error) {
       log.warn({ err: error, folder }, "the derived cache could not be swept");
@@ -431,8 +431,8 @@ async function readEntry(path: string): Promise<Entry | "damaged"> {
   return entryOf(facts, content, path);
 }
 
-/** Modification times say when an entry was last used. */
-async function touch(path: string): Promise<void> {
+/** Modification times say when something was last used. */
+export async function touch(path: string): Promise<void> {
   const now = Date.now() / 1000;
   await utimes(path, now, now).catch(() => undefined);
 }
@@ -461,11 +461,11 @@ async function listEntries(folder: string): Promise<Listed[]> {
   return entries;
 }
 
-async function removeDrafts(folder: string): Promise<void> {
+/** What lies in a folder and has not been touched for so long goes. */
+export async function removeOlder(folder: string, ms: number): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const path = join(folder, name);
     const found = await stat(path).catch(() => undefined);
-    if (found !== undefined && !isRecent(found.mtimeMs, STALE_MS))
-      await rm(path, { recursive: true, force: true });
+    if (found !== undefined && !isRecent(found.mtimeMs, ms)) await rm(path, { recursive: true, force: true });
   }
 }

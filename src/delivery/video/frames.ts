@@ -20,7 +20,8 @@ export interface Timing {
   readonly frameRate: string;
 }
 
-const numberOf = (fraction: string): number => {
+/** Of a fraction in ffmpeg's words. */
+export const numberOf = (fraction: string): number => {
   const [above = 0, below = 1] = fraction.split("/").map(Number);
   return above / below;
 };

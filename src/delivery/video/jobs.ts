@@ -2,11 +2,12 @@
  * Work that takes longer than a request waits: it goes on by itself, once for all who ask for it, in this process and in
  * those that share the folder.
  */
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isRecent } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
+import { removeOlder } from "../cache/cache.ts";
 import { isClaimed, tryClaim, type Claim } from "../claims.ts";
 import { closing, DeliveryError, notNow, type DeliveryErrorCode } from "../errors.ts";
 import { patientController, Turnstile } from "./turnstile.ts";
@@ -237,21 +238,12 @@ export class Jobs {
     const path = this.#pathOf(id);
     const draft = `${path}.${process.pid}`;
     try {
-      await mkdir(join(this.#options.folder, "jobs"), { recursive: true, mode: 0o700 });
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       await writeFile(draft, JSON.stringify(status));
       await rename(draft, path);
-      if (isOver(status)) await this.#sweep();
+      if (isOver(status)) await removeOlder(dirname(path), FORGOTTEN_MS);
     } catch (error) {
       this.#options.log.debug({ err: error, path }, "the state of a film could not be written");
-    }
-  }
-
-  async #sweep(): Promise<void> {
-    const folder = join(this.#options.folder, "jobs");
-    for (const name of await readdir(folder)) {
-      const path = join(folder, name);
-      const found = await stat(path).catch(() => undefined);
-      if (found !== undefined && !isRecent(found.mtimeMs, FORGOTTEN_MS)) await rm(path, { force: true });
     }
   }
 

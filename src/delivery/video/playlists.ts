@@ -1,4 +1,5 @@
 /** What players read of a stream: HLS and DASH over the same segments. Pure: sets are files of sets.ts. */
+import { numberOf } from "./frames.ts";
 
 /** Seconds of a segment: short ones start sooner. */
 export const SEGMENT_SECONDS = 2;
@@ -31,6 +32,19 @@ export interface Addressing {
   readonly suffix: string;
 }
 
+/** The track of the sound; those of pictures are called by their renditions. */
+export const SOUND = "a0";
+export const tracksOf = ({ renditions, audio }: StreamSet): string[] => [
+  ...renditions.map(({ name }) => name),
+  ...(audio === undefined ? [] : [SOUND]),
+];
+
+/** Files of a track. */
+export const playlistName = (track: string): string => `${track}.m3u8`;
+export const initName = (track: string): string => `${track}.init.mp4`;
+/** `number`: five digits, or what stands for them where they are counted. */
+export const segmentName = (track: string, number: string): string => `${track}.${number}.m4s`;
+
 export const MASTERS = { hls: "master.m3u8", dash: "manifest.mpd" } as const;
 const SET_FILE = /^(?:master\.m3u8|manifest\.mpd|(?:v\d|a0)\.(?:m3u8|init\.mp4|\d{5}\.m4s))$/;
 
@@ -45,18 +59,13 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 /** Media type of a file of a set. */
 export function typeOfSetFile(name: string): string {
-  if (name === "a0.init.mp4") return "audio/mp4";
+  if (name === initName(SOUND)) return "audio/mp4";
   return TYPES[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream";
 }
 
 /** H.264 High in four bytes' worth of hexadecimal (RFC 6381). */
 const codecOf = ({ level }: Rendition): string => `avc1.6400${level.toString(16).padStart(2, "0")}`;
 const AUDIO_CODEC = "mp4a.40.2";
-
-const numberOf = (fraction: string): number => {
-  const [above = "25", below = "1"] = fraction.split("/");
-  return Number(above) / Number(below);
-};
 
 /** Names in playlists stand in quotes and on lines of their own; queries of strangers must not leave them. */
 const uri = (name: string, { prefix, suffix }: Addressing): string =>
@@ -67,7 +76,7 @@ export function masterPlaylist({ renditions, audio, frameRate }: StreamSet, how:
   const lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"];
   if (audio !== undefined) {
     const media = 'TYPE=AUDIO,GROUP-ID="audio",NAME="audio",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2"';
-    lines.push(`#EXT-X-MEDIA:${media},URI="${uri("a0.m3u8", how)}"`);
+    lines.push(`#EXT-X-MEDIA:${media},URI="${uri(playlistName(SOUND), how)}"`);
   }
   for (const rendition of renditions) {
     const { name, width, height, rate } = rendition;
@@ -78,7 +87,7 @@ export function masterPlaylist({ renditions, audio, frameRate }: StreamSet, how:
       `CODECS="${[codecOf(rendition), ...(audio === undefined ? [] : [AUDIO_CODEC])].join(",")}"`,
       ...(audio === undefined ? [] : ['AUDIO="audio"']),
     ];
-    lines.push(`#EXT-X-STREAM-INF:${attributes.join(",")}`, uri(`${name}.m3u8`, how));
+    lines.push(`#EXT-X-STREAM-INF:${attributes.join(",")}`, uri(playlistName(name), how));
   }
   return `${lines.join("\n")}\n`;
 }
@@ -169,9 +178,9 @@ export function manifest(
   });
   const sound =
     `<AdaptationSet id="1" contentType="audio" mimeType="audio/mp4" segmentAlignment="true" startWithSAP="1">` +
-    `<Representation id="a0" bandwidth="${audio}" codecs="${AUDIO_CODEC}" audioSamplingRate="48000">` +
+    `<Representation id="${SOUND}" bandwidth="${audio}" codecs="${AUDIO_CODEC}" audioSamplingRate="48000">` +
     `<AudioChannelConfiguration schemeIdUri="urn:mpeg:dash:23003:3:audio_channel_configuration:2011" value="2"/>` +
-    `${template("a0")}</Representation></AdaptationSet>`;
+    `${template(SOUND)}</Representation></AdaptationSet>`;
   return [
     '<?xml version="1.0" encoding="utf-8"?>',
     '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-live:2011" type="static" ' +
@@ -194,8 +203,8 @@ function templateOf(name: string, segments: readonly number[] | undefined, how: 
   const address = (file: string): string =>
     xml(uri(file, { prefix, suffix: suffix.replaceAll("$", "$$$$") }));
   const common =
-    `timescale="${TIMESCALE}" startNumber="0" initialization="${address(`${name}.init.mp4`)}" ` +
-    `media="${address(`${name}.$Number%05d$.m4s`)}"`;
+    `timescale="${TIMESCALE}" startNumber="0" initialization="${address(initName(name))}" ` +
+    `media="${address(segmentName(name, "$Number%05d$"))}"`;
   if (segments === undefined) {
     return `<SegmentTemplate ${common} duration="${SEGMENT_SECONDS * TIMESCALE}"/>`;
   }

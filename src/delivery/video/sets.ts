@@ -3,20 +3,27 @@
  * already. `done` marks a complete one.
  */
 import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errorCode } from "../../blob/disk.ts";
 import { once } from "../../lib/chunks.ts";
+import { isRecent } from "../../lib/clock.ts";
+import { touch } from "../cache/cache.ts";
 import type { Provenance } from "../cache/entries.ts";
 import { notNow } from "../errors.ts";
 import { diskFull } from "./ffmpeg.ts";
 import {
+  initName,
   manifest,
   masterPlaylist,
   MASTERS,
   mediaPlaylist,
   peakRate,
+  playlistName,
+  segmentName,
   segmentsOf,
+  SOUND,
+  tracksOf,
   typeOfSetFile,
   type Addressing,
   type StreamSet,
@@ -53,7 +60,7 @@ export const describeSet = (folder: string, set: StreamSet): Promise<void> =>
  */
 export async function measureSet(folder: string, foreseen: StreamSet): Promise<void> {
   // Of a sound that has no moment some versions write nothing, and others a piece that lasts no time.
-  const begun = await stat(join(folder, initName("a0"))).catch(() => undefined);
+  const begun = await stat(join(folder, initName(SOUND))).catch(() => undefined);
   const set = begun === undefined ? { ...foreseen, audio: undefined } : foreseen;
   const tracks = await Promise.all(tracksOf(set).map((name) => piecesOf(folder, name)));
   const renditions = set.renditions.map((rendition, n) => ({ ...rendition, rate: peakRate(tracks[n]!) }));
@@ -63,19 +70,17 @@ export async function measureSet(folder: string, foreseen: StreamSet): Promise<v
 }
 
 async function piecesOf(folder: string, name: string): Promise<{ seconds: number; bytes: number }[]> {
-  const playlist = await readPlaylist(folder, `${name}.m3u8`, true);
+  const playlist = await readPlaylist(folder, playlistName(name), true);
   const begins = await wholeSize(join(folder, initName(name)));
   if (playlist === undefined || begins === undefined) throw diskFull();
   const pieces = [];
   for (const [n, seconds] of segmentsOf(playlist).entries()) {
-    const size = await wholeSize(join(folder, segmentName(name, n)));
+    const size = await wholeSize(join(folder, segmentName(name, String(n).padStart(5, "0"))));
     if (size === undefined) throw diskFull();
     pieces.push({ seconds, bytes: size });
   }
   return pieces;
 }
-const initName = (name: string): string => `${name}.init.mp4`;
-const segmentName = (name: string, n: number): string => `${name}.${String(n).padStart(5, "0")}.m4s`;
 
 /** Of what a set was made, and when its making began, in milliseconds since 1970. */
 export interface SetOrigin extends Provenance {
@@ -118,7 +123,7 @@ export async function belongsToSet(folder: string, name: string): Promise<boolea
   const track = name.slice(0, name.indexOf("."));
   if (!tracksOf(set).includes(track)) return false;
   const number = /(\d{5})\.m4s$/.exec(name)?.[1];
-  const playlist = await readPlaylist(folder, `${track}.m3u8`, true);
+  const playlist = await readPlaylist(folder, playlistName(track), true);
   return number === undefined || playlist === undefined || Number(number) < segmentsOf(playlist).length;
 }
 
@@ -148,11 +153,6 @@ async function wholeSize(path: string): Promise<number | undefined> {
   }
 }
 
-const tracksOf = ({ renditions, audio }: StreamSet): string[] => [
-  ...renditions.map(({ name }) => name),
-  ...(audio === undefined ? [] : ["a0"]),
-];
-
 async function readDescription(folder: string): Promise<StreamSet | undefined> {
   return parsed<StreamSet>(await readFile(join(folder, DESCRIPTION), "utf8").catch(() => ""));
 }
@@ -165,7 +165,7 @@ async function readMaster(
   const set = await readDescription(folder);
   if (set === undefined) return undefined;
   const tracks = tracksOf(set);
-  const playlists = await Promise.all(tracks.map((one) => readPlaylist(folder, `${one}.m3u8`, how.done)));
+  const playlists = await Promise.all(tracks.map((one) => readPlaylist(folder, playlistName(one), how.done)));
   // A sound that begins late holds nothing up.
   if ((how.done ? playlists : playlists.slice(0, 1)).includes(undefined)) return undefined;
   if (name === MASTERS.hls) return textFile(name, masterPlaylist(set, how));
@@ -212,9 +212,7 @@ async function* bytes(path: string, start: number, end: number): AsyncGenerator<
 /** Marks a set as used. */
 export async function touchSet(folder: string): Promise<void> {
   const found = await stat(folder).catch(() => undefined);
-  const now = Date.now();
-  if (found === undefined || now - found.mtimeMs < TOUCH_MS) return;
-  await utimes(folder, now / 1000, now / 1000).catch(() => undefined);
+  if (found !== undefined && !isRecent(found.mtimeMs, TOUCH_MS)) await touch(folder);
 }
 
 /**

@@ -9,7 +9,15 @@ import { damaged, words } from "./ffmpeg.ts";
 import { add, nameOf, settle, type StepOptions, type Track } from "./filters.ts";
 import { madeRate } from "./frames.ts";
 import type { VideoLimits } from "./limits.ts";
-import { SEGMENT_SECONDS, type Rendition, type StreamSet } from "./playlists.ts";
+import {
+  initName,
+  playlistName,
+  SEGMENT_SECONDS,
+  segmentName,
+  SOUND,
+  type Rendition,
+  type StreamSet,
+} from "./playlists.ts";
 import type { Cut } from "./placement.ts";
 import type { FilmFacts } from "./probe.ts";
 import { describeSet, measureSet } from "./sets.ts";
@@ -197,7 +205,7 @@ export async function encodeSet(
     ]),
     ...(audio === undefined
       ? []
-      : [...audioOutput(film.facts), ...soundFrom(cut), ...hls(folder, "a0", cut)]),
+      : [...audioOutput(film.facts), ...soundFrom(cut), ...hls(folder, SOUND, cut)]),
   ];
   const progress = { seconds: cut.seconds, report };
   const { frames } = await place.run(args, { seconds: limits.streamSeconds, progress });
@@ -233,8 +241,8 @@ const hls = (folder: string, name: string, { seconds }: Cut): readonly string[] 
   secondsText(seconds),
   ...words(`-f hls -hls_time ${SEGMENT_SECONDS} -hls_playlist_type event`),
   ...words("-hls_segment_type fmp4 -hls_flags independent_segments+temp_file"),
-  ...words(`-hls_fmp4_init_filename ${name}.init.mp4`),
+  ...words(`-hls_fmp4_init_filename ${initName(name)}`),
   "-hls_segment_filename",
-  join(folder, `${name}.%05d.m4s`),
-  join(folder, `${name}.m3u8`),
+  join(folder, segmentName(name, "%05d")),
+  join(folder, playlistName(name)),
 ];

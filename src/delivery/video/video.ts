@@ -15,6 +15,7 @@ import { same } from "../signature.ts";
 import { encodeFilm, extractFrame } from "./encoding.ts";
 import { abilitiesOf, diskFull, type Abilities, type Programs } from "./ffmpeg.ts";
 import { Jobs, type Job, type JobCounts, type JobStatus, type JobTools, type Work } from "./jobs.ts";
+import { numberOf } from "./frames.ts";
 import { DEFAULT_VIDEO_LIMITS, type VideoLimits } from "./limits.ts";
 import { isSetFile, MASTERS } from "./playlists.ts";
 import {
@@ -275,14 +276,13 @@ export class Films {
   async #describe(request: VideoRequest): Promise<{ facts: Entry["facts"]; data: Buffer }> {
     const film = await this.#look(request, async ({ film: { facts } }) => facts);
     const { width, height, duration, frameRate, bitRate, videoCodec, audioCodec } = film;
-    const [frames = 0, seconds = 1] = frameRate.split("/").map(Number);
     const said = {
       height,
       width,
       size: request.source.size,
       duration,
       ...(bitRate === undefined ? {} : { bitRate }),
-      ...(videoCodec === undefined ? {} : { videoCodec, frameRate: Number((frames / seconds).toFixed(3)) }),
+      ...(videoCodec === undefined ? {} : { videoCodec, frameRate: Number(numberOf(frameRate).toFixed(3)) }),
       ...(audioCodec === undefined ? {} : { audioCodec }),
     };
     const facts = { type: "application/json", width, height, headers: [], ...request.facts };
