@@ -5,6 +5,7 @@ import { describe, expect, test, type TestContext } from "vitest";
 import { run } from "../../clients/tools.ts";
 import { openSite, type Site } from "../site.ts";
 import { clip, hasFfmpeg, inFolder, remade } from "./clips.ts";
+import { urisOf } from "./streaming.ts";
 
 const here = await hasFfmpeg();
 
@@ -15,8 +16,6 @@ const answerOf = async (site: Site, path: string): Promise<string> => {
 
 const streams = (site: Site): string => join(site.folder, "cache", "video", "streams");
 const textOf = async (site: Site, path: string): Promise<string> => (await site.get(path)).body.toString();
-const urisOf = (playlist: string): string[] =>
-  playlist.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
 
 /** A site with the cache on a disk of its own of 8 MiB, and what changes how that is mounted. */
 async function onSmallDisk(
@@ -84,12 +83,20 @@ describe.skipIf(!here)("streams", () => {
     return `/root/film.mp4/${media.slice(0, media.lastIndexOf("/"))}`;
   }
 
-  const damages: [string, (file: string) => Promise<void>][] = [
-    ["gone", (file) => rm(file)],
-    ["empty", (file) => truncate(file)],
-    ["cut", async (file) => truncate(file, Math.floor((await stat(file)).size / 2))],
+  const damages = {
+    gone: (file: string) => rm(file),
+    empty: (file: string) => truncate(file),
+    cut: async (file: string) => truncate(file, Math.floor((await stat(file)).size / 2)),
+  };
+  const files: readonly [name: string, ...of: (keyof typeof damages)[]][] = [
+    ["done", "gone", "empty"],
+    ["set.json", "cut"],
+    ["v0.m3u8", "gone", "cut"],
+    ["v1.00000.m4s", "gone", "empty", "cut"],
+    ["v0.init.mp4", "cut"],
+    ["a0.m3u8", "empty"],
+    ["a0.00000.m4s", "gone"],
   ];
-  const files = ["done", "set.json", "v0.m3u8", "v1.00000.m4s", "v0.init.mp4", "a0.m3u8", "a0.00000.m4s"];
 
   test("of which a file is damaged are made again, and lack nothing then", async () => {
     await using site = await openSite();
@@ -98,10 +105,10 @@ describe.skipIf(!here)("streams", () => {
     const [id = ""] = await readdir(streams(site));
     const asked = (file: string): string =>
       /^(done|set)/.test(file) ? master : `${base}/${file}?tr=sr-240_360`;
-    for (const file of files) {
+    for (const [file, ...names] of files) {
       const whole = await site.get(asked(file));
-      for (const [name, damage] of damages) {
-        await damage(join(streams(site), id, file));
+      for (const name of names) {
+        await damages[name](join(streams(site), id, file));
         const reply = await site.get(asked(file));
         expect([file, name, reply.status, reply.body.length]).toEqual([file, name, 200, whole.body.length]);
         expect(await complete(site)).toBe(base);
