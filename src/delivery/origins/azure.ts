@@ -1,7 +1,6 @@
 /** Azure Blob containers, through Microsoft's SDK. */
 import type {
   BlobDownloadResponseParsed,
-  BlobGetPropertiesResponse,
   ContainerClient,
   StoragePipelineOptions,
 } from "@azure/storage-blob";
@@ -128,9 +127,8 @@ async function getBlob(
       abortSignal,
     }),
   );
-  const total = /\/(\d{1,15})$/.exec(found.contentRange ?? "")?.[1];
-  const info = infoOf(found, total === undefined ? found.contentLength : Number(total));
-  return { kind: "found", info, range, body: bodyOf(found.readableStreamBody as Readable, base, headMs) };
+  const body = bodyOf(found.readableStreamBody as Readable, base, headMs);
+  return { kind: "found", info: infoOf(found), range, body };
 }
 
 /** The SDK tells the service how long it may take, and believes it. The body that follows is not bounded by this. */
@@ -144,26 +142,12 @@ async function inTime<T>(ms: number, ask: (signal: AbortSignal) => Promise<T>): 
   }
 }
 
-type Said = Pick<
-  BlobDownloadResponseParsed & BlobGetPropertiesResponse,
-  | "etag"
-  | "lastModified"
-  | "contentType"
-  | "contentEncoding"
-  | "contentLanguage"
-  | "contentDisposition"
-  | "cacheControl"
-  | "metadata"
->;
-
-function infoOf(
-  said: { readonly [Name in keyof Said]?: Said[Name] | undefined },
-  size: number | undefined,
-): FileInfo {
+function infoOf(said: BlobDownloadResponseParsed): FileInfo {
+  const total = /\/(\d{1,15})$/.exec(said.contentRange ?? "")?.[1];
   return {
     etag: said.etag?.replace(/^W\//, "").replaceAll('"', ""),
     lastModified: said.lastModified?.getTime(),
-    size,
+    size: total === undefined ? said.contentLength : Number(total),
     contentType: said.contentType,
     contentEncoding: said.contentEncoding,
     contentLanguage: said.contentLanguage,
@@ -213,25 +197,23 @@ async function testContainer(
   { container, sasToken, headMs }: AzureOriginOptions,
   base: URL,
 ): Promise<OriginTest> {
-  const findings = endOf(sasToken);
+  const verdict = (ok: boolean, finding: string): OriginTest => ({
+    ok,
+    findings: [...endOf(sasToken), finding],
+  });
   try {
     await inTime(headMs, (abortSignal) => client.getBlobClient(PROBE_PATH).getProperties({ abortSignal }));
-    return { ok: false, findings: [...findings, answersAll(base.host, "Blob service")] };
+    return verdict(false, answersAll(base.host, "Blob service"));
   } catch (error) {
     const said = error as AzureError;
     const [code, status] = [codeOf(said), said.statusCode ?? 0];
     if (code === "ContainerNotFound") {
-      return { ok: false, findings: [...findings, `There is no container ${container} at ${base.host}.`] };
+      return verdict(false, `There is no container ${container} at ${base.host}.`);
     }
-    if (status === 404) return { ok: true, findings: [...findings, `Container ${container} can be read.`] };
-    if (status > 0) {
-      const why = DENIED[code] ?? (status === 403 ? DENIED["AuthenticationFailed"] : undefined);
-      return {
-        ok: false,
-        findings: [...findings, `${code}${why === undefined ? ` (${status})` : `: ${why}`}.`],
-      };
-    }
-    return { ok: false, findings: [...findings, findingOf(said, base)] };
+    if (status === 404) return verdict(true, `Container ${container} can be read.`);
+    if (status === 0) return verdict(false, findingOf(said, base));
+    const why = DENIED[code] ?? (status === 403 ? DENIED["AuthenticationFailed"] : undefined);
+    return verdict(false, `${code}${why === undefined ? ` (${status})` : `: ${why}`}.`);
   }
 }
 

@@ -13,8 +13,8 @@ import {
   type OriginClient,
   type OriginTest,
 } from "./client.ts";
-import { bodyOf, bytesOf, findingOf, openWeb } from "./http.ts";
-import { openWebOrigin } from "./web.ts";
+import { bodyOf, findingOf, openWeb } from "./http.ts";
+import { codeOf, openWebOrigin } from "./web.ts";
 
 export interface GcsOriginOptions {
   readonly bucket: string;
@@ -65,8 +65,6 @@ export function openGcsOrigin({
 
 /** A name that nobody gives to an object. */
 const PROBE_NAME = "windlass-origin-test-of-an-object-that-does-not-exist";
-/** Bytes of an error's document that are looked at: its code is in front. */
-const ERROR_BYTES_MAX = 4096;
 
 /** GET and not HEAD: only a body tells a missing bucket from a missing object. */
 async function testBucket(
@@ -77,8 +75,7 @@ async function testBucket(
   const web = openWeb({ policy, headMs });
   try {
     const { status, body } = await web.ask(url, { method: "GET", headers: keys });
-    const text = (await bytesOf(bodyOf(body, url, headMs), ERROR_BYTES_MAX)).toString("latin1");
-    return verdictOf(status, /<Code>(\w+)<\/Code>/.exec(text)?.[1] ?? "", bucket, url.host);
+    return verdictOf(status, (await codeOf(bodyOf(body, url, headMs))) ?? "", bucket, url.host);
   } catch (error) {
     return { ok: false, findings: [findingOf(error, url)] };
   } finally {

@@ -16,7 +16,7 @@ import { CONNECTIONS_MAX, originError, OutsideOrigin } from "./client.ts";
 /** Redirects that are followed; each is judged like the first URL. */
 const REDIRECTS_MAX = 3;
 /** Milliseconds for a connection. */
-const CONNECT_MS = 5000;
+export const CONNECT_MS = 5000;
 /** Milliseconds for which a socket waits for its next request. */
 const KEEP_MS = 4000;
 

@@ -15,6 +15,7 @@ import {
 import {
   asOriginError,
   bodyOf,
+  CONNECT_MS,
   discard,
   findingOf,
   guardedAgents,
@@ -138,13 +139,6 @@ class Clients {
     });
   }
 
-  /** Ends the client that there is; the next request opens another. */
-  async #drop(): Promise<void> {
-    const client = this.#client;
-    this.#client = undefined;
-    (await client?.catch(() => undefined))?.destroy();
-  }
-
   /** Whether an error says that the bucket is in another region than the one that was asked. */
   learn(error: AwsError, asked: string): boolean {
     const region = error.Region ?? error.$response?.headers?.["x-amz-bucket-region"];
@@ -157,14 +151,15 @@ class Clients {
   }
 
   close(): void {
-    void this.#drop();
+    void this.#client?.then(
+      (client) => client.destroy(),
+      () => undefined,
+    );
     this.#agents.http.destroy();
     this.#agents.https.destroy();
   }
 }
 
-/** Milliseconds for a connection. */
-const CONNECT_MS = 5000;
 const NOBODY = { accessKeyId: "", secretAccessKey: "" };
 /** What the SDK would take from the server's environment and ~/.aws. An origin is what its settings say. */
 const UNCONFIGURED = {
@@ -207,21 +202,7 @@ async function getObject(
   };
 }
 
-type Said = Pick<
-  GetObjectCommandOutput,
-  | "ETag"
-  | "LastModified"
-  | "ContentLength"
-  | "ContentRange"
-  | "ContentType"
-  | "ContentEncoding"
-  | "ContentLanguage"
-  | "ContentDisposition"
-  | "CacheControl"
-  | "Metadata"
->;
-
-function infoOf(said: Said): FileInfo {
+function infoOf(said: GetObjectCommandOutput): FileInfo {
   const whole = /\/(\d{1,15})$/.exec(said.ContentRange ?? "")?.[1];
   return {
     etag: said.ETag?.replace(/^W\//, "").replaceAll('"', ""),
@@ -290,8 +271,8 @@ function clocks(said: AwsError, { host }: OriginPlace): string {
 }
 
 async function testS3(clients: Clients, options: S3OriginOptions, where: OriginPlace): Promise<OriginTest> {
-  const findings: string[] = [];
   const { bucket, region } = options;
+  const moved: string[] = [];
   const { GetObjectCommand } = await import("@aws-sdk/client-s3");
   for (let tries = 0; ; tries++) {
     const asked = clients.region;
@@ -300,49 +281,44 @@ async function testS3(clients: Clients, options: S3OriginOptions, where: OriginP
       const client = await clients.current();
       const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: PROBE_KEY }));
       discard(Body as Readable);
-      return { ok: false, findings: [...findings, answersAll(where.host, "S3 service")] };
+      return { ok: false, findings: [...moved, answersAll(where.host, "S3 service")] };
     } catch (error) {
       const said = error as AwsError;
       if (tries === 0 && clients.learn(said, asked)) {
-        findings.push(
+        moved.push(
           `The bucket is in the region ${clients.region}${region === undefined ? "" : `, not ${region}`}.`,
         );
         continue;
       }
-      return verdictOf(said, findings, options, where);
+      const { ok, findings } = verdictOf(said, options, where);
+      return { ok, findings: [...moved, ...findings] };
     }
   }
 }
 
+const not = (finding: string): OriginTest => ({ ok: false, findings: [finding] });
+
 function verdictOf(
   said: AwsError,
-  findings: string[],
   { bucket, credentials }: Pick<S3OriginOptions, "bucket" | "credentials">,
   where: OriginPlace,
 ): OriginTest {
   const [code, status] = [codeOf(said), statusOf(said)];
-  if (code === "NoSuchKey") {
-    return { ok: true, findings: [...findings, `Bucket ${bucket} can be read and listed.`] };
-  }
+  if (code === "NoSuchKey") return { ok: true, findings: [`Bucket ${bucket} can be read and listed.`] };
   if (code === "AccessDenied" && credentials === undefined) {
     // A bucket whose objects are public and whose list isn't says the same.
-    findings.push(`${code}: bucket ${bucket} wants an access key, unless all of its files are public.`);
-    return { ok: false, findings };
+    return not(`${code}: bucket ${bucket} wants an access key, unless all of its files are public.`);
   }
   if (code === "AccessDenied") {
-    findings.push(
+    const findings = [
       "The credentials are accepted. Keys that don't exist are answered AccessDenied, as for users with s3:GetObject alone: they count as not found.",
       "If files that do exist are 404 too, the user lacks s3:GetObject on them.",
-    );
+    ];
     return { ok: true, findings };
   }
-  if (code === "NoSuchBucket")
-    return { ok: false, findings: [...findings, `There is no bucket ${bucket} at ${where.host}.`] };
-  if (code === "RequestTimeTooSkewed") {
-    return { ok: false, findings: [...findings, `${code}: ${clocks(said, where)}.`] };
-  }
+  if (code === "NoSuchBucket") return not(`There is no bucket ${bucket} at ${where.host}.`);
+  if (code === "RequestTimeTooSkewed") return not(`${code}: ${clocks(said, where)}.`);
   const denied = CREDENTIALS[code];
-  if (denied !== undefined) return { ok: false, findings: [...findings, `${code}: ${denied}.`] };
-  if (status > 0) return { ok: false, findings: [...findings, `${where.host} answers ${status} ${code}.`] };
-  return { ok: false, findings: [...findings, findingOf(said, where)] };
+  if (denied !== undefined) return not(`${code}: ${denied}.`);
+  return not(status > 0 ? `${where.host} answers ${status} ${code}.` : findingOf(said, where));
 }

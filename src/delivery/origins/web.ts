@@ -112,7 +112,7 @@ async function fetchedOf(answer: Answered, { url, asked, headMs, sort }: Questio
       body: bodyOf(body, url, headMs),
     };
   }
-  const code = status < 400 ? undefined : await codeOf(bodyOf(body, url, headMs));
+  const code = status < 400 ? undefined : await codeOf(bodyOf(body, url, headMs)).catch(() => undefined);
   discard(body);
   if (status === 304) return { kind: "unchanged", said: infoOf(headers, undefined) };
   const sorted = sort(status, code);
@@ -125,12 +125,11 @@ async function fetchedOf(answer: Answered, { url, asked, headMs, sort }: Questio
 }
 
 /** Of an error document in XML, as storage services have it. */
-async function codeOf(body: AsyncIterable<Buffer>): Promise<string | undefined> {
-  const text = await bytesOf(body, ERROR_BYTES_MAX).catch(() => undefined);
-  const code = /<Code>([A-Za-z0-9]{1,64})<\/Code>/.exec(text?.toString("latin1") ?? "");
-  return code?.[1];
+export async function codeOf(body: AsyncIterable<Buffer>): Promise<string | undefined> {
+  const text = await bytesOf(body, ERROR_BYTES_MAX);
+  return /<Code>([A-Za-z0-9]{1,64})<\/Code>/.exec(text.toString("latin1"))?.[1];
 }
-/** What is read of an error document. */
+/** What is read of an error document: its code is in front. */
 const ERROR_BYTES_MAX = 4096;
 
 function infoOf(headers: Answered["headers"], range: { size: number | undefined } | undefined): FileInfo {

@@ -85,6 +85,10 @@ const hdr = (shows: readonly Rgb[], transfer: string, more: string): Look => {
 };
 const BT2020 = "colorspace=bt2020nc:color_primaries=bt2020";
 
+/** Of what was HDR. */
+const nearDimmed = async (picture: Buffer): Promise<readonly Rgb[]> =>
+  near(await colours(picture), DIMMED, 16);
+
 /** A white bar that moves to the right in each field of a frame. */
 const fields = (): Promise<Buffer> => {
   const bar = "color=black:s=320x180:r=50:d=1[a];color=white:s=40x180:r=50:d=1[b]";
@@ -217,8 +221,6 @@ describe.skipIf(!here)("frames of films", () => {
   );
 
   describe.skipIf(!zscale)("that are HDR are brought down to what all can see", () => {
-    const seen = async (picture: Buffer): Promise<readonly Rgb[]> => near(await colours(picture), DIMMED, 16);
-
     test.each([
       ["hlg.mp4", "w-161,h-91,c-force"],
       ["hlg.mp4", "r-10"],
@@ -228,14 +230,14 @@ describe.skipIf(!here)("frames of films", () => {
     ])("%s?tr=%s", async (name, chain) => {
       const small = await film(`${name}?tr=${chain}`);
       expect(await colourTags(small)).toBe("bt709 tv");
-      expect(await seen(await frameAt(small, 0))).toEqual(DIMMED);
+      expect(await nearDimmed(await frameAt(small, 0))).toEqual(DIMMED);
     });
 
     test("as thumbnails, streams and layers, and with something around them", async () => {
-      expect(await seen(await film("hlg.mp4/ik-thumbnail.jpg?tr=w-160,q-100"))).toEqual(DIMMED);
-      expect(await seen(await shown("hlg.mp4/ik-master.m3u8?tr=sr-240", 0))).toEqual(DIMMED);
+      expect(await nearDimmed(await film("hlg.mp4/ik-thumbnail.jpg?tr=w-160,q-100"))).toEqual(DIMMED);
+      expect(await nearDimmed(await shown("hlg.mp4/ik-master.m3u8?tr=sr-240", 0))).toEqual(DIMMED);
       const layer = await frame("sd.mp4?tr=w-160,fl-h:l-video,i-hlg.mp4,w-160,h-90,lx-0,ly-0,l-end");
-      expect(await seen(layer)).toEqual(DIMMED);
+      expect(await nearDimmed(layer)).toEqual(DIMMED);
       const framed = await frame("hlg.mp4?tr=w-320,h-320,cm-pad_resize,bg-1DB954");
       expect(near([await colour(framed, 160, 30)], [LEAF])).toEqual([LEAF]);
     });
