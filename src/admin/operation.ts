@@ -57,6 +57,10 @@ export async function ownerOf({ store, caller }: Context, nameOrId: string | und
   return owner;
 }
 
+/** Whose things are listed: the caller's, or for root those of all accounts or of one. @throws ApiError as `ownerOf` */
+export const filterOf = async (context: Context, owner: string | undefined): Promise<{ owner?: string }> =>
+  context.caller.isRoot && owner === undefined ? {} : { owner: (await ownerOf(context, owner)).id };
+
 /** @throws ApiError AccessDenied for what only the operator may decide */
 export function rootOnly({ caller }: Context, what: string, given: unknown): void {
   if (given === undefined || caller.isRoot) return;

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Reference } from "../delivery/origins/documents.ts";
 import type { ObjectStore } from "../store/store.ts";
 import { ApiError } from "./errors.ts";
-import { operation, ownerOf, wire, type Context, type Operation } from "./operation.ts";
+import { filterOf, operation, ownerOf, wire, type Context, type Operation } from "./operation.ts";
 
 interface View {
   readonly name: string;
@@ -69,11 +69,8 @@ export function operationsOn<Create extends z.ZodObject, Change extends z.ZodObj
       status: 200,
       doc: `All ${words.many}: the caller's; root's view shows those of all accounts, or of one.`,
       input: z.strictObject({ owner: OWNER }),
-      run: async (context, { owner }) => {
-        const everyone = context.caller.isRoot && owner === undefined;
-        const filter = everyone ? {} : { owner: (await ownerOf(context, owner)).id };
-        return (await functions.list(context.store, filter)).map((one) => wire(one));
-      },
+      run: async (context, { owner }) =>
+        (await functions.list(context.store, await filterOf(context, owner))).map((one) => wire(one)),
     }),
     creation(resource, path),
     operation({

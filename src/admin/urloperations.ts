@@ -12,7 +12,7 @@ import { EXPIRES_MAX, locateUrl, signLocated } from "../delivery/urls.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { Account } from "../store/types.ts";
 import { ApiError } from "./errors.ts";
-import { operation, ownerOf, wire, type Operation } from "./operation.ts";
+import { filterOf, operation, ownerOf, wire, type Operation } from "./operation.ts";
 import { OWNER } from "./resource.ts";
 
 const ID = z.string().meta({ description: "Of a key." });
@@ -51,11 +51,8 @@ export const URL_OPERATIONS: readonly Operation[] = [
     status: 200,
     doc: "Keys that sign URLs, without their secrets.",
     input: z.strictObject({ owner: OWNER }),
-    run: async (context, { owner }) => {
-      const everyone = context.caller.isRoot && owner === undefined;
-      const filter = everyone ? {} : { owner: (await ownerOf(context, owner)).id };
-      return (await listUrlKeys(context.store, filter)).map((one) => wire(one));
-    },
+    run: async (context, { owner }) =>
+      (await listUrlKeys(context.store, await filterOf(context, owner))).map((one) => wire(one)),
   }),
   operation({
     name: "CreateUrlKey",

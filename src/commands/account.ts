@@ -1,5 +1,5 @@
 /** windlass account …: who may use the server. */
-import { Command } from "commander";
+import type { Command } from "commander";
 import { ConfigError } from "../config.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { Account, Bucket, Credential } from "../store/types.ts";
@@ -7,6 +7,7 @@ import { SECRET_HELP, secretOf } from "./secrets.ts";
 import {
   dataCommand,
   findAccount,
+  group,
   print,
   printJson,
   table,
@@ -144,10 +145,7 @@ async function remove(name: string, flags: DataFlags): Promise<void> {
 }
 
 export function accountCommands(): Command {
-  const group = new Command("account").description(
-    "accounts: create, show, list, update, suspend, resume, delete",
-  );
-  group.addCommand(
+  return group("account", "accounts: create, show, list, update, suspend, resume, delete", [
     dataCommand("create", "make an account with a first access key")
       .argument("<NAME>", "1 to 64 of letters, digits, dot, dash and underscore")
       .option("--email <ADDRESS>", "by which others can name the account in a grant")
@@ -156,38 +154,27 @@ export function accountCommands(): Command {
       .option("--secret-key <SECRET>", `its secret; ${SECRET_HELP}`)
       .option("--json", "print JSON")
       .action(create),
-  );
-  group.addCommand(
     dataCommand("show", "what an account is and holds: buckets, objects and bytes")
       .argument("<NAME>")
       .option("--json", "print JSON")
       .action(show),
-  );
-  group.addCommand(dataCommand("list", "all accounts").option("--json", "print JSON").action(list));
-  group.addCommand(
+    dataCommand("list", "all accounts").option("--json", "print JSON").action(list),
     dataCommand("update", "change an account's e-mail address or name")
       .argument("<NAME>")
       .option("--email <ADDRESS>", "new address; an empty one removes it")
       .option("--name <NAME>", "new name")
       .action(update),
-  );
-  group.addCommand(
     dataCommand("suspend", "refuse an account's requests; its data stays")
       .argument("<NAME>")
       .action((name: string, flags: DataFlags) => setStatus(name, flags, "suspended")),
-  );
-  group.addCommand(
     dataCommand("resume", "serve a suspended account again")
       .argument("<NAME>")
       .action((name: string, flags: DataFlags) => setStatus(name, flags, "active")),
-  );
-  group.addCommand(
     dataCommand(
       "delete",
       "delete an account that owns no buckets, with its origins, endpoints, transformations and keys",
     )
       .argument("<NAME>")
       .action(remove),
-  );
-  return group;
+  ]);
 }

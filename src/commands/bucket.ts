@@ -1,7 +1,7 @@
 /** windlass bucket …: settings of a bucket that the S3 API has no call for. */
-import { Command } from "commander";
+import type { Command } from "commander";
 import { ConfigError } from "../config.ts";
-import { dataCommand, print, withStore, type DataFlags } from "./shared.ts";
+import { dataCommand, group, print, withStore, type DataFlags } from "./shared.ts";
 
 async function update(name: string, flags: DataFlags & { compatibility?: string }): Promise<void> {
   const { compatibility } = flags;
@@ -18,12 +18,10 @@ async function update(name: string, flags: DataFlags & { compatibility?: string 
 }
 
 export function bucketCommands(): Command {
-  const group = new Command("bucket").description("buckets: update");
-  group.addCommand(
+  return group("bucket", "buckets: update", [
     dataCommand("update", "change a bucket's settings")
       .argument("<NAME>")
       .option("--compatibility <WHICH>", "modern or 2006-03-01, where the two differ")
       .action(update),
-  );
-  return group;
+  ]);
 }

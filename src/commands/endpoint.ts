@@ -2,15 +2,14 @@
 import { InvalidArgumentError, type Command } from "commander";
 import type { EndpointChange, EndpointView } from "../delivery/origins/endpoints.ts";
 import {
-  collect,
   listCommand,
   namedCommand,
   ofAccount,
   printDocument,
-  printDocuments,
+  showCommand,
   type OwnedFlags,
 } from "./owned.ts";
-import { group, print, printJson, withStore } from "./shared.ts";
+import { collect, group, print, printJson, withStore } from "./shared.ts";
 
 type ChangeFlags = OwnedFlags &
   Omit<EndpointChange, "origins" | "formats" | "cacheSeconds"> & {
@@ -47,27 +46,6 @@ async function create(name: string, flags: ChangeFlags): Promise<void> {
     const endpoint = await createEndpoint(store, { ...change, name, owner: flags.owner, origins });
     if (flags.json) printDocument(endpoint, true);
     else print(`Endpoint ${endpoint.name} is reached under ${address(endpoint)}`);
-  });
-}
-
-async function list(flags: OwnedFlags): Promise<void> {
-  await withStore(flags, async (store) => {
-    const { listEndpoints } = await import("../delivery/origins/endpoints.ts");
-    const endpoints = await listEndpoints(store, { owner: flags.owner });
-    printDocuments(endpoints, flags.json, ({ owner, name, prefix, origins, domain = "" }) => [
-      owner,
-      name,
-      `/${prefix}`,
-      origins.join(","),
-      domain,
-    ]);
-  });
-}
-
-async function show(name: string, flags: OwnedFlags): Promise<void> {
-  await withStore(flags, async (store) => {
-    const { showEndpoint } = await import("../delivery/origins/endpoints.ts");
-    printDocument(await showEndpoint(store, { name, owner: flags.owner }), flags.json);
   });
 }
 
@@ -134,8 +112,22 @@ export function endpointCommands(): Command {
         "in its URLs: /ACCOUNT/PREFIX/…; the endpoint's name when not given",
       ),
     ).action(create),
-    listCommand("all endpoints, or one account's").action(list),
-    namedCommand("show", "what an endpoint is", what).action(show),
+    listCommand(
+      "all endpoints, or one account's",
+      async () => (await import("../delivery/origins/endpoints.ts")).listEndpoints,
+      ({ owner, name, prefix, origins, domain = "" }) => [
+        owner,
+        name,
+        `/${prefix}`,
+        origins.join(","),
+        domain,
+      ],
+    ),
+    showCommand(
+      "what an endpoint is",
+      what,
+      async () => (await import("../delivery/origins/endpoints.ts")).showEndpoint,
+    ),
     withChanges(
       namedCommand("update", "change what is given; an empty value takes away", what).option(
         "--prefix <PREFIX>",

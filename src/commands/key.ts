@@ -1,10 +1,11 @@
 /** windlass key …: the access keys of an account. */
-import { Command } from "commander";
+import type { Command } from "commander";
 import { pairOf, printCredential } from "./account.ts";
 import { SECRET_HELP } from "./secrets.ts";
 import {
   dataCommand,
   findAccount,
+  group,
   print,
   printJson,
   table,
@@ -67,31 +68,23 @@ async function remove(accessKeyId: string, flags: DataFlags): Promise<void> {
 }
 
 export function keyCommands(): Command {
-  const group = new Command("key").description("access keys: create, list, enable, disable, delete");
-  group.addCommand(
+  return group("key", "access keys: create, list, enable, disable, delete", [
     dataCommand("create", "give an account a further access key")
       .argument("<ACCOUNT>")
       .option("--access-key <KEY>", "access key, instead of a generated one")
       .option("--secret-key <SECRET>", `its secret; ${SECRET_HELP}`)
       .option("--json", "print JSON")
       .action(create),
-  );
-  group.addCommand(
     dataCommand("list", "an account's access keys")
       .argument("<ACCOUNT>")
       .option("--json", "print JSON")
       .action(list),
-  );
-  group.addCommand(
     dataCommand("enable", "take a disabled access key back into use")
       .argument("<KEY>")
       .action((key: string, flags: DataFlags) => setEnabled(key, flags, true)),
-  );
-  group.addCommand(
     dataCommand("disable", "refuse what is signed with an access key")
       .argument("<KEY>")
       .action((key: string, flags: DataFlags) => setEnabled(key, flags, false)),
-  );
-  group.addCommand(dataCommand("delete", "delete an access key").argument("<KEY>").action(remove));
-  return group;
+    dataCommand("delete", "delete an access key").argument("<KEY>").action(remove),
+  ]);
 }

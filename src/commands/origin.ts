@@ -3,16 +3,15 @@ import { InvalidArgumentError, type Command } from "commander";
 import { ConfigError } from "../config.ts";
 import type { OriginFields, OriginView } from "../delivery/origins/origins.ts";
 import {
-  collect,
   listCommand,
   namedCommand,
   ofAccount,
   printDocument,
-  printDocuments,
+  showCommand,
   type OwnedFlags,
 } from "./owned.ts";
 import { SECRET_HELP, secretFile, secretOf } from "./secrets.ts";
-import { group, print, printJson, withStore } from "./shared.ts";
+import { collect, group, print, printJson, withStore } from "./shared.ts";
 
 type ChangeFlags = OwnedFlags &
   Omit<OriginFields, "allowHosts" | "credentials"> & { allowHost?: string[]; credentialsFile?: string };
@@ -63,27 +62,6 @@ async function create(name: string, flags: ChangeFlags & { type: string }): Prom
     if (origin.alias !== undefined) print(`Its alias: /image/${origin.alias}/…`);
     const whose = origin.owner === "root" ? "" : ` --owner ${origin.owner}`;
     print(`To see whether it can: windlass origin test ${quoted(origin.name)}${whose}`);
-  });
-}
-
-async function list(flags: OwnedFlags): Promise<void> {
-  await withStore(flags, async (store) => {
-    const { listOrigins } = await import("../delivery/origins/origins.ts");
-    const origins = await listOrigins(store, { owner: flags.owner });
-    printDocuments(origins, flags.json, (one) => [
-      one.owner,
-      one.name,
-      one.type,
-      placeOf(one),
-      one.alias ?? "",
-    ]);
-  });
-}
-
-async function show(name: string, flags: OwnedFlags): Promise<void> {
-  await withStore(flags, async (store) => {
-    const { showOrigin } = await import("../delivery/origins/origins.ts");
-    printDocument(await showOrigin(store, { name, owner: flags.owner }), flags.json);
   });
 }
 
@@ -175,8 +153,16 @@ export function originCommands(): Command {
   );
   return group("origin", "origins of delivered files: create, list, show, update, delete, test", [
     withChanges(creating).action(create),
-    listCommand("all origins, or one account's").action(list),
-    namedCommand("show", "what an origin is; secrets are never shown", what).action(show),
+    listCommand(
+      "all origins, or one account's",
+      async () => (await import("../delivery/origins/origins.ts")).listOrigins,
+      (one) => [one.owner, one.name, one.type, placeOf(one), one.alias ?? ""],
+    ),
+    showCommand(
+      "what an origin is; secrets are never shown",
+      what,
+      async () => (await import("../delivery/origins/origins.ts")).showOrigin,
+    ),
     withChanges(updating).action(update),
     namedCommand("delete", "delete an origin", what).action(remove),
     namedCommand(

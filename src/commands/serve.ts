@@ -4,7 +4,7 @@ import { optionDocs, regionOf, readConfig, type Config, type OptionName } from "
 import { version } from "../version.ts";
 import type { RootKey } from "../root.ts";
 import type { Urls } from "../serving.ts";
-import { print, warn } from "./shared.ts";
+import { collect, print, warn } from "./shared.ts";
 
 /** What a running server can be told, in one process or in many. */
 interface Running {
@@ -94,8 +94,6 @@ async function serve(flags: Record<string, string | string[]>): Promise<void> {
   obeySignals(running);
   print(banner(config, running.urls, running.rootKey));
 }
-
-const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
 export function serveCommand(): Command {
   const command = new Command("serve").description("start the server");

@@ -26,6 +26,9 @@ export function dataCommand(name: string, description: string): Command {
     .option("--config <FILE>", "configuration file (WINDLASS_CONFIG)");
 }
 
+/** For options that may be given several times. */
+export const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+
 export function group(name: string, description: string, commands: readonly Command[]): Command {
   const parent = new Command(name).description(description);
   for (const command of commands) parent.addCommand(command);

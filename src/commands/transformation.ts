@@ -5,7 +5,7 @@ import {
   namedCommand,
   ofAccount,
   printDocument,
-  printDocuments,
+  showCommand,
   type OwnedFlags,
 } from "./owned.ts";
 import { group, print, printJson, withStore } from "./shared.ts";
@@ -16,21 +16,6 @@ async function create(name: string, chain: string, flags: OwnedFlags): Promise<v
     const created = await createTransformation(store, { name, owner: flags.owner, chain });
     if (flags.json) printDocument(created, true);
     else print(`In URLs of account ${created.owner}, tr:n-${created.name} now stands for ${created.chain}`);
-  });
-}
-
-async function list(flags: OwnedFlags): Promise<void> {
-  await withStore(flags, async (store) => {
-    const { listTransformations } = await import("../delivery/origins/transformations.ts");
-    const all = await listTransformations(store, { owner: flags.owner });
-    printDocuments(all, flags.json, ({ owner, name, chain }) => [owner, name, chain]);
-  });
-}
-
-async function show(name: string, flags: OwnedFlags): Promise<void> {
-  await withStore(flags, async (store) => {
-    const { showTransformation } = await import("../delivery/origins/transformations.ts");
-    printDocument(await showTransformation(store, { name, owner: flags.owner }), flags.json);
   });
 }
 
@@ -53,14 +38,21 @@ async function remove(name: string, flags: OwnedFlags): Promise<void> {
 
 export function transformationCommands(): Command {
   const what = "transformation";
-  const chain = "<CHAIN>";
   return group("transformation", "named transformations: create, list, show, update, delete", [
     namedCommand("create", "give a chain such as w-300,h-300 a name: tr:n-NAME", what)
-      .argument(chain)
+      .argument("<CHAIN>")
       .action(create),
-    listCommand("all named transformations, or one account's").action(list),
-    namedCommand("show", "what a named transformation stands for", what).action(show),
-    namedCommand("update", "give a name another chain", what).argument(chain).action(update),
+    listCommand(
+      "all named transformations, or one account's",
+      async () => (await import("../delivery/origins/transformations.ts")).listTransformations,
+      ({ owner, name, chain }) => [owner, name, chain],
+    ),
+    showCommand(
+      "what a named transformation stands for",
+      what,
+      async () => (await import("../delivery/origins/transformations.ts")).showTransformation,
+    ),
+    namedCommand("update", "give a name another chain", what).argument("<CHAIN>").action(update),
     namedCommand("delete", "delete a named transformation", what).action(remove),
   ]);
 }

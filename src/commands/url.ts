@@ -1,7 +1,7 @@
 /** windlass url …: signed URLs, and the keys that sign them. */
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { Scheme } from "../delivery/signature.ts";
-import { listCommand, ownedCommand, printDocument, printDocuments, type OwnedFlags } from "./owned.ts";
+import { listCommand, ownedCommand, printDocument, type OwnedFlags } from "./owned.ts";
 import { SECRET_HELP, secretOf } from "./secrets.ts";
 import { dataCommand, group, print, printJson, withStore, type DataFlags } from "./shared.ts";
 
@@ -32,14 +32,6 @@ async function createKey(id: string | undefined, flags: OwnedFlags & { secret?: 
     if (json) return printDocument(made, true);
     print(`URL key ${key.id} of account ${key.owner} signs URLs from now on.`);
     if (value === undefined) print(`secret  ${shown}\nThe secret is shown only now.`);
-  });
-}
-
-async function listKeys(flags: OwnedFlags): Promise<void> {
-  await withStore(flags, async (store) => {
-    const { listUrlKeys } = await import("../delivery/signature.ts");
-    const keys = await listUrlKeys(store, { owner: flags.owner });
-    printDocuments(keys, flags.json, ({ owner, id }) => [owner, id]);
   });
 }
 
@@ -77,7 +69,11 @@ export function urlCommands(): Command {
       .argument("[ID]", "letters, digits, dashes and underscores; a random one when not given")
       .option("--secret <SECRET>", `secret that is in use elsewhere, instead of a new one; ${SECRET_HELP}`)
       .action(createKey),
-    listCommand("all keys, or one account's; secrets are never shown").action(listKeys),
+    listCommand(
+      "all keys, or one account's; secrets are never shown",
+      async () => (await import("../delivery/signature.ts")).listUrlKeys,
+      ({ owner, id }) => [owner, id],
+    ),
     ownedCommand("delete", "delete a key, and with it all URLs that it has signed", "key")
       .argument("<ID>")
       .action(deleteKey),
