@@ -30,10 +30,11 @@ const forms = (deep: number, times: number): Buffer =>
     ),
   );
 
+/** What is drawn of a page is worked on as all pictures are. */
 const one = (name: string, file: Buffer | (() => Buffer), ends: RegExp): Hostile => ({
   name,
   files: { "a.pdf": file },
-  urls: ways("a.pdf"),
+  urls: ["tr:w-10/a.pdf", "a.pdf/metadata"],
   ends,
 });
 

@@ -86,7 +86,7 @@ survives("PNG", [
         return pngWith(...(await Promise.all([...texts, ...others])));
       },
     },
-    urls: deeply("texts.png"),
+    urls: ["tr:w-10/texts.png", "tr:w-10,md-true/texts.png", "texts.png/metadata"],
     ends: HARMLESS,
   },
   {
@@ -142,7 +142,6 @@ survives("PNG", [
       ...["tr:w-5/", "tr:w-5,pg-8000/", "tr:pg-1_9000/"].map((way) => `${way}dots.png`),
       "dots.png/metadata",
       ...ways("more.png"),
-      ...ways("turns.png"),
       "tr:pg-40_1_40,w-10/turns.png",
     ],
     ends: HARMLESS,

@@ -14,7 +14,7 @@ import {
   vp8lClaiming,
 } from "./rasters.ts";
 
-const BOMBS = 50;
+const BOMBS = 36;
 const svg = (inner: string): Buffer =>
   Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="300" height="300">${inner}</svg>`);
 const spikes = (points: number): string =>
@@ -49,7 +49,7 @@ const makers: readonly [name: string, make: (n: number) => Promise<Buffer> | Buf
 describe("a storm of bombs", () => {
   let site: Site;
   beforeAll(async () => {
-    site = await openSite({ renderers: 2, renderSeconds: 3, renderBytes: 768 * 1024 ** 2, queueLength: 40 });
+    site = await openSite({ renderers: 2, renderSeconds: 3, renderBytes: 768 * 1024 ** 2, queueLength: 26 });
     await site.put("honest.jpg", await noise(300, 300));
     for (let n = 0; n < BOMBS; n++) {
       const [name, make] = makers[n % makers.length]!;

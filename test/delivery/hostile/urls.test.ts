@@ -270,11 +270,8 @@ const RESULTS: Hostile[] = [
     urls: [
       "w-500,e-contrast,e-grayscale,r-max,b-5_FF0000/m.gif",
       "w-6000,h-6000,c-force,e-contrast,r-max/honest.png",
-      "w-7000,h-7000,c-force,f-avif/honest.png",
-      "w-7000,h-7000,c-force,l-image,i-honest.png,w-7000,h-7000,c-force,lm-multiply,l-end/honest.png",
       "w-7000,h-7000,c-force,e-distort-p-0_0_7000_0_7000_7000_0_7000/honest.png",
       "w-7000,h-7000,c-force,bl-100,f-png/honest.png",
-      "w-7000,h-7000,c-force,r-max,b-30_FF0000/honest.png",
     ].map((chain) => `tr:${chain}`),
     ends: ANY,
   },
