@@ -1,12 +1,11 @@
 /** Pictures that need the operator's detector: without one, when it comes, and while it gives no answer. */
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { createDelivery } from "../../src/delivery/delivery.ts";
 import type { Service } from "../../src/delivery/image/job.ts";
 import { startListener } from "../../src/lib/http.ts";
+import { startWeb, type WebServer } from "./origins/storage.ts";
 import { clip, hasFfmpeg } from "./video/clips.ts";
 import { urisOf } from "./video/streaming.ts";
 import { BLUE, colourAt, GREEN, openSite, RED, stripes, WHITE, type Reply, type Site } from "./site.ts";
@@ -14,24 +13,23 @@ import { BLUE, colourAt, GREEN, openSite, RED, stripes, WHITE, type Reply, type 
 const FACE = "/root/tr:w-50,h-200,fo-face,f-png/stripes.jpg";
 const ON_WHITE = { regions: [{ x: 0.8, y: 0.2, width: 0.1, height: 0.1 }] };
 
-let server: Server;
+let server: WebServer;
 let detector: Service;
 /** What the detector says; undefined: it is at a loss. */
 let said: object | undefined;
 let calls: number;
 
 beforeAll(async () => {
-  server = createServer((request, response) => {
+  server = await startWeb((request, response) => {
     calls++;
     request.resume();
     request.on("end", () =>
       said === undefined ? response.writeHead(503).end() : response.end(JSON.stringify(said)),
     );
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  detector = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: undefined };
+  detector = { url: server.url, token: undefined };
 });
-afterAll(() => server.close());
+afterAll(() => server[Symbol.asyncDispose]());
 beforeEach(() => {
   calls = 0;
   said = ON_WHITE;

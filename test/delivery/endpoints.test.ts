@@ -6,7 +6,7 @@ import { createEndpoint, updateEndpoint } from "../../src/delivery/origins/endpo
 import { createOrigin } from "../../src/delivery/origins/origins.ts";
 import { createTransformation } from "../../src/delivery/origins/transformations.ts";
 import { locateUrl, purgeUrl } from "../../src/delivery/urls.ts";
-import { noise, openSite, privateTo, quadrants, sizeOf, type Reply, type Site } from "./site.ts";
+import { noise, openSite, outcomeOf, privateTo, quadrants, sizeOf, type Site } from "./site.ts";
 
 let site: Site;
 let photo: Buffer;
@@ -38,9 +38,7 @@ beforeAll(async () => {
 });
 afterAll(() => site[Symbol.asyncDispose]());
 
-const error = ({ status, headers }: Reply): string =>
-  `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? "-"}`;
-const errorOf = async (path: string): Promise<string> => error(await site.get(path));
+const errorOf = async (path: string): Promise<string> => outcomeOf(await site.get(path));
 
 /** As a client that was told another host name. */
 const byHost = (host: string, path: string): Promise<{ status: number; length: number }> =>

@@ -2,10 +2,7 @@
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { jpegClaiming, png as pngClaiming } from "./hostile/rasters.ts";
-import { noise, openSite, quadrants, sizeOf, type Reply, type Site } from "./site.ts";
-
-const error = ({ status, headers }: Reply): string =>
-  `${status} ${headers.get("x-windlass-error")?.split(" ")[0]}`;
+import { noise, openSite, outcomeOf, quadrants, sizeOf, type Reply, type Site } from "./site.ts";
 
 describe("hostile files", () => {
   let site: Site;
@@ -49,7 +46,7 @@ describe("hostile files", () => {
     ];
     for (const [name, body, expected] of files) {
       await site.put(name, body, { meta: { contentType: "image/jpeg" } });
-      expect(`${name} ${error(await site.get(`/root/tr:w-10/${name}`))}`).toMatch(expected);
+      expect(`${name} ${outcomeOf(await site.get(`/root/tr:w-10/${name}`))}`).toMatch(expected);
     }
     expect(site.delivery.rendererPids()).toHaveLength(1);
     await site.put("honest.jpg", jpeg);
@@ -62,7 +59,7 @@ describe("hostile files", () => {
     });
     const tries = async (): Promise<number> => {
       const before = site.reads.count;
-      expect(error(await site.get("/root/tr:w-10/again.jpg"))).toBe("415 UnsupportedSource");
+      expect(outcomeOf(await site.get("/root/tr:w-10/again.jpg"))).toBe("415 UnsupportedSource");
       return site.reads.count - before;
     };
     vi.useFakeTimers({ toFake: ["Date"] });
@@ -106,7 +103,7 @@ describe("limits", () => {
   test("a source of too many bytes is 413 and is not read", async () => {
     await using site = await openSite({ sourceBytes: 40_000 });
     await site.put("large.jpg", await noise(300, 300));
-    expect(error(await site.get("/root/tr:w-10/large.jpg"))).toBe("413 SourceTooLarge");
+    expect(outcomeOf(await site.get("/root/tr:w-10/large.jpg"))).toBe("413 SourceTooLarge");
     expect([site.reads.count, site.delivery.rendererPids()]).toEqual([0, []]);
     expect((await site.get("/root/large.jpg")).status).toBe(200);
   });
@@ -114,13 +111,13 @@ describe("limits", () => {
   test("a result of too many bytes is 422", async () => {
     await using site = await openSite({ resultBytes: 10_000 });
     await site.put("noise.jpg", await noise(200, 200));
-    expect(error(await site.get("/root/tr:f-png/noise.jpg"))).toBe("422 LimitExceeded");
+    expect(outcomeOf(await site.get("/root/tr:f-png/noise.jpg"))).toBe("422 LimitExceeded");
   });
 
   test("a rendering that takes too long is 422, and the next one finds a fresh renderer", async () => {
     await using site = await openSite({ renderSeconds: 8, renderers: 1 });
     const before = await halted(site);
-    expect(error(await site.get("/root/tr:w-21/photo.jpg"))).toBe("422 LimitExceeded");
+    expect(outcomeOf(await site.get("/root/tr:w-21/photo.jpg"))).toBe("422 LimitExceeded");
     expect((await site.get("/root/tr:w-22/photo.jpg")).status).toBe(200);
     expect(site.delivery.rendererPids()).not.toContain(before);
   });
@@ -131,7 +128,7 @@ describe("limits", () => {
     await site.put("photo.jpg", await noise(300, 300));
     expect((await site.get("/root/tr:w-20/photo.jpg")).status).toBe(200);
     process.kill(site.delivery.rendererPids()[0]!, "SIGSTOP");
-    expect(error(await site.get("/root/tr:w-21/photo.jpg"))).toBe("422 LimitExceeded");
+    expect(outcomeOf(await site.get("/root/tr:w-21/photo.jpg"))).toBe("422 LimitExceeded");
     const made = await other.get("/root/tr:w-21/photo.jpg");
     const found = await site.get("/root/tr:w-21/photo.jpg");
     expect([made.status, found.status, found.headers.get("x-cache")]).toEqual([200, 200, "HIT"]);
@@ -142,8 +139,8 @@ describe("limits", () => {
     await site.put("photo.jpg", await noise(300, 300));
     expect((await site.get("/root/tr:w-20/photo.jpg")).status).toBe(200);
     process.kill(site.delivery.rendererPids()[0]!, "SIGSTOP");
-    expect(error(await site.get("/root/tr:w-21/photo.jpg"))).toBe("422 LimitExceeded");
-    expect(error(await site.get("/root/tr:w-21/photo.jpg"))).toBe("422 LimitExceeded");
+    expect(outcomeOf(await site.get("/root/tr:w-21/photo.jpg"))).toBe("422 LimitExceeded");
+    expect(outcomeOf(await site.get("/root/tr:w-21/photo.jpg"))).toBe("422 LimitExceeded");
     expect(site.delivery.counts().renders).toMatchObject({ done: 1, failed: 1 });
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 11_000 });
     try {
@@ -158,8 +155,8 @@ describe("limits", () => {
     await using other = await site.openWorker();
     await site.put("photo.jpg", await noise(300, 300));
     const replies = await Promise.all([site, other].map((worker) => worker.get(SLOW)));
-    expect(replies.map(error)).toEqual(["422 LimitExceeded", "422 LimitExceeded"]);
-    for (const worker of [site, other]) expect(error(await worker.get(SLOW))).toBe("422 LimitExceeded");
+    expect(replies.map(outcomeOf)).toEqual(["422 LimitExceeded", "422 LimitExceeded"]);
+    for (const worker of [site, other]) expect(outcomeOf(await worker.get(SLOW))).toBe("422 LimitExceeded");
     expect(site.delivery.counts().renders.failed + other.delivery.counts().renders.failed).toBe(1);
   });
 
@@ -226,7 +223,7 @@ describe("renderers", () => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     const waiting = site.get("/root/tr:w-30/photo.jpg");
     process.kill(site.delivery.rendererPids()[0]!, "SIGKILL");
-    expect(error(await hit)).toBe("500 RendererFailed");
+    expect(outcomeOf(await hit)).toBe("500 RendererFailed");
     expect(await sizeOf((await waiting).body)).toBe("jpeg 30x30");
   });
 

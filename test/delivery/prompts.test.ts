@@ -5,7 +5,18 @@ import { createEndpoint } from "../../src/delivery/origins/endpoints.ts";
 import { signUrl } from "../../src/delivery/signature.ts";
 import { locate } from "../../src/delivery/site.ts";
 import { startWeb, type WebServer } from "./origins/storage.ts";
-import { BLUE, GREEN, openSite, quadrants, RED, WHITE, sizeOf, type Reply, type Site } from "./site.ts";
+import {
+  BLUE,
+  GREEN,
+  openSite,
+  outcomeOf,
+  quadrants,
+  RED,
+  sizeOf,
+  WHITE,
+  type Reply,
+  type Site,
+} from "./site.ts";
 
 let site: Site;
 let model: WebServer;
@@ -45,8 +56,6 @@ afterAll(async () => {
   await model[Symbol.asyncDispose]();
 });
 
-const error = ({ status, headers }: Reply): string =>
-  `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? "-"}`;
 const wish = (prompt: string, rest = ""): Promise<Reply> =>
   site.get(`/root/open/photo.jpg?ai=${encodeURIComponent(prompt)}${rest}`);
 
@@ -112,7 +121,7 @@ test.each<[string, string, readonly number[], readonly number[]]>([
 });
 
 test("more than there is can't be cut off", async () => {
-  expect(error(await wish("cut off the bottom 200 pixels"))).toBe("400 InvalidParameter");
+  expect(outcomeOf(await wish("cut off the bottom 200 pixels"))).toBe("400 InvalidParameter");
 });
 
 /** How far the picture is from red 45 pixels of its source from where the next colour begins. */
@@ -140,7 +149,7 @@ test("a refusal's words are in its body as they are, and in headers as ASCII", a
 test("strangers can't make the model work: the URL is signed, or the endpoint allows it", async () => {
   word = '{"width": 100}';
   const url = `${site.url}/image/photos/photo.jpg?ai=like%20a%20stamp`;
-  expect(error(await site.get(url.slice(site.url.length)))).toBe("422 PromptNotUnderstood");
+  expect(outcomeOf(await site.get(url.slice(site.url.length)))).toBe("422 PromptNotUnderstood");
   expect(asked).toEqual([]);
   const place = await locate(site.store, {
     host: undefined,
@@ -185,7 +194,7 @@ describe("what it may say", () => {
     ["a word where a number stands", '{"width": "../../etc/passwd"}', "422 PromptNotUnderstood"],
   ])("%s", async (name, said, expected) => {
     word = said;
-    expect(error(await wish(`wish of ${name}`))).toBe(expected);
+    expect(outcomeOf(await wish(`wish of ${name}`))).toBe(expected);
   });
 
   test("more than a turn is what is left of it", async () => {
@@ -203,14 +212,14 @@ describe("what it may say", () => {
     const url = `${site.url}/image/photos/photo.jpg?ai=inside%20out`;
     const signed = await signUrl(site.store, { url, place, scheme: "windlass", now: Date.now() });
     const path = signed.slice(site.url.length);
-    expect(error(await site.get(path))).toBe("422 PromptNotUnderstood");
+    expect(outcomeOf(await site.get(path))).toBe("422 PromptNotUnderstood");
     word = '{"width": 40}';
     expect(await sizeOf((await site.get(path)).body)).toBe("jpeg 40x27");
   });
 
   test("a model that is down is a bad gateway, and is asked again the next time", async () => {
     word = 500;
-    expect(error(await wish("down with it"))).toBe("502 OriginFailed");
+    expect(outcomeOf(await wish("down with it"))).toBe("502 OriginFailed");
     word = '{"width": 70}';
     expect(await sizeOf((await wish("down with it")).body)).toBe("jpeg 70x47");
   });

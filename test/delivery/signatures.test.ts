@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createEndpoint } from "../../src/delivery/origins/endpoints.ts";
 import { createUrlKey, signUrl } from "../../src/delivery/signature.ts";
 import { locate } from "../../src/delivery/site.ts";
-import { noise, openSite, sizeOf, type Reply, type Site } from "./site.ts";
+import { noise, openSite, outcomeOf, sizeOf, type Site } from "./site.ts";
 
 const SECRET = "private_key_of_imagekit";
 let site: Site;
@@ -25,9 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => site[Symbol.asyncDispose]());
 
-const error = ({ status, headers }: Reply): string =>
-  `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? "-"}`;
-const errorOf = async (path: string): Promise<string> => error(await site.get(path));
+const errorOf = async (path: string): Promise<string> => outcomeOf(await site.get(path));
 
 const sdk = (options: Parameters<ImageKit["helper"]["buildSrc"]>[0]): string =>
   new ImageKit({ privateKey: SECRET }).helper.buildSrc(options).slice(site.url.length);
@@ -61,7 +59,7 @@ describe("signed URLs", () => {
           signed: true,
           ...(expiresIn === undefined ? {} : { expiresIn }),
         });
-        expect([signed, error(await site.get(signed))]).toEqual([signed, "200 -"]);
+        expect([signed, outcomeOf(await site.get(signed))]).toEqual([signed, "200 -"]);
       }
     }
     const text = [

@@ -48,6 +48,10 @@ export interface Reply {
   readonly body: Buffer;
 }
 
+/** `404 NotFound`; `200 -` of what is no error. */
+export const outcomeOf = ({ status, headers }: Pick<Reply, "status" | "headers">): string =>
+  `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? "-"}`;
+
 export async function openSite(
   limits: Partial<DeliveryLimits> = {},
   more: Partial<Pick<DeliveryOptions, "ffmpeg" | "ffprobe" | "services" | "log">> = {},

@@ -1,10 +1,10 @@
 /** How results are written: each of the table's rows about that, looked at by decoding. */
 import sharp, { type Metadata } from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Reply } from "../site.ts";
+import { sizeOf, type Reply } from "../site.ts";
 import { scaled } from "./expected.ts";
 import { difference, drawn, imageOf, pixelsOf, type Pixels } from "./pixels.ts";
-import { describe as look, openStage, served, type Stage } from "./setup.ts";
+import { openStage, served, type Stage } from "./setup.ts";
 
 const BROWSER = "image/avif,image/webp,image/apng,image/*,*/*;q=0.8";
 let stage: Stage;
@@ -64,7 +64,10 @@ describe("f", () => {
     ["orig", "jpeg", "image/jpeg", 32],
   ])("-%s", async (format, decoded, type, least) => {
     const reply = await get(`tr:w-300,f-${format}/photo.jpg`);
-    expect([await look(reply.body), reply.headers.get("content-type")]).toEqual([`${decoded} 300x200`, type]);
+    expect([await sizeOf(reply.body), reply.headers.get("content-type")]).toEqual([
+      `${decoded} 300x200`,
+      type,
+    ]);
     expect(await fidelity(reply.body)).toBeGreaterThan(least);
   });
 
@@ -75,7 +78,10 @@ describe("f", () => {
     ["auto", "jpeg", "image/jpeg"],
   ])("ormat=%s of alias URLs", async (format, decoded, type) => {
     const reply = await served(stage, `/image/photos/photo.jpg?w=300&format=${format}`);
-    expect([await look(reply.body), reply.headers.get("content-type")]).toEqual([`${decoded} 300x200`, type]);
+    expect([await sizeOf(reply.body), reply.headers.get("content-type")]).toEqual([
+      `${decoded} 300x200`,
+      type,
+    ]);
     expect(await fidelity(reply.body)).toBeGreaterThan(32);
   });
 
@@ -110,9 +116,9 @@ describe("f", () => {
   });
 
   test("-auto keeps to PNG where the source is one and the client says nothing, and to JPEG where effects made pixels of one", async () => {
-    expect(await look((await get("tr:w-300/scene.png")).body)).toBe("png 300x200");
-    expect(await look((await get("tr:w-300,e-usm-2-2-0.8-0.024/photo.jpg")).body)).toBe("jpeg 300x200");
-    expect(await look((await get("tr:w-300,r-20/photo.jpg")).body)).toBe("png 300x200");
+    expect(await sizeOf((await get("tr:w-300/scene.png")).body)).toBe("png 300x200");
+    expect(await sizeOf((await get("tr:w-300,e-usm-2-2-0.8-0.024/photo.jpg")).body)).toBe("jpeg 300x200");
+    expect(await sizeOf((await get("tr:w-300,r-20/photo.jpg")).body)).toBe("png 300x200");
   });
 });
 

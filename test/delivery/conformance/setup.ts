@@ -1,12 +1,11 @@
 /** A server with the scene on it, and services that know what is on the scene. */
-import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { dirname } from "node:path";
 import sharp from "sharp";
 import { expect } from "vitest";
-import { openSite, type Reply, type Site } from "../site.ts";
+import { collect } from "../../../src/lib/chunks.ts";
+import { startWeb } from "../origins/storage.ts";
+import { openSite, sizeOf, type Reply, type Site } from "../site.ts";
 import { APPLE, FACE, SCENE_HEIGHT, SCENE_WIDTH } from "./scene.ts";
 import { asServed, toleranceOf, type Expected } from "./expected.ts";
 import { difference, imageOf, pixelsOf, within, type Difference, type Pixels } from "./pixels.ts";
@@ -38,19 +37,16 @@ export interface Stage extends AsyncDisposable {
  */
 export async function openStage(): Promise<Stage> {
   const asked: Asked[] = [];
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const path = request.url ?? "";
-      const body = Buffer.concat(chunks);
-      asked.push({ path, body });
-      void answer(path, body).then((data) => response.end(data));
-    });
+  const web = await startWeb((request, response) => {
+    const path = request.url ?? "";
+    void collect(request)
+      .then((body) => {
+        asked.push({ path, body });
+        return answer(path, body);
+      })
+      .then((data) => response.end(data));
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { url } = web;
   const detector = { url: `${url}/detector`, token: undefined };
   const models = { url: `${url}/models`, token: undefined };
   const site = await openSite({}, { services: { detector, models } });
@@ -62,8 +58,7 @@ export async function openStage(): Promise<Stage> {
     asked,
     async [Symbol.asyncDispose]() {
       await site[Symbol.asyncDispose]();
-      server.closeAllConnections();
-      server.close();
+      await web[Symbol.asyncDispose]();
     },
   };
 }
@@ -99,11 +94,6 @@ export async function served(
   return reply;
 }
 
-export async function describe(body: Buffer): Promise<string> {
-  const { format, width, height } = await sharp(body).metadata();
-  return `${format} ${width}x${height}`;
-}
-
 /** What the picture has to be, with its format's traces. */
 export const wanted = async (scene: Buffer, name: string, expected: Expected): Promise<Pixels> =>
   expected.picture === undefined
@@ -113,7 +103,7 @@ export const wanted = async (scene: Buffer, name: string, expected: Expected): P
 /** Format and size, and how far the pixels are from the target where that is more than allowed. */
 export async function verdict(body: Buffer, target: Pixels, expected: Expected): Promise<string> {
   const off = offBy(await pixelsOf(body), target, toleranceOf(expected));
-  return (await describe(body)) + off;
+  return (await sizeOf(body)) + off;
 }
 
 /** Nothing where it is within what is allowed. */

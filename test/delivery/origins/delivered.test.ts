@@ -12,7 +12,7 @@ import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
 import { createOrigin, testOrigin, type OriginInput } from "../../../src/delivery/origins/origins.ts";
 import type { HttpRequest } from "../../../src/lib/http.ts";
 import { startServer, type TestServer } from "../../server.ts";
-import { noise, openSite, sizeOf, type Reply, type Site } from "../site.ts";
+import { noise, openSite, outcomeOf, sizeOf, type Site } from "../site.ts";
 import {
   AZURE_ACCOUNT,
   AZURE_KEY,
@@ -33,9 +33,7 @@ let photo: Buffer;
 const key = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const allowHosts = ["127.0.0.1"];
 
-const error = ({ status, headers }: Reply): string =>
-  `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? "-"}`;
-const errorOf = async (path: string): Promise<string> => error(await site.get(path));
+const errorOf = async (path: string): Promise<string> => outcomeOf(await site.get(path));
 
 async function add(input: OriginInput): Promise<void> {
   await createOrigin(site.store, input);
@@ -184,7 +182,7 @@ afterAll(async () => {
 describe.each(["s3", "azure", "azurekey", "gcs", "web"])("an origin of kind %s", (name) => {
   test("delivers tr:w-300,h-300 of a photograph", async () => {
     const reply = await site.get(`/root/${name}/tr:w-300,h-300/photo.jpg`);
-    expect([error(reply), await sizeOf(reply.body)]).toEqual(["200 -", "jpeg 300x300"]);
+    expect([outcomeOf(reply), await sizeOf(reply.body)]).toEqual(["200 -", "jpeg 300x300"]);
     expect((await site.get(`/root/${name}/photo.jpg?tr=w-300,h-300`)).headers.get("x-cache")).toBe("HIT");
   });
 
@@ -245,7 +243,7 @@ test("what is wrong with an origin is said to the client by status, and by its t
   expect(await errorOf("/root/azurewrong/photo.jpg")).toBe("403 OriginDenied");
   expect(await words("azurewrong")).toMatch(/^false The SAS token ends on .* Auth\w+: /);
   const refused = await site.get("/root/refused/photo.jpg");
-  expect(error(refused)).toBe("403 OriginRefused");
+  expect(outcomeOf(refused)).toBe("403 OriginRefused");
   const answers = [
     refused,
     await site.get("/root/wrongkey/photo.jpg"),
@@ -315,7 +313,7 @@ test("metadata that changed without the content is known when the file's lifetim
   for (const name of ["secret.jpg", "focus.jpg"]) await putForeign(name, {});
   const cropped = "/root/s3/tr:w-40,h-40,fo-custom/focus.jpg";
   const before = await site.get(cropped);
-  expect([error(before), await errorOf("/root/s3/secret.jpg")]).toEqual(["200 -", "200 -"]);
+  expect([outcomeOf(before), await errorOf("/root/s3/secret.jpg")]).toEqual(["200 -", "200 -"]);
   vi.setSystemTime(Date.now() + 301_000);
   // Times of HTTP are of whole seconds, and the store's clock is the real one.
   await sleep(1000);
@@ -324,7 +322,7 @@ test("metadata that changed without the content is known when the file's lifetim
   expect(await errorOf("/root/s3/secret.jpg")).toBe("401 SignatureRequired");
   expect(await errorOf("/root/s3/tr:w-10/secret.jpg")).toBe("401 SignatureRequired");
   const after = await site.get(cropped);
-  expect([error(after), after.body.equals(before.body)]).toEqual(["200 -", false]);
+  expect([outcomeOf(after), after.body.equals(before.body)]).toEqual(["200 -", false]);
   vi.setSystemTime(Date.now() + 301_000);
   expect(await errorOf("/root/s3/secret.jpg")).toBe("401 SignatureRequired");
 });
@@ -333,7 +331,7 @@ test("a web proxy fetches URLs of the hosts that it is told, however they are wr
   const inner = `${web.url}/photo.jpg`;
   for (const path of [inner, inner.replace("//", "/"), encodeURIComponent(inner)]) {
     const reply = await site.get(`/root/proxy/tr:w-30/${path}`);
-    expect([path, error(reply)]).toEqual([path, "200 -"]);
+    expect([path, outcomeOf(reply)]).toEqual([path, "200 -"]);
   }
   expect(await errorOf("/root/proxy/https://example.com/a.jpg")).toBe("403 OriginRefused");
   expect(await errorOf("/root/proxy/photo.jpg")).toBe("400 InvalidPath");
@@ -344,7 +342,7 @@ test("fifty who ask for one new file fetch it once, and the client's query reach
   const replies = await Promise.all(
     Array.from({ length: 50 }, () => site.get("/root/web/tr:w-40/photo.jpg?token=abc&alt=media")),
   );
-  expect(new Set(replies.map(error))).toEqual(new Set(["200 -"]));
+  expect(new Set(replies.map(outcomeOf))).toEqual(new Set(["200 -"]));
   expect(web.asked.slice(before)).toEqual(["GET /photo.jpg?token=abc&alt=media"]);
   expect(web.headers.at(-1)).toMatchObject({ "x-req-from": "windlass", "accept-encoding": "identity" });
 });
@@ -358,7 +356,7 @@ test.each([
 ])("of %s a web server hears what is not ours", async (url, heard) => {
   const before = web.asked.length;
   const reply = await site.get(url.replace("{web}", web.url));
-  expect([error(reply), web.asked.slice(before)]).toEqual(["200 -", [heard]]);
+  expect([outcomeOf(reply), web.asked.slice(before)]).toEqual(["200 -", [heard]]);
 });
 
 test("many who ask several workers for one file of a silent origin wait for one timeout, not for one after the other", async () => {
@@ -377,7 +375,8 @@ test("many who ask several workers for one file of a silent origin wait for one 
   const workers = [site, other, site, other, other];
   const replies = await Promise.all(workers.map((worker) => worker.get("/root/silent/photo.jpg")));
   web.answer = answer;
-  expect(replies.map(error)).toEqual(workers.map(() => "504 OriginTimeout"));
+  expect(replies.map(outcomeOf)).toEqual(workers.map(() => "504 OriginTimeout"));
   expect(web.asked.slice(before)).toEqual(["GET /photo.jpg"]);
-  for (const worker of [site, other]) expect(error(await worker.get("/root/silent/photo.jpg"))).toBe("200 -");
+  for (const worker of [site, other])
+    expect(outcomeOf(await worker.get("/root/silent/photo.jpg"))).toBe("200 -");
 });

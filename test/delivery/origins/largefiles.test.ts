@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { createEndpoint } from "../../../src/delivery/origins/endpoints.ts";
 import { createOrigin, updateOrigin } from "../../../src/delivery/origins/origins.ts";
-import { openSite, type Reply, type Site } from "../site.ts";
+import { openSite, outcomeOf, type Reply, type Site } from "../site.ts";
 import { startWeb, type WebServer } from "./storage.ts";
 
 let site: Site;
@@ -26,9 +26,6 @@ beforeEach(async () => {
   base = `/root/${name}`;
 });
 let base: string;
-
-const said = ({ status, headers }: Reply): string =>
-  `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? "-"}`;
 
 const byteAt = (at: number): number => at % 251;
 const slice = (start: number, end: number): Buffer =>
@@ -135,7 +132,7 @@ test("are an error while every answer is of another version", async () => {
   let version = 0;
   web.answer = (request, response) => short(`"${++version}"`, "abc")(request, response);
   const range = { headers: { range: "bytes=0-2" } };
-  expect(said(await site.get(`${base}/restless.zip`, range))).toBe("502 OriginFailed");
+  expect(outcomeOf(await site.get(`${base}/restless.zip`, range))).toBe("502 OriginFailed");
 });
 
 test.each([true, false])("are passed on whole (without a length: %s)", async (chunked) => {
@@ -157,7 +154,7 @@ test.each<[string, WebServer["answer"], string]>([
   web.answer = large(false, true);
   await site.get(path, { method: "HEAD" });
   web.answer = failing;
-  expect(said(await site.get(path, { headers: { range: "bytes=0-9" } }))).toBe(error);
+  expect(outcomeOf(await site.get(path, { headers: { range: "bytes=0-9" } }))).toBe(error);
 });
 
 test("come whole, however slowly, when their origin is edited meanwhile", async () => {
@@ -212,7 +209,7 @@ test("leave room to others, however many read them and however slowly", async ()
   expect(new Set(readers.map(({ status, headers }) => `${status} ${headers.get("retry-after")}`))).toEqual(
     new Set(["200 null", "503 1"]),
   );
-  expect(said(await site.get(`/root/held/${path}`))).toBe("200 -");
+  expect(outcomeOf(await site.get(`/root/held/${path}`))).toBe("200 -");
   expect(readers).toHaveLength(300);
   leave.abort();
   await vi.waitFor(async () => {
@@ -224,5 +221,5 @@ test("leave room to others, however many read them and however slowly", async ()
 
 test("and are no pictures", async () => {
   web.answer = large(false, true);
-  expect(said(await site.get(`${base}/tr:w-10/large.png`))).toBe("413 SourceTooLarge");
+  expect(outcomeOf(await site.get(`${base}/tr:w-10/large.png`))).toBe("413 SourceTooLarge");
 });

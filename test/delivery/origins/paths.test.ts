@@ -9,7 +9,7 @@ import {
   type OriginInput,
 } from "../../../src/delivery/origins/origins.ts";
 import { locateUrl, purgeUrl, signLocated } from "../../../src/delivery/urls.ts";
-import { openSite, type Reply, type Site } from "../site.ts";
+import { openSite, outcomeOf, type Site } from "../site.ts";
 import { startWeb, type WebServer } from "./storage.ts";
 
 let site: Site;
@@ -22,8 +22,6 @@ const add = async (input: OriginInput): Promise<void> => {
   await createOrigin(site.store, input);
   await createEndpoint(site.store, { name: input.name, origins: [input.name] });
 };
-const said = ({ status, headers }: Reply): string =>
-  `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? "-"}`;
 
 beforeAll(async () => {
   site = await openSite();
@@ -64,8 +62,8 @@ test.each([
 ])("BasePath %s (%s): cat.png is looked for at %s", async (name, folder, asked) => {
   await add({ name, type: "web", baseUrl: web.url, allowHosts, folder });
   there = [asked];
-  expect(said(await site.get(`/root/${name}/cat.png`))).toBe("200 -");
-  expect(said(await site.get(`/file/${name}/cat.png`))).toBe("200 -");
+  expect(outcomeOf(await site.get(`/root/${name}/cat.png`))).toBe("200 -");
+  expect(outcomeOf(await site.get(`/file/${name}/cat.png`))).toBe("200 -");
   expect(web.asked).toEqual([`GET ${asked}`]);
 });
 
@@ -82,9 +80,9 @@ describe("keys that are stored percent-encoded", () => {
 
   test("are found only where the origin says so", async () => {
     there = ["/box/image%252Bexample.jpg?x-id=GetObject"];
-    expect(said(await site.get("/root/plain/image+example.jpg"))).toBe("404 NotFound");
+    expect(outcomeOf(await site.get("/root/plain/image+example.jpg"))).toBe("404 NotFound");
     expect(keys()).toEqual(["image+example.jpg"]);
-    expect(said(await site.get("/root/encoded/image+example.jpg"))).toBe("200 -");
+    expect(outcomeOf(await site.get("/root/encoded/image+example.jpg"))).toBe("200 -");
     expect(keys()).toEqual(["image+example.jpg", "image%2Bexample.jpg"]);
   });
 
@@ -93,7 +91,7 @@ describe("keys that are stored percent-encoded", () => {
     ["plain.jpg", ["plain.jpg"]],
     ["ü/x.jpg", ["%C3%BC/x.jpg", "ü/x.jpg"]],
   ])("are looked for in this order: %s", async (path, expected) => {
-    expect(said(await site.get(`/root/encoded/${path.replaceAll("+", "%2B")}`))).toBe("404 NotFound");
+    expect(outcomeOf(await site.get(`/root/encoded/${path.replaceAll("+", "%2B")}`))).toBe("404 NotFound");
     expect(keys()).toEqual(expected);
   });
 });
@@ -198,7 +196,7 @@ describe("a slash that a URL percent-encodes", () => {
   test("is looked for percent-encoded once more where the origin says so", async () => {
     await add({ name: "twice", type: "web", baseUrl: web.url, encodeKeys: true, allowHosts });
     there = ["/a%2Fb%20c.txt"];
-    expect(said(await site.get("/root/twice/a%2Fb%20c.txt"))).toBe("200 -");
+    expect(outcomeOf(await site.get("/root/twice/a%2Fb%20c.txt"))).toBe("200 -");
     expect(web.asked).toEqual(["GET /a%252Fb%2520c.txt", "GET /a%2Fb%2Bc.txt", "GET /a%2Fb%20c.txt"]);
   });
 });
@@ -292,8 +290,8 @@ test("a proxy's dead host doesn't take the others with it", async () => {
   const dead = await startWeb(() => undefined);
   await dead[Symbol.asyncDispose]();
   for (let n = 0; n < 6; n++) await site.get(`/root/proxy/${dead.url}/${n}.jpg`);
-  expect(said(await site.get(`/root/proxy/${dead.url}/a.jpg`))).toBe("503 ServiceUnavailable");
-  expect(said(await site.get(`/root/proxy/${web.url}/a.jpg`))).toBe("200 -");
+  expect(outcomeOf(await site.get(`/root/proxy/${dead.url}/a.jpg`))).toBe("503 ServiceUnavailable");
+  expect(outcomeOf(await site.get(`/root/proxy/${web.url}/a.jpg`))).toBe("200 -");
 });
 
 test("what is no URL of a host that a proxy may ask is looked for in the origins behind it", async () => {
@@ -314,7 +312,7 @@ test("what is no URL of a host that a proxy may ask is looked for in the origins
     "instead/https://example.com/missing.jpg",
   ]) {
     const reply = await site.get(`/root/${path}`);
-    answers.push(`${said(reply)} ${reply.status === 200 ? reply.body.toString() : ""}`);
+    answers.push(`${outcomeOf(reply)} ${reply.status === 200 ? reply.body.toString() : ""}`);
   }
   expect(answers).toEqual([
     "200 - ok",
@@ -332,11 +330,11 @@ test("a web proxy whose hosts must be public reaches none that isn't, until root
   await add({ name: "outer", type: "web-proxy", ...hosts, publicHosts: true });
   there = ["/a.jpg"];
   const path = `/root/outer/http://localhost:${web.port}/a.jpg`;
-  expect(said(await site.get(path))).toBe("403 OriginRefused");
+  expect(outcomeOf(await site.get(path))).toBe("403 OriginRefused");
   await updateOrigin(site.store, { name: "outer" }, { timeout: 5 });
-  expect(said(await site.get(path))).toBe("403 OriginRefused");
+  expect(outcomeOf(await site.get(path))).toBe("403 OriginRefused");
   await updateOrigin(site.store, { name: "outer" }, hosts);
-  expect(said(await site.get(path))).toBe("200 -");
+  expect(outcomeOf(await site.get(path))).toBe("200 -");
 });
 
 test("a web proxy's URL may be as long as a presigned one, on an endpoint with other origins too", async () => {
@@ -347,15 +345,17 @@ test("a web proxy's URL may be as long as a presigned one, on an endpoint with o
   const path = `/a.jpg?X-Amz-Security-Token=${"x".repeat(3000)}`;
   there = [path];
   const url = encodeURIComponent(web.url + path);
-  expect(said(await site.get(`/file/signing/${url}`))).toBe("200 -");
+  expect(outcomeOf(await site.get(`/file/signing/${url}`))).toBe("200 -");
   const signed = await signLocated(site.store, await locateUrl(site.store, `/root/long/${url}`), {});
-  expect(said(await site.get(signed))).toBe("200 -");
+  expect(outcomeOf(await site.get(signed))).toBe("200 -");
   expect(web.asked).toEqual([`GET ${path}`]);
   await purgeUrl(site.store, await locateUrl(site.store, `/root/long/${url}`));
-  expect(said(await site.get(`/root/long/${url}`))).toBe("200 -");
+  expect(outcomeOf(await site.get(`/root/long/${url}`))).toBe("200 -");
   expect(web.asked.length).toBe(2);
-  expect(said(await site.get(`/root/long/${url.replace("127.0.0.1", "127.0.0.2")}`))).toBe("404 NotFound");
-  expect(said(await site.get(`/file/signing/${url}${"x".repeat(6000)}`))).toMatch(/^414 /);
+  expect(outcomeOf(await site.get(`/root/long/${url.replace("127.0.0.1", "127.0.0.2")}`))).toBe(
+    "404 NotFound",
+  );
+  expect(outcomeOf(await site.get(`/file/signing/${url}${"x".repeat(6000)}`))).toMatch(/^414 /);
   const longer = `/file/signing/${url}${"x".repeat(9000)}`;
   await expect(purgeUrl(site.store, await locateUrl(site.store, longer))).rejects.toThrow("8192 bytes");
 });
@@ -366,7 +366,7 @@ test("a file whose host sends to one that may not be asked is no missing file", 
   });
   await createOrigin(site.store, { name: "sent", type: "web-proxy", allowHosts });
   await createEndpoint(site.store, { name: "sent", origins: ["sent", "photos"], defaultImage: "own.jpg" });
-  expect(said(await site.get(`/root/sent/${elsewhere.url}/a.jpg`))).toBe("403 OriginRefused");
+  expect(outcomeOf(await site.get(`/root/sent/${elsewhere.url}/a.jpg`))).toBe("403 OriginRefused");
   await elsewhere[Symbol.asyncDispose]();
 });
 
@@ -385,7 +385,7 @@ test("a changed origin is asked anew, and what was begun with the old settings e
   web.answer = before;
   there = ["/new/a.bin"];
   await updateOrigin(site.store, { name: "moved" }, { folder: "new" });
-  expect(said(await site.get("/root/moved/a.bin"))).toBe("200 -");
+  expect(outcomeOf(await site.get("/root/moved/a.bin"))).toBe("200 -");
   end?.();
   expect((await slow).body.equals(body)).toBe(true);
 });
@@ -428,7 +428,7 @@ test.each([
   await add({ name: `says-${status}`, type: "web", baseUrl: web.url, allowHosts });
   const before = web.answer;
   web.answer = (_, response) => void response.writeHead(status).end();
-  expect(said(await site.get(`/root/says-${status}/a.jpg`))).toBe(expected);
+  expect(outcomeOf(await site.get(`/root/says-${status}/a.jpg`))).toBe(expected);
   web.answer = before;
 });
 
@@ -446,7 +446,7 @@ test("an S3 that finds our clock wrong is asked once more, by its own clock", as
       response.end("<Error><Code>RequestTimeTooSkewed</Code></Error>");
     }
   };
-  expect(said(await site.get("/root/skewed/a.jpg"))).toBe("200 -");
+  expect(outcomeOf(await site.get("/root/skewed/a.jpg"))).toBe("200 -");
   web.answer = before;
   expect(web.asked).toHaveLength(2);
 });
@@ -460,7 +460,7 @@ test.each([
   const before = web.answer;
   web.answer = (_, response) =>
     void response.writeHead(status).end(`<?xml version='1.0'?><Error><Code>${code}</Code></Error>`);
-  expect(said(await site.get(`/root/gcsin/${status}-${code}.jpg`))).toBe(expected);
+  expect(outcomeOf(await site.get(`/root/gcsin/${status}-${code}.jpg`))).toBe(expected);
   web.answer = before;
   expect(web.asked).toHaveLength(1);
 });

@@ -3,15 +3,15 @@ import { mkdir, readdir, rm, stat, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import { describe, expect, test, type TestContext } from "vitest";
 import { run } from "../../clients/tools.ts";
-import { openSite, type Site } from "../site.ts";
+import { openSite, outcomeOf, type Site } from "../site.ts";
 import { clip, hasFfmpeg, inFolder, remade } from "./clips.ts";
 import { urisOf } from "./streaming.ts";
 
 const here = await hasFfmpeg();
 
 const answerOf = async (site: Site, path: string): Promise<string> => {
-  const { status, headers } = await site.get(path);
-  return `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? "-"} ${headers.get("retry-after") ?? "-"}`;
+  const reply = await site.get(path);
+  return `${outcomeOf(reply)} ${reply.headers.get("retry-after") ?? "-"}`;
 };
 
 const streams = (site: Site): string => join(site.folder, "cache", "video", "streams");

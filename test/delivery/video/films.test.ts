@@ -1,14 +1,11 @@
 /** Films by URL: transformed, cut, overlaid, as thumbnails; and what is no film. */
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { colourAt, openSite, sizeOf, takeNextFound, type Reply, type Site } from "../site.ts";
+import { startWeb } from "../origins/storage.ts";
+import { colourAt, openSite, outcomeOf, sizeOf, takeNextFound, type Site } from "../site.ts";
 import { clip, frameAt, hasFfmpeg, loudness, probeFilm, remade } from "./clips.ts";
 
 const here = await hasFfmpeg();
-const error = ({ status, headers }: Reply): string =>
-  `${status} ${headers.get("x-windlass-error")?.split(" ")[0]}`;
 
 describe.skipIf(!here)("films", () => {
   let site: Site;
@@ -128,7 +125,7 @@ describe.skipIf(!here)("films", () => {
       const frame = await site.get("/root/untold/ik-thumbnail.jpg");
       expect([frame.status, await sizeOf(frame.body)]).toEqual([200, "jpeg 320x180"]);
     }
-    expect(error(await site.get("/root/logo.png/ik-video.mp4?tr=w-64"))).toBe("415 UnsupportedSource");
+    expect(outcomeOf(await site.get("/root/logo.png/ik-video.mp4?tr=w-64"))).toBe("415 UnsupportedSource");
     const webm = await clip({ width: 64, height: 48, seconds: 1, format: "webm", sound: false });
     for (const [body, type] of [
       [webm, "video/webm"],
@@ -157,7 +154,7 @@ describe.skipIf(!here)("films", () => {
     await site.put("program.ts", Buffer.from("const one = 1;\n"), { meta: { contentType: "text/plain" } });
     const program = await site.get("/root/program.ts");
     expect([program.status, program.headers.get("content-type")]).toEqual([200, "text/plain"]);
-    expect(error(await site.get("/root/tr:w-32/program.ts"))).toBe("415 UnsupportedSource");
+    expect(outcomeOf(await site.get("/root/tr:w-32/program.ts"))).toBe("415 UnsupportedSource");
   }, 60_000);
 
   test("crops keep the side that the focus names", async () => {
@@ -244,7 +241,7 @@ describe.skipIf(!here)("films", () => {
       expect(Math.abs((await probeFilm(half.body)).seconds - 2)).toBeLessThan(0.1);
       const manifest = await site.get(`/root/${name}/ik-master.mpd?tr=sr-240`);
       expect(manifest.body.toString()).toMatch(/mediaPresentationDuration="PT[34]\./);
-      expect(error(await site.get(`/root/${name}?tr=w-64,so-5`))).toBe("400 InvalidParameter");
+      expect(outcomeOf(await site.get(`/root/${name}?tr=w-64,so-5`))).toBe("400 InvalidParameter");
     }
   }, 60_000);
 
@@ -303,7 +300,7 @@ describe.skipIf(!here)("films", () => {
     await site.put("pictures.mkv", await remade(film, "-c:v ffv1 -c:a copy".split(" "), "mkv"));
     await site.put("sound.mkv", await remade(film, "-c:v copy -c:a dca -strict -2".split(" "), "mkv"));
     for (const name of ["tr:w-64/pictures.mkv", "pictures.mkv/ik-thumbnail.jpg", "tr:w-64/sound.mkv"]) {
-      expect([name, error(await site.get(`/root/${name}`))]).toEqual([name, "415 UnsupportedSource"]);
+      expect([name, outcomeOf(await site.get(`/root/${name}`))]).toEqual([name, "415 UnsupportedSource"]);
     }
     const silent = await site.get("/root/tr:w-64,ac-none/sound.mkv");
     expect((await probeFilm(silent.body)).streams).toEqual(["h264 64x36"]);
@@ -348,7 +345,7 @@ describe.skipIf(!here)("films", () => {
   ])(
     "%s is %s",
     async (path, expected) => {
-      expect(error(await site.get(`/root/${path}`))).toBe(expected);
+      expect(outcomeOf(await site.get(`/root/${path}`))).toBe(expected);
     },
     60_000,
   );
@@ -390,7 +387,7 @@ describe.skipIf(!here)("films", () => {
     ];
     for (const [name, body] of files) {
       await site.put(name, body, { meta: { contentType: "video/mp4" } });
-      expect(`${name} ${error(await site.get(`/root/tr:w-100/${name}`))}`).toMatch(/ 4(15|22) /);
+      expect(`${name} ${outcomeOf(await site.get(`/root/tr:w-100/${name}`))}`).toMatch(/ 4(15|22) /);
     }
     await site.put("lying.mp4", lying, { meta: { contentType: "video/mp4" } });
     expect([200, 415, 422]).toContain((await site.get("/root/tr:w-100/lying.mp4")).status);
@@ -404,28 +401,20 @@ test.skipIf(!here)(
     const green = await sharp({ create: { width: 80, height: 80, channels: 3, background: "#00ff00" } })
       .png()
       .toBuffer();
-    const models = createServer((request, response) => {
+    await using web = await startWeb((request, response) => {
       request.resume();
       response.end(green);
     });
-    await new Promise<void>((resolve) => models.listen(0, "127.0.0.1", resolve));
-    const url = `http://127.0.0.1:${(models.address() as AddressInfo).port}`;
-    try {
-      await using site = await openSite(
-        { sourcePixels: 6400 },
-        { services: { models: { url, token: undefined } } },
-      );
-      await site.put("film.mp4", await clip({ width: 320, height: 180, seconds: 1 }));
-      await site.put("small.png", green);
-      await site.put("large.png", await sharp(green).resize(81).png().toBuffer());
-      const reply = await site.get("/root/film.mp4?tr=l-image,i-small.png,e-upscale,lfo-top_left,l-end");
-      expect([reply.status, reply.headers.get("x-windlass-error")]).toEqual([200, null]);
-      expect(await colourAt(await frameAt(reply.body, 0.5), 0.05, 0.1)).toBe("green");
-      const large = await site.get("/root/film.mp4?tr=l-image,i-large.png,lfo-top_left,l-end");
-      expect(error(large)).toBe("422 LimitExceeded");
-    } finally {
-      models.close();
-    }
+    const models = { url: web.url, token: undefined };
+    await using site = await openSite({ sourcePixels: 6400 }, { services: { models } });
+    await site.put("film.mp4", await clip({ width: 320, height: 180, seconds: 1 }));
+    await site.put("small.png", green);
+    await site.put("large.png", await sharp(green).resize(81).png().toBuffer());
+    const reply = await site.get("/root/film.mp4?tr=l-image,i-small.png,e-upscale,lfo-top_left,l-end");
+    expect([reply.status, reply.headers.get("x-windlass-error")]).toEqual([200, null]);
+    expect(await colourAt(await frameAt(reply.body, 0.5), 0.05, 0.1)).toBe("green");
+    const large = await site.get("/root/film.mp4?tr=l-image,i-large.png,lfo-top_left,l-end");
+    expect(outcomeOf(large)).toBe("422 LimitExceeded");
   },
   60_000,
 );
@@ -444,7 +433,7 @@ test.skipIf(!here)(
       .toMatch(/max-age=[45]$/);
     await using lacking = await site.openWorker({ ffmpeg: "/nonexistent/ffmpeg" });
     for (const path of paths) expect([path, (await lacking.get(path)).status]).toEqual([path, 200]);
-    expect(error(await lacking.get("/root/tr:w-66/film.mp4"))).toBe("501 NotAvailable");
+    expect(outcomeOf(await lacking.get("/root/tr:w-66/film.mp4"))).toBe("501 NotAvailable");
   },
   60_000,
 );
@@ -459,6 +448,6 @@ test("without ffmpeg films are served as they are, and all else is 501", async (
     "/root/film.mp4/metadata",
     "/root/film.mp4/ik-master.m3u8?tr=sr-240",
   ]) {
-    expect([path, error(await site.get(path))]).toEqual([path, "501 NotAvailable"]);
+    expect([path, outcomeOf(await site.get(path))]).toEqual([path, "501 NotAvailable"]);
   }
 });

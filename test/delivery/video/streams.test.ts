@@ -1,8 +1,6 @@
 /** Streams: HLS and DASH from one set of segments, and what a browser makes of them. */
 import { readdir, readFile } from "node:fs/promises";
-import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -11,16 +9,14 @@ import { createEndpoint, updateEndpoint } from "../../../src/delivery/origins/en
 import { createTransformation } from "../../../src/delivery/origins/transformations.ts";
 import { createUrlKey, deleteUrlKey, signUrl } from "../../../src/delivery/signature.ts";
 import { locate } from "../../../src/delivery/site.ts";
-import { openSite, type Reply, type Site } from "../site.ts";
+import { startWeb, type WebServer } from "../origins/storage.ts";
+import { openSite, outcomeOf, type Site } from "../site.ts";
 import { burst, clip, hasFfmpeg, made, picturesFrom, remade } from "./clips.ts";
 import { streamed, urisOf } from "./streaming.ts";
 
 const here = await hasFfmpeg();
 const CHROMIUM = "/usr/bin/chromium";
 const browserHere = await exists(CHROMIUM);
-
-const errorOf = ({ status, headers }: Reply): string =>
-  `${status} ${headers.get("x-windlass-error")?.split(" ")[0] ?? "-"}`;
 
 describe.skipIf(!here)("a film of ten seconds in 720p", () => {
   let site: Site;
@@ -41,7 +37,7 @@ describe.skipIf(!here)("a film of ten seconds in 720p", () => {
   test.skipIf(!browserHere)(
     "plays in hls.js while it is still being made",
     async () => {
-      const page = await pageOf(site.url + path);
+      await using page = await pageOf(site.url + path);
       const browser = await chromium.launch({
         executablePath: CHROMIUM,
         args: [
@@ -67,7 +63,6 @@ describe.skipIf(!here)("a film of ten seconds in 720p", () => {
         await tab.waitForFunction("window.seen.duration > 9.5", undefined, { timeout: 60_000 });
       } finally {
         await browser.close();
-        page.close();
       }
     },
     120_000,
@@ -142,7 +137,7 @@ describe.skipIf(!here)("a film of ten seconds in 720p", () => {
     const id = /ik-stream\/([0-9a-f.]+)\//.exec(master)![1]!;
     const elsewhere = /ik-stream\/([0-9a-f]+)\//.exec(await get(path))![1]!;
     const refused = async (...urls: readonly string[]): Promise<string[]> =>
-      Promise.all(urls.map(async (one) => errorOf(await site.get(one))));
+      Promise.all(urls.map(async (one) => outcomeOf(await site.get(one))));
     // The right is one of the endpoint whose playlist told it.
     const moved = piece.pathname.replace("/signed/", "/private/") + piece.search;
     expect(await refused(moved)).toEqual(["401 SignatureRequired"]);
@@ -211,7 +206,7 @@ describe.skipIf(!here)("streams of short films", () => {
     const heard = async (): Promise<string[]> =>
       Promise.all(
         [short.master, short.piece, long.piece, endless.piece].map(async (one) =>
-          errorOf(await site.get(one)),
+          outcomeOf(await site.get(one)),
         ),
       );
     expect(await heard()).toEqual(["200 -", "200 -", "200 -", "200 -"]);
@@ -223,8 +218,8 @@ describe.skipIf(!here)("streams of short films", () => {
     await expect.poll(() => kept(short.piece), { timeout: 30_000 }).toBeLessThan(12 * 3_600 + 60);
     await expect.poll(() => kept(endless.piece), { timeout: 30_000 }).toBe(86_400);
     const plain = endless.piece.replace(/ik-stream\/0\.[0-9a-f]{8}\./, "ik-stream/");
-    expect(errorOf(await site.get(plain))).toBe("401 SignatureRequired");
-    expect(errorOf(await site.get(short.piece.replace(/ik-stream\/\d+/, "ik-stream/0")))).toBe(
+    expect(outcomeOf(await site.get(plain))).toBe("401 SignatureRequired");
+    expect(outcomeOf(await site.get(short.piece.replace(/ik-stream\/\d+/, "ik-stream/0")))).toBe(
       "401 SignatureRequired",
     );
     vi.useFakeTimers({ toFake: ["Date"] });
@@ -237,9 +232,9 @@ describe.skipIf(!here)("streams of short films", () => {
       vi.useRealTimers();
     }
     await deleteUrlKey(site.store, { id: "other" });
-    expect(errorOf(await site.get(endless.piece))).toBe("401 InvalidSignature");
+    expect(outcomeOf(await site.get(endless.piece))).toBe("401 InvalidSignature");
     await createUrlKey(site.store, { id: "other" });
-    expect(errorOf(await site.get(endless.piece))).toBe("401 InvalidSignature");
+    expect(outcomeOf(await site.get(endless.piece))).toBe("401 InvalidSignature");
   }, 60_000);
 
   test("that anybody could begin end when their endpoint is closed", async () => {
@@ -253,7 +248,7 @@ describe.skipIf(!here)("streams of short films", () => {
     };
     const pieces = [await begin("sr-240"), await begin("n-small")];
     const heard = async (): Promise<string[]> =>
-      Promise.all(pieces.map(async (one) => errorOf(await site.get(one))));
+      Promise.all(pieces.map(async (one) => outcomeOf(await site.get(one))));
     expect(await heard()).toEqual(["200 -", "200 -"]);
     await updateEndpoint(site.store, { name: "open" }, { namedOnly: true });
     expect(await heard()).toEqual(["400 UnnamedTransformation", "200 -"]);
@@ -337,7 +332,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** A page that plays a stream with hls.js and tells what it sees, from an origin of its own. */
-async function pageOf(stream: string): Promise<{ url: string; close(): void }> {
+async function pageOf(stream: string): Promise<WebServer> {
   const script = await readFile(createRequire(import.meta.url).resolve("hls.js/dist/hls.min.js"));
   const html = `<!doctype html><video id="v" muted></video><script src="/hls.js"></script><script>
     const video = document.getElementById("v");
@@ -351,11 +346,8 @@ async function pageOf(stream: string): Promise<{ url: string; close(): void }> {
     });
     setInterval(() => { if (window.seen && !window.seen.error) window.seen.duration = video.duration; }, 200);
   </script>`;
-  const server = createServer(({ url }, response) => {
+  return startWeb(({ url }, response) => {
     response.setHeader("content-type", url === "/hls.js" ? "text/javascript" : "text/html");
     response.end(url === "/hls.js" ? script : html);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}/`, close: () => void server.close() };
 }

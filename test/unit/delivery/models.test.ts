@@ -1,6 +1,5 @@
 /** The operator's own services, played by an HTTP server: models, a detector, and one that understands prompts. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import sharp from "sharp";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { DeliveryError } from "../../../src/delivery/errors.ts";
@@ -11,6 +10,8 @@ import { render } from "../../../src/delivery/image/render.ts";
 import { blank, type Environment } from "../../../src/delivery/image/surface.ts";
 import type { ModelTask } from "../../../src/delivery/plan/plan.ts";
 import { askModel } from "../../../src/delivery/plan/promptmodel.ts";
+import { collect } from "../../../src/lib/chunks.ts";
+import { startWeb, type WebServer } from "../../delivery/origins/storage.ts";
 import { animation, BLUE, drawn, GREEN, jobOf, plain, promising, RED } from "./image/coresetup.ts";
 
 interface Call {
@@ -20,32 +21,22 @@ interface Call {
 }
 type Reply = (call: Call, response: ServerResponse) => void | Promise<void>;
 
-let server: Server;
+let server: WebServer;
 let base: string;
 let calls: Call[];
 let reply: Reply;
 
 beforeAll(async () => {
-  server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const call = {
-        url: `${request.method} ${request.url}`,
-        headers: request.headers,
-        body: Buffer.concat(chunks),
-      };
+  server = await startWeb((request, response) => {
+    void collect(request).then((body) => {
+      const call = { url: `${request.method} ${request.url}`, headers: request.headers, body };
       calls.push(call);
-      void reply(call, response);
+      return reply(call, response);
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  base = server.url;
 });
-afterAll(() => {
-  server.closeAllConnections();
-  server.close();
-});
+afterAll(() => server[Symbol.asyncDispose]());
 beforeEach(() => {
   calls = [];
   reply = (_, response) => void response.writeHead(500).end();

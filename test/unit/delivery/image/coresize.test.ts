@@ -1,10 +1,9 @@
 /** How large pictures become, and which part of them is shown. */
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { around, geometryOf, resultOf } from "../../../../src/delivery/image/geometry.ts";
 import type { Crop, CropMode, Focus, Options } from "../../../../src/delivery/plan/plan.ts";
+import { startWeb } from "../../../delivery/origins/storage.ts";
 import {
   BLUE,
   choice,
@@ -268,17 +267,10 @@ async function seenOf(options: Partial<Options>): Promise<number> {
 
 /** With a service that answers this to everything. */
 async function detecting<T>(regions: unknown, work: (detector: Setup["detector"]) => Promise<T>): Promise<T> {
-  const server = createServer((request, response) => {
+  await using web = await startWeb((request, response) => {
     request.resume().on("end", () => response.end(JSON.stringify(regions)));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  try {
-    const { port } = server.address() as AddressInfo;
-    return await work({ url: `http://127.0.0.1:${port}/`, token: undefined });
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
+  return await work({ url: `${web.url}/`, token: undefined });
 }
 
 describe("focus", () => {
