@@ -6,9 +6,6 @@ import { judge, rangeOf, type Validators } from "./conditional.ts";
 import { DeliveryError, ERRORS, notNow, type DeliveryErrorCode } from "./errors.ts";
 import type { Pending } from "./video/video.ts";
 
-/** How long clients and CDNs may keep what has no Cache-Control of its own. */
-export const MAX_AGE_SECONDS = 86_400;
-
 /**
  * On everything that is served: whatever a stored file holds, it runs no script and knows no origin. Pictures and films
  * that are opened by themselves still show.
