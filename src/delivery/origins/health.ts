@@ -1,4 +1,5 @@
 /** How other people's storage does, for the operator: counted by origin, and told in the log where it fails. */
+import { isRecent } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { Lru } from "../../lib/lru.ts";
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
@@ -109,9 +110,8 @@ export class OriginHealth {
     if (!(error instanceof DeliveryError) || !FAULTS.includes(error.code)) return;
     const { code, message, detail = message } = error;
     const about = `${origin} ${code}`;
-    const now = Date.now();
-    if (now - (this.#said.get(about) ?? -Infinity) < SAID_MS) return;
-    this.#said.set(about, now);
+    if (isRecent(this.#said.get(about) ?? 0, SAID_MS)) return;
+    this.#said.set(about, Date.now());
     this.#log.warn({ origin, code, detail }, "an origin fails");
   }
 }

@@ -4,6 +4,7 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorCode } from "../../blob/disk.ts";
+import { isRecent } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { SingleFlight } from "../../lib/singleflight.ts";
 import type { DerivedCache, Entry } from "../cache/cache.ts";
@@ -116,9 +117,8 @@ export class Films {
    */
   async #able(): Promise<Abilities | string> {
     const known = this.#abilities;
-    if (known !== undefined && Date.now() - (known.lackingSince ?? Infinity) < LACKING_MS) {
-      return known.found;
-    }
+    const lacking = known?.lackingSince;
+    if (known !== undefined && (lacking === undefined || isRecent(lacking, LACKING_MS))) return known.found;
     const { signal } = this.#closing;
     const folder = this.#work;
     const found = writing(async () => {

@@ -1,6 +1,6 @@
 /** Who asks for metrics and logs of origins is not flooded by them. */
 import { pino } from "pino";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { DeliveryError } from "../../../src/delivery/errors.ts";
 import { OutsideOrigin } from "../../../src/delivery/origins/client.ts";
 import { OriginHealth } from "../../../src/delivery/origins/health.ts";
@@ -41,4 +41,22 @@ test("each of an origin's faults is said once; a URL that is none of its own is 
   ]);
   const results = Object.fromEntries(health.counts()[0]!.results);
   expect(results).toEqual({ OriginDenied: 3, OriginTimeout: 3, ServiceUnavailable: 3 });
+});
+
+test("a fault is said again when the clock was set back since", async () => {
+  const lines: string[] = [];
+  const health = open(lines);
+  const fail = (): Promise<unknown> =>
+    health
+      .of("root/web")
+      .ask(() => Promise.reject(new DeliveryError("OriginDenied", "no")))
+      .catch(() => undefined);
+  await fail();
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - 3_600_000 });
+  try {
+    await fail();
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(lines).toHaveLength(2);
 });
