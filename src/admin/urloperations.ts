@@ -5,10 +5,12 @@ import {
   checkSignature,
   createUrlKey,
   deleteUrlKey,
+  EXPIRES_MAX,
   imagekitSignature,
   listUrlKeys,
+  signUrl,
 } from "../delivery/signature.ts";
-import { EXPIRES_MAX, locateUrl, signLocated } from "../delivery/urls.ts";
+import { locateUrl } from "../delivery/urls.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { Account } from "../store/types.ts";
 import { ApiError } from "./errors.ts";
@@ -41,7 +43,7 @@ export const URL_OPERATIONS: readonly Operation[] = [
     run: async (context, { url, expires, key: keyId, scheme }) => {
       const located = await locateUrl(context.store, url);
       await ownerOf(context, located.place.owner.id);
-      return { url: await signLocated(context.store, located, { scheme, keyId, expires }) };
+      return { url: await signUrl(context.store, { ...located, scheme, keyId, expires }) };
     },
   }),
   operation({

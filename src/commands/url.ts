@@ -14,8 +14,11 @@ interface SignFlags extends DataFlags {
 
 async function sign(text: string, { expires, key: keyId, scheme, json, ...flags }: SignFlags): Promise<void> {
   await withStore(flags, async (store) => {
-    const { locateUrl, signLocated } = await import("../delivery/urls.ts");
-    const url = await signLocated(store, await locateUrl(store, text), { scheme, keyId, expires });
+    const [{ locateUrl }, { signUrl }] = await Promise.all([
+      import("../delivery/urls.ts"),
+      import("../delivery/signature.ts"),
+    ]);
+    const url = await signUrl(store, { ...(await locateUrl(store, text)), scheme, keyId, expires });
     if (json) printJson({ url });
     else print(url);
   });

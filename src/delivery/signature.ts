@@ -333,7 +333,6 @@ export async function givenRight(
 const schemeOf = ({ grammar }: Pick<Place, "grammar">): Scheme =>
   grammar === "imagekit" ? "imagekit" : "windlass";
 
-/** What `windlass url sign` gives: the same URL with its signature. */
 export interface Signing {
   /** Of the file: where it leads is told by `place`. */
   readonly url: string;
@@ -344,12 +343,14 @@ export interface Signing {
   readonly keyId?: string | undefined;
   /** Seconds from `now`, milliseconds since 1970. */
   readonly expires?: number | undefined;
-  readonly now: number;
+  readonly now?: number;
 }
+/** Seconds: ten years. What is meant to hold for longer has no end. */
+export const EXPIRES_MAX = 10 * 365 * 24 * 3600;
 
-/** @throws StoreError InvalidArgument */
+/** The URL with its signature. @throws StoreError InvalidArgument */
 export async function signUrl(store: ObjectStore, signing: Signing): Promise<string> {
-  const { url, place, expires, now } = signing;
+  const { url, place, expires, now = Date.now() } = signing;
   const scheme = signing.scheme ?? schemeOf(place);
   if (scheme === "imagekit" && schemeOf(place) !== "imagekit") {
     throw wrong("URLs of /image, /video and /file are signed by the scheme windlass.");

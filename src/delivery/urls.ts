@@ -1,9 +1,8 @@
-/** URLs of files as people write them: where they lead, what is purged by them, and their signatures. */
+/** URLs of files as people write them: where they lead, and what is purged by them. */
 import type { ObjectStore } from "../store/store.ts";
 import { requestPurge, type Purge, type Scope } from "./cache/purge.ts";
 import { DeliveryError } from "./errors.ts";
 import { parse } from "./reading.ts";
-import { signUrl, type Scheme } from "./signature.ts";
 import { locate, type Place } from "./site.ts";
 
 /** Stands for the rest of a path while it is read. */
@@ -57,16 +56,4 @@ async function scopeOf(store: ObjectStore, { place }: LocatedUrl): Promise<Scope
 /** Purges what a URL names; see `scopeOf`. In force when it returns. @throws DeliveryError */
 export async function purgeUrl(store: ObjectStore, located: LocatedUrl): Promise<Purge> {
   return requestPurge(store, await scopeOf(store, located));
-}
-
-/** Seconds: ten years. What is meant to hold for longer has no end. */
-export const EXPIRES_MAX = 10 * 365 * 24 * 3600;
-
-/** The URL with its signature. @throws StoreError InvalidArgument */
-export async function signLocated(
-  store: ObjectStore,
-  located: LocatedUrl,
-  how: { scheme?: Scheme | undefined; keyId?: string | undefined; expires?: number | undefined },
-): Promise<string> {
-  return signUrl(store, { ...located, ...how, now: Date.now() });
 }

@@ -156,7 +156,7 @@ test("strangers can't make the model work: the URL is signed, or the endpoint al
     path: "/image/photos/photo.jpg",
     rawQuery: "ai=like%20a%20stamp",
   });
-  const signed = await signUrl(site.store, { url, place, scheme: "windlass", now: Date.now() });
+  const signed = await signUrl(site.store, { url, place, scheme: "windlass" });
   expect(await sizeOf((await site.get(signed.slice(site.url.length))).body)).toBe("jpeg 100x67");
   expect(asked).toEqual([{ prompt: "like a stamp", temperature: 0, authorization: "Bearer secret" }]);
 });
@@ -210,7 +210,7 @@ describe("what it may say", () => {
       rawQuery: "ai=inside%20out",
     });
     const url = `${site.url}/image/photos/photo.jpg?ai=inside%20out`;
-    const signed = await signUrl(site.store, { url, place, scheme: "windlass", now: Date.now() });
+    const signed = await signUrl(site.store, { url, place, scheme: "windlass" });
     const path = signed.slice(site.url.length);
     expect(outcomeOf(await site.get(path))).toBe("422 PromptNotUnderstood");
     word = '{"width": 40}';

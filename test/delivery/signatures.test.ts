@@ -152,7 +152,7 @@ const sign = async (
 ): Promise<string> => {
   const [pathname = "", rawQuery = ""] = path.split("?");
   const place = await locate(site.store, { host: undefined, path: pathname, rawQuery });
-  return signUrl(site.store, { url: path, place, ...how, now: Date.now() });
+  return signUrl(site.store, { url: path, place, ...how });
 };
 
 describe("a signed preview of a private file", () => {

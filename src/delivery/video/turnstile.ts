@@ -37,7 +37,7 @@ export class Turnstile {
    * Does something when it is its turn. However many wait for one, the next place goes to who has had none for the longest
    * time. @throws what the signal was aborted with
    */
-  async pass<T>(signal: AbortSignal, use: () => Promise<T>, who = ""): Promise<T> {
+  async pass<T>(signal: AbortSignal, use: () => Promise<T>, who: string): Promise<T> {
     signal.throwIfAborted();
     if (this.#inside < this.#places) this.#inside++;
     else await this.#wait(signal, who);

@@ -8,7 +8,8 @@ import {
   updateOrigin,
   type OriginInput,
 } from "../../../src/delivery/origins/origins.ts";
-import { locateUrl, purgeUrl, signLocated } from "../../../src/delivery/urls.ts";
+import { signUrl } from "../../../src/delivery/signature.ts";
+import { locateUrl, purgeUrl } from "../../../src/delivery/urls.ts";
 import { openSite, outcomeOf, type Site } from "../site.ts";
 import { startWeb, type WebServer } from "./storage.ts";
 
@@ -346,7 +347,7 @@ test("a web proxy's URL may be as long as a presigned one, on an endpoint with o
   there = [path];
   const url = encodeURIComponent(web.url + path);
   expect(outcomeOf(await site.get(`/file/signing/${url}`))).toBe("200 -");
-  const signed = await signLocated(site.store, await locateUrl(site.store, `/root/long/${url}`), {});
+  const signed = await signUrl(site.store, await locateUrl(site.store, `/root/long/${url}`));
   expect(outcomeOf(await site.get(signed))).toBe("200 -");
   expect(web.asked).toEqual([`GET ${path}`]);
   await purgeUrl(site.store, await locateUrl(site.store, `/root/long/${url}`));
