@@ -35,6 +35,14 @@ export async function inFolder<T>(use: (folder: string) => Promise<T>): Promise<
   }
 }
 
+/** With a film as a file, of no name that tells anything. */
+const withFile = <T>(film: Buffer, use: (file: string) => Promise<T>): Promise<T> =>
+  inFolder(async (folder) => {
+    const file = join(folder, "film");
+    await writeFile(file, film);
+    return use(file);
+  });
+
 /** Red on the left, blue on the right, green from the middle of its time on; with a tone. */
 export function clip(options: {
   width: number;
@@ -46,23 +54,11 @@ export function clip(options: {
   const { width, height, seconds, format = "mp4", sound = true } = options;
   const half = width / 2;
   const picture = `color=c=red:s=${half}x${height}:d=${seconds}:r=25[l];color=c=blue:s=${half}x${height}:d=${seconds}:r=25[r];[l][r]hstack,drawbox=c=lime:t=fill:enable='gte(t,${seconds / 2})'[v]`;
-  return inFolder(async (folder) => {
-    const file = join(folder, `clip.${format}`);
-    const inputs = sound ? ["-f", "lavfi", "-i", `sine=frequency=440:duration=${seconds}`] : [];
-    await exec("ffmpeg", [
-      "-v",
-      "error",
-      ...inputs,
-      "-filter_complex",
-      picture,
-      "-map",
-      "[v]",
-      ...(sound ? ["-map", "0:a"] : []),
-      ...(format === "mp4" ? ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"] : []),
-      file,
-    ]);
-    return readFile(file);
-  });
+  const tone = `-f lavfi -i sine=frequency=440:duration=${seconds}`.split(" ");
+  const streams = sound ? "-map [v] -map 0:a" : "-map [v]";
+  const coding = format === "mp4" ? " -c:v libx264 -preset ultrafast -pix_fmt yuv420p" : "";
+  const args = [...(sound ? tone : []), "-filter_complex", picture, ...(streams + coding).split(" ")];
+  return made(args, format);
 }
 
 export interface Probed {
@@ -75,18 +71,9 @@ export interface Probed {
 }
 
 export function probeFilm(film: Buffer): Promise<Probed> {
-  return inFolder(async (folder) => {
-    const file = join(folder, "film");
-    await writeFile(file, film);
-    const { stdout } = await exec("ffprobe", [
-      "-v",
-      "error",
-      "-print_format",
-      "json",
-      "-show_format",
-      "-show_streams",
-      file,
-    ]);
+  return withFile(film, async (file) => {
+    const args = "-v error -print_format json -show_format -show_streams".split(" ");
+    const { stdout } = await exec("ffprobe", [...args, file]);
     const { streams, format } = JSON.parse(stdout) as {
       streams: { codec_name: string; width?: number; height?: number; nb_frames?: string }[];
       format: { duration: string; format_name: string };
@@ -104,41 +91,23 @@ export function probeFilm(film: Buffer): Promise<Probed> {
 
 /** Matrix and range of colours, as a film says them: `bt709 tv`. */
 export function colourTags(film: Buffer): Promise<string> {
-  return inFolder(async (folder) => {
-    await writeFile(join(folder, "film"), film);
+  return withFile(film, async (file) => {
     const entries = "-select_streams v:0 -show_entries stream=color_space,color_range -print_format json";
-    const args = ["-v", "error", ...entries.split(" "), join(folder, "film")];
-    const { stdout } = await exec("ffprobe", args);
+    const { stdout } = await exec("ffprobe", ["-v", "error", ...entries.split(" "), file]);
     const { streams } = JSON.parse(stdout) as { streams: { color_space?: string; color_range?: string }[] };
     return `${streams[0]?.color_space ?? "unknown"} ${streams[0]?.color_range ?? "unknown"}`;
   });
 }
 
 /** A frame as PNG. */
-export function frameAt(film: Buffer, seconds: number): Promise<Buffer> {
-  return inFolder(async (folder) => {
-    await writeFile(join(folder, "film"), film);
-    await exec("ffmpeg", [
-      "-v",
-      "error",
-      "-ss",
-      String(seconds),
-      "-i",
-      join(folder, "film"),
-      "-frames:v",
-      "1",
-      join(folder, "frame.png"),
-    ]);
-    return readFile(join(folder, "frame.png"));
-  });
-}
+export const frameAt = (film: Buffer, seconds: number): Promise<Buffer> =>
+  withFile(film, (file) => made(["-ss", String(seconds), "-i", file, "-frames:v", "1"], "png"));
 
 /** The loudest moment, in decibels; silence has some -91. */
 export function loudness(film: Buffer): Promise<number> {
-  return inFolder(async (folder) => {
-    await writeFile(join(folder, "film"), film);
-    const filter = ["-i", join(folder, "film"), "-af", "volumedetect", "-f", "null", "-"];
-    const { stderr } = await exec("ffmpeg", ["-hide_banner", ...filter]);
+  return withFile(film, async (file) => {
+    const filter = "-af volumedetect -f null -".split(" ");
+    const { stderr } = await exec("ffmpeg", ["-hide_banner", "-i", file, ...filter]);
     return Number(/max_volume: (\S+) dB/.exec(stderr)![1]);
   });
 }
@@ -165,14 +134,8 @@ export async function picturesFrom(seconds: number, film: Buffer): Promise<numbe
 }
 
 /** What ffmpeg makes of a film. */
-export function remade(film: Buffer, args: readonly string[], format = "mp4"): Promise<Buffer> {
-  return inFolder(async (folder) => {
-    const [from, to] = [join(folder, "from"), join(folder, `to.${format}`)];
-    await writeFile(from, film);
-    await exec("ffmpeg", ["-v", "error", "-i", from, ...args, to]);
-    return readFile(to);
-  });
-}
+export const remade = (film: Buffer, args: readonly string[], format = "mp4"): Promise<Buffer> =>
+  withFile(film, (file) => made(["-i", file, ...args], format));
 
 /** A film of which its header says that it lies on its side, as telephones write them. */
 export function turnedFilm(film: Buffer): Buffer {

@@ -1,12 +1,8 @@
 /** Films that are cut, also where their frames lie far apart, step by step and as layers: what is seen and heard, and when. */
-import { execFile } from "node:child_process";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openSite, type Reply, type Site } from "../site.ts";
-import { hasFfmpeg, inFolder, loudness, made, remade } from "./clips.ts";
+import { hasFfmpeg, loudness, made, remade } from "./clips.ts";
 
 const here = await hasFfmpeg();
 
@@ -23,23 +19,16 @@ const distance = (colour: readonly number[], pixel: Buffer): number =>
   Math.max(...colour.map((value, n) => Math.abs(value - pixel[n]!)));
 
 /** What is seen in the corner on the left above, and for how long: `red 2.0, blue 0.5`. */
-function seen(film: Buffer): Promise<string> {
-  return inFolder(async (folder) => {
-    await writeFile(join(folder, "film"), film);
-    const filters = ["-vf", "fps=50,crop=16:16:0:0,scale=1:1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"];
-    const { stdout } = await promisify(execFile)(
-      "ffmpeg",
-      ["-v", "error", "-i", join(folder, "film"), ...filters],
-      { encoding: "buffer" },
-    );
-    const runs: { name: string; frames: number }[] = [];
-    for (let at = 0; at < stdout.length; at += 3) {
-      const name = nameOf(stdout.subarray(at, at + 3));
-      if (runs.at(-1)?.name === name) runs.at(-1)!.frames++;
-      else runs.push({ name, frames: 1 });
-    }
-    return runs.map(({ name, frames }) => `${name} ${(frames / 50).toFixed(2)}`).join(", ");
-  });
+async function seen(film: Buffer): Promise<string> {
+  const filters = "-vf fps=50,crop=16:16:0:0,scale=1:1 -f rawvideo -pix_fmt rgb24";
+  const pixels = await remade(film, filters.split(" "), "rgb");
+  const runs: { name: string; frames: number }[] = [];
+  for (let at = 0; at < pixels.length; at += 3) {
+    const name = nameOf(pixels.subarray(at, at + 3));
+    if (runs.at(-1)?.name === name) runs.at(-1)!.frames++;
+    else runs.push({ name, frames: 1 });
+  }
+  return runs.map(({ name, frames }) => `${name} ${(frames / 50).toFixed(2)}`).join(", ");
 }
 
 /** The same in tenths of a second, as clocks of files are not all fine enough for more. */

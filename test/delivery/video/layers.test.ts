@@ -1,14 +1,12 @@
 /** What lies on films, when, and where; and what strangers write into layers. Looked at by their pixels. */
-import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DeliveryError } from "../../../src/delivery/errors.ts";
 import { colourAt } from "../site.ts";
-import { clip, frameAt, hasFfmpeg, inFolder, probeFilm } from "./clips.ts";
+import { clip, frameAt, hasFfmpeg, inFolder, made as filmFrom, probeFilm } from "./clips.ts";
 import { openStudio, type Studio } from "./studio.ts";
 
 const here = await hasFfmpeg();
@@ -30,24 +28,12 @@ async function seen(
 }
 
 /** 100 by 60: green, and nothing at all on the right. */
-const seeThrough = (codec: "vp8" | "vp9"): Promise<Buffer> =>
-  inFolder(async (folder) => {
-    const file = join(folder, "clear.webm");
-    const picture =
-      "color=c=lime:s=100x60:d=1:r=25,format=yuva420p,geq=lum='lum(X,Y)':cb='cb(X,Y)':cr='cr(X,Y)':a='if(lt(X,50),255,0)'";
-    const coding = [
-      "-c:v",
-      codec === "vp9" ? "libvpx-vp9" : "libvpx",
-      "-pix_fmt",
-      "yuva420p",
-      "-b:v",
-      "1M",
-      "-auto-alt-ref",
-      "0",
-    ];
-    await promisify(execFile)("ffmpeg", ["-v", "error", "-f", "lavfi", "-i", picture, ...coding, file]);
-    return readFile(file);
-  });
+function seeThrough(codec: "vp8" | "vp9"): Promise<Buffer> {
+  const picture =
+    "color=c=lime:s=100x60:d=1:r=25,format=yuva420p,geq=lum='lum(X,Y)':cb='cb(X,Y)':cr='cr(X,Y)':a='if(lt(X,50),255,0)'";
+  const coding = `-c:v ${codec === "vp9" ? "libvpx-vp9" : "libvpx"} -pix_fmt yuva420p -b:v 1M -auto-alt-ref 0`;
+  return filmFrom(["-f", "lavfi", "-i", picture, ...coding.split(" ")], "webm");
+}
 
 /** Red, green and blue near the upper edge of a frame of 100 by 100. */
 async function meansAbove(frame: Buffer): Promise<number[]> {
