@@ -8,7 +8,7 @@ import type { Epochs } from "./cache/purge.ts";
 import { DeliveryError } from "./errors.ts";
 import type { ForeignFiles } from "./foreign.ts";
 import { PATH_BYTES_MAX } from "./limits.ts";
-import { encodedPath, OutsideOrigin, type FileInfo } from "./origins/client.ts";
+import { encodedPath, markedIn, OutsideOrigin, type FileInfo } from "./origins/client.ts";
 import type { OriginDocument } from "./origins/documents.ts";
 import type { ForeignDocument } from "./origins/open.ts";
 import { canonicalLink, type OriginClients } from "./origins/origins.ts";
@@ -165,8 +165,7 @@ function infoOf({ etag, lastModified, size, meta }: ObjectVersion): FileInfo {
     contentLanguage,
     contentDisposition,
     cacheControl,
-    private: user?.["isprivatefile"] === "true",
-    customCoordinates: user?.["customcoordinates"],
+    ...markedIn(user),
   };
 }
 

@@ -6,7 +6,7 @@ import { lookup as systemLookup, type LookupAddress } from "node:dns";
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { DeliveryError } from "../errors.ts";
-import { OutsideOrigin } from "./client.ts";
+import { OutsideOrigin, plainHost } from "./client.ts";
 
 /** As node:dns has it, with `all`. Given by tests. */
 export type Resolve = (host: string) => Promise<LookupAddress[]>;
@@ -61,13 +61,6 @@ export interface AddressPolicy {
   readonly discreet?: boolean;
   readonly resolve?: Resolve;
 }
-
-/** Lower case, no dot at the end, no brackets. */
-const plainHost = (host: string): string =>
-  host
-    .toLowerCase()
-    .replace(/^\[|\]$/g, "")
-    .replace(/\.$/, "");
 
 /** Whether a list names a host, and whether it does so without a star. `port` is "" where it was judged before. */
 function listed(

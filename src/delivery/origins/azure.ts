@@ -9,6 +9,7 @@ import { judge, type AddressPolicy } from "./address.ts";
 import { failureOf, LastingFailure } from "./attempts.ts";
 import {
   answersAll,
+  markedIn,
   originError,
   type Fetched,
   type FetchOptions,
@@ -73,10 +74,7 @@ export function openAzureOrigin(options: AzureOriginOptions): OriginClient {
         return { ok: false, findings: [findingOf(error, base)] };
       }
     },
-    close() {
-      agents.http.destroy();
-      agents.https.destroy();
-    },
+    close: () => agents.destroy(),
   };
 }
 
@@ -153,8 +151,7 @@ function infoOf(said: BlobDownloadResponseParsed): FileInfo {
     contentLanguage: said.contentLanguage,
     contentDisposition: said.contentDisposition,
     cacheControl: said.cacheControl,
-    private: said.metadata?.["isprivatefile"] === "true",
-    customCoordinates: said.metadata?.["customcoordinates"],
+    ...markedIn(said.metadata),
   };
 }
 

@@ -1,4 +1,5 @@
 /** What every kind of origin can do: the one interface between delivery and other people's storage. */
+import { isIP } from "node:net";
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
 
 /** What an origin says of a file. */
@@ -21,6 +22,14 @@ export interface FileInfo {
   /** `x,y,width,height` in pixels that the uploader marked as the important part (`x-amz-meta-customcoordinates`). */
   readonly customCoordinates: string | undefined;
 }
+
+/** What uploaders say of a file in its metadata. */
+export const markedIn = (
+  metadata: Readonly<Record<string, string>> | undefined,
+): Pick<FileInfo, "private" | "customCoordinates"> => ({
+  private: metadata?.["isprivatefile"] === "true",
+  customCoordinates: metadata?.["customcoordinates"],
+});
 
 export interface FetchOptions {
   /** Bytes `start` (inclusive) to `end` (exclusive); the origin may ignore it and send all. */
@@ -52,6 +61,16 @@ export type Fetched =
 
 /** A path as URLs have it. */
 export const encodedPath = (path: string): string => path.split("/").map(encodeURIComponent).join("/");
+
+/** Lower case, no dot at the end, no brackets. */
+export const plainHost = (host: string): string =>
+  host
+    .toLowerCase()
+    .replace(/^\[|\]$/g, "")
+    .replace(/\.$/, "");
+
+/** Whether a host is an address, which is not looked up. */
+export const isLiteral = (host: string): boolean => isIP(plainHost(host)) !== 0;
 
 /** Nothing of that path can be this origin's: a missing file where there are other origins, and else worth saying. */
 export class OutsideOrigin extends DeliveryError {}

@@ -1,5 +1,6 @@
 /** The rules of a URL-endpoint: which there are, and what each may be. */
 import { PATH_BYTES_MAX } from "../limits.ts";
+import { MEDIA_TYPES } from "../mediatypes.ts";
 import type { Format } from "../plan/plan.ts";
 import type { Rewriter } from "../plan/rewrite.ts";
 import { wrong } from "./documents.ts";
@@ -37,7 +38,7 @@ export interface RulesInput {
 }
 
 const SWITCHES = ["signedOnly", "namedOnly", "allowPrompts", "privateFiles"] as const;
-export const FORMATS: readonly Format[] = ["jpeg", "png", "webp", "avif", "gif", "tiff"];
+export const FORMATS = Object.keys(MEDIA_TYPES) as Format[];
 export const REWRITERS: readonly Rewriter[] = ["cloudinary", "cloudinary-preserve-types", "imgix", "akamai"];
 /** A year: what RFC 9111 lets caches assume at most. */
 const CACHE_SECONDS_MAX = 365 * 24 * 3600;

@@ -6,12 +6,11 @@ import {
   type IncomingMessage,
 } from "node:http";
 import { Agent as HttpsAgent, request as requestHttps } from "node:https";
-import { isIP } from "node:net";
 import { Readable } from "node:stream";
 import { DeliveryError } from "../errors.ts";
 import { guardedLookup, judge, judgeHost, type AddressPolicy, unknownName } from "./address.ts";
 import { LastingFailure } from "./attempts.ts";
-import { CONNECTIONS_MAX, originError, OutsideOrigin } from "./client.ts";
+import { CONNECTIONS_MAX, isLiteral, originError, OutsideOrigin } from "./client.ts";
 
 /** Redirects that are followed; each is judged like the first URL. */
 const REDIRECTS_MAX = 3;
@@ -84,10 +83,7 @@ export function openWeb({ policy, headMs }: WebOptions): Web {
         place = next;
       }
     },
-    close() {
-      agents.http.destroy();
-      agents.https.destroy();
-    },
+    close: () => agents.destroy(),
   };
 }
 
@@ -101,7 +97,7 @@ function send(url: URL, asking: Asking, agents: Agents, headMs: number): Promise
       headers,
       agent: secure ? agents.https : agents.http,
       // Else it would be the Host header's, which may be the client's: the certificate is the origin's.
-      servername: isIP(url.hostname.replace(/^\[|\]$/g, "")) === 0 ? url.hostname : "",
+      servername: isLiteral(url.hostname) ? "" : url.hostname,
     });
     const timers: NodeJS.Timeout[] = [];
     const within = (ms: number): NodeJS.Timeout => {
@@ -235,6 +231,7 @@ function flat(headers: IncomingHttpHeaders): Record<string, string> {
 interface Agents {
   readonly http: HttpAgent;
   readonly https: HttpsAgent;
+  destroy(): void;
 }
 
 /** For SDKs too, which open their own sockets, perhaps to where an answer sent them. */
@@ -242,7 +239,10 @@ export function guardedAgents(policy: AddressPolicy): Agents {
   const lookup = guardedLookup(policy) as never;
   // The agent minds its timeout only while nobody uses the socket.
   const options = { keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: KEEP_MS, lookup };
-  return { http: judging(new HttpAgent(options), policy), https: judging(new HttpsAgent(options), policy) };
+  const http = judging(new HttpAgent(options), policy);
+  const https = judging(new HttpsAgent(options), policy);
+  const destroy = (): void => [http, https].forEach((agent) => agent.destroy());
+  return { http, https, destroy };
 }
 
 /** Literal addresses are not looked up, so they are judged where the socket is made. */
@@ -255,7 +255,7 @@ function judging<T extends HttpAgent>(agent: T, policy: AddressPolicy): T {
   const connect = owner.createConnection.bind(agent);
   owner.createConnection = (options, made) => {
     const { host = "", port } = options;
-    if (isIP(host.replace(/^\[|\]$/g, "")) === 0) return connect(options, made);
+    if (!isLiteral(host)) return connect(options, made);
     judgeHost(host, String(port), policy).then(
       () =>
         made(

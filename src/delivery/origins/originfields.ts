@@ -1,7 +1,7 @@
 /** What the user says of an origin, checked and turned into a document. Messages name the command line's options. */
 import { createPrivateKey } from "node:crypto";
-import { isIP } from "node:net";
 import { DeliveryError } from "../errors.ts";
+import { isLiteral } from "./client.ts";
 import { wrong, type OriginDocument, type OriginSecrets, type OriginType } from "./documents.ts";
 
 /** Undefined: not given. "" and null take away what an origin can do without. */
@@ -264,7 +264,7 @@ function publicHosts(kind: OriginType, allowHosts: readonly string[] = []): { pu
   if (kind !== "web-proxy") {
     throw new DeliveryError("AccessDenied", "Only the root account may set allowHosts, but for web proxies.");
   }
-  const address = allowHosts.find((host) => isIP(host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "")) !== 0);
+  const address = allowHosts.find((host) => isLiteral(host.replace(/:\d+$/, "")));
   if (address === undefined) return { publicHosts: true };
   throw new DeliveryError("AccessDenied", `Only the root account may allow ${address}: name a host.`);
 }

@@ -5,6 +5,7 @@ import { judge, type AddressPolicy } from "./address.ts";
 import { failureOf, LastingFailure } from "./attempts.ts";
 import {
   answersAll,
+  markedIn,
   originError,
   type Fetched,
   type FetchOptions,
@@ -155,8 +156,7 @@ class Clients {
       (client) => client.destroy(),
       () => undefined,
     );
-    this.#agents.http.destroy();
-    this.#agents.https.destroy();
+    this.#agents.destroy();
   }
 }
 
@@ -213,8 +213,7 @@ function infoOf(said: GetObjectCommandOutput): FileInfo {
     contentLanguage: said.ContentLanguage,
     contentDisposition: said.ContentDisposition,
     cacheControl: said.CacheControl,
-    private: said.Metadata?.["isprivatefile"] === "true",
-    customCoordinates: said.Metadata?.["customcoordinates"],
+    ...markedIn(said.Metadata),
   };
 }
 
