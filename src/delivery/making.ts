@@ -58,7 +58,7 @@ export interface Made {
 }
 
 /** Part of every key: to be raised when the same plan makes other bytes, so that old results are not taken for new. */
-const RENDERING_VERSION = 7;
+const RENDERING_VERSION = 8;
 
 /** Says what the result will be, before anything is done. */
 export function prepare(context: MakingContext, making: Making): Prospect {

@@ -85,8 +85,10 @@ export async function resize(
     // What is still to be cut off is less than a pixel.
     if (focus !== undefined && !Object.hasOwn(GRAVITIES, focus.at)) focus = undefined;
   }
-  now = await cutAndScale(now, cut, { ...(scaled && { scaled }), ...(crop && { crop }) }, focus, env);
-  return geometry.pad === undefined ? now : pad(now, geometry.pad, options, env);
+  const part = await cutAndScale(now, cut, { ...(scaled && { scaled }), ...(crop && { crop }) }, focus, env);
+  if (geometry.pad === undefined) return part;
+  // A pipeline pads once: an earlier step may have done so.
+  return pad(part === now && !now.fresh ? await settle(now) : part, geometry.pad, options, env);
 }
 
 /**

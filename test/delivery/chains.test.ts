@@ -1,0 +1,53 @@
+/** Steps that follow each other, and frames that do: what comes before leaves no trace but its pixels. */
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  canvas,
+  colourAt,
+  difference,
+  each,
+  imageOf,
+  laid,
+  pixelsOf,
+  type Pixels,
+  type Rgba,
+} from "./conformance/pixels.ts";
+import { openSite, type Site } from "./site.ts";
+
+const BLACK: Rgba = [0, 0, 0, 255];
+const WIDTH = 40;
+const HEIGHT = 20;
+/** Opaque. */
+const PICTURE = each(canvas(WIDTH, HEIGHT, BLACK), (_, x, y) => [x * 6, y * 12, 90, 255]);
+
+let site: Site;
+beforeAll(async () => {
+  site = await openSite();
+  await site.put("opaque.png", await imageOf(PICTURE).removeAlpha().png().toBuffer());
+  const faded = each(PICTURE, ([r, g, b], x) => [r, g, b, x < 20 ? 255 : 100]);
+  await site.put("faded.png", await imageOf(faded).png().toBuffer());
+});
+afterAll(() => site[Symbol.asyncDispose]());
+
+async function shown(chain: string, key: string): Promise<Pixels> {
+  const { status, headers, body } = await site.get(`/root/tr:${chain}:f-png/${key}`);
+  expect([chain, status, headers.get("x-windlass-error")]).toEqual([chain, 200, null]);
+  return pixelsOf(body);
+}
+
+/** The picture in the middle of a black canvas. */
+const padded = (width: number, height: number): Pixels =>
+  laid(canvas(width, height, BLACK), PICTURE, (width - WIDTH) / 2, (height - HEIGHT) / 2);
+
+describe("paddings in a row add up", () => {
+  test.each([
+    ["w-60,h-20,cm-pad_extract", "w-60,h-60,cm-pad_extract", 60, 60],
+    ["w-60,cm-pad_extract_no_shrink", "h-50,cm-pad_extract_no_shrink", 60, 50],
+    ["w-40,h-30,cm-pad_resize", "w-80,h-30,cm-pad_resize,bg-black", 80, 30],
+    ["w-60,h-20,cm-pad_extract", "w-60,h-60,cm-pad_extract:w-80,h-70,cm-pad_extract", 80, 70],
+  ])("%s:%s", async (first, then, width, height) => {
+    const seen = await shown(`${first}:${then}`, "opaque.png");
+    expect([seen.width, seen.height]).toEqual([width, height]);
+    expect(difference(seen, padded(width, height)).mean).toBe(0);
+  });
+});
