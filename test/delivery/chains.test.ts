@@ -51,3 +51,22 @@ describe("paddings in a row add up", () => {
     expect(difference(seen, padded(width, height)).mean).toBe(0);
   });
 });
+
+describe("what says nothing changes nothing", () => {
+  // Each is asked before anybody asked for the same without it: the two share one entry of the cache.
+  test.each([
+    ["o-100", 60],
+    ["r-0", 62],
+    ["rt-360", 64],
+    ["if-w_gt_1,o-100,if-end", 66],
+  ])("%s", async (idle, width) => {
+    const chain = `${idle}:w-${width},h-60,cm-pad_extract`;
+    expect(difference(await shown(chain, "opaque.png"), padded(width, 60)).mean).toBe(0);
+  });
+
+  test("in a layer", async () => {
+    const layer = "l-image,i-opaque.png,t-false:o-100:w-44,h-24,cm-pad_extract,l-end";
+    const seen = await shown(`w-80,h-60,c-force,${layer}`, "opaque.png");
+    expect(colourAt(seen, 19, 19)).toEqual(BLACK);
+  });
+});

@@ -52,8 +52,7 @@ function stepText(step: Step): string {
 }
 
 /** In the order of the table, so that the order in the URL doesn't matter. */
-function optionTexts(all: Readonly<Partial<Options>>): string[] {
-  const options = withoutIdle(all);
+function optionTexts(options: Readonly<Partial<Options>>): string[] {
   return (Object.keys(TRANSFORMATIONS) as (keyof Options)[]).flatMap((row) => {
     const value = options[row];
     if (value === undefined) return [];
@@ -63,36 +62,6 @@ function optionTexts(all: Readonly<Partial<Options>>): string[] {
     const text = (VALUE_TEXTS[row] as (value: unknown) => string)(value);
     return [text === "" ? name : `${name}-${text}`];
   });
-}
-
-/** What says only what holds anyway. */
-const IDLE: { readonly [Name in keyof Options]?: (value: Options[Name]) => boolean } = {
-  crop: (crop) => crop === "maintain_ratio",
-  focus: ({ at }) => at === "center",
-  zoom: (zoom) => zoom === 1,
-  dpr: (dpr) => dpr === 1,
-  rotate: (degrees) => degrees !== "auto" && degrees % 360 === 0,
-  flip: ({ horizontal, vertical }) => !horizontal && !vertical,
-  radius: (radius) => radius !== "max" && radius.every((corner) => corner === 0),
-  opacity: (opacity) => opacity === 100,
-  grayscale: (grey) => !grey,
-  contrast: (stretched) => !stretched,
-  brightness: (factor) => factor === 1,
-  saturation: (factor) => factor === 1,
-  hue: (degrees) => degrees % 360 === 0,
-};
-
-function withoutIdle(options: Readonly<Partial<Options>>): Partial<Options> {
-  const kept = { ...options };
-  for (const [row, idle] of Object.entries(IDLE) as [keyof Options, (value: unknown) => boolean][]) {
-    if (kept[row] !== undefined && idle(kept[row])) delete kept[row];
-  }
-  const { width, height, aspectRatio, crop } = kept;
-  const sides = [width, height].filter((side) => side !== undefined).length;
-  // A crop is about what doesn't fit: one side alone fits always, though it may not be enlarged.
-  const fits = sides === 0 || (sides === 1 && aspectRatio === undefined);
-  if (fits && (crop === "force" || crop === "at_least" || crop === "at_max_enlarge")) delete kept.crop;
-  return kept;
 }
 
 /** Exact: two numbers never have the same text. */

@@ -1,5 +1,6 @@
 /** What the tests of the grammars have in common. */
 import { DeliveryError } from "../../../../src/delivery/errors.ts";
+import { withoutIdle } from "../../../../src/delivery/plan/canonical.ts";
 import { parseChain } from "../../../../src/delivery/plan/imagekit.ts";
 import type { Layer, Options, Plan, Step } from "../../../../src/delivery/plan/plan.ts";
 import { planText } from "../../../../src/delivery/plan/text.ts";
@@ -32,7 +33,7 @@ export const pictures = (steps: readonly Step[]): Plan => ({
 });
 
 /** The canonical text of a chain. */
-export const textOf = (chain: string): string => planText(pictures(parseChain(chain)));
+export const textOf = (chain: string): string => planText(pictures(withoutIdle(parseChain(chain))));
 
 /** Options of a chain of one step. */
 export function optionsOf(chain: string): Partial<Options> {

@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { withoutIdle } from "../../../../src/delivery/plan/canonical.ts";
 import { planText } from "../../../../src/delivery/plan/text.ts";
 import { namesIn, parseImageKit, parseWeekerp, type Asked } from "../../../../src/delivery/plan/url.ts";
 import { outcome, refusal } from "./setup.ts";
@@ -11,7 +12,8 @@ const NAMED = new Map([
 ]);
 
 const read = (rawPath: string, rawQuery = ""): Asked => parseImageKit({ rawPath, rawQuery, named: NAMED });
-const planOf = ({ plan }: Asked): string | undefined => plan && planText(plan);
+const planOf = ({ plan }: Asked): string | undefined =>
+  plan && planText({ ...plan, steps: withoutIdle(plan.steps) });
 /** Path, plan and what of an ImageKit URL. */
 function imagekit(rawPath: string, rawQuery = ""): { path: string; plan: string | undefined } {
   const asked = read(rawPath, rawQuery);
