@@ -70,3 +70,35 @@ describe("what says nothing changes nothing", () => {
     expect(colourAt(seen, 19, 19)).toEqual(BLACK);
   });
 });
+
+describe("what is opaque has black beside it, whatever was done to it", () => {
+  test.each([
+    ["e-colorize", "opaque.png"],
+    ["e-usm", "opaque.png"],
+    ["e-gradient", "opaque.png"],
+    ["cr-green_10_FF0000", "opaque.png"],
+    ["w-40,h-40,cm-pad_resize,bg-dominant", "opaque.png"],
+    ["w-40,h-40,cm-pad_resize,bg-blurred", "opaque.png"],
+    ["w-40,h-40,cm-pad_resize,bg-gradient_dominant", "opaque.png"],
+    ["bg-red", "faded.png"],
+    ["bg-dominant", "faded.png"],
+    ["l-image,i-faded.png,lm-displace,x-3,l-end", "opaque.png"],
+  ])("%s of %s", async (before, key) => {
+    const [wide, turned] = [
+      await shown(`${before}:w-90,h-90,cm-pad_extract`, key),
+      await shown(`${before}:rt-45`, key),
+    ];
+    expect([colourAt(wide, 0, 0), colourAt(turned, 0, 0)]).toEqual([BLACK, BLACK]);
+  });
+
+  test("in the same step", async () => {
+    expect(colourAt(await shown("e-usm,rt-45", "opaque.png"), 0, 0)).toEqual(BLACK);
+  });
+
+  test("and what isn't has nothing", async () => {
+    const seen = await shown("e-usm:cr-green_10_FF0000:w-90,h-90,cm-pad_extract", "faded.png");
+    expect(colourAt(seen, 0, 0)[3]).toBe(0);
+    const cleared = await shown("cr-00FF0000_100:rt-45", "opaque.png");
+    expect(colourAt(cleared, 0, 0)[3]).toBe(0);
+  });
+});

@@ -6,7 +6,7 @@ import { around, POINTS } from "./geometry.ts";
 import {
   copyOf,
   pixelsOf,
-  surfaceOf,
+  surfaceLike,
   blank,
   over,
   settle,
@@ -160,7 +160,7 @@ async function cornersGradient(surface: Surface, to: Size, colours: 2 | 4): Prom
       }
     }
   }
-  return surfaceOf(result);
+  return surfaceLike(result, { alpha: false });
 }
 
 /** Pixels with `colour` seen through what is transparent; `colour` may be transparent itself. */
@@ -177,5 +177,5 @@ export async function flattened(surface: Surface, colour: Colour): Promise<Surfa
     data[n + 2] = Math.round((data[n + 2]! * a + colour.b * under) / total);
     data[n + 3] = Math.round(total * 255);
   }
-  return surfaceOf({ data, width, height });
+  return surfaceLike({ data, width, height }, { alpha: colour.a < 1 });
 }

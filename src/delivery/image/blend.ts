@@ -1,6 +1,5 @@
 /** How a layer and its base become one: over it, multiplied, displacing it, cut out of it, cutting it. */
-import sharp from "sharp";
-import { over, pixelsOf, settle, surfaceOf, type Surface } from "./surface.ts";
+import { over, pixelsOf, settle, surfaceLike, surfaceOf, type Surface } from "./surface.ts";
 
 /** Where the layer's top left corner lies on the base, in pixels. */
 export interface Spot {
@@ -8,16 +7,13 @@ export interface Spot {
   readonly top: number;
 }
 
-/** An opaque base stays opaque. */
 export async function lay(
   base: Surface,
   layer: Surface,
   spot: Spot,
   blend: "over" | "multiply",
 ): Promise<Surface> {
-  const joined = await over(base, layer, spot, blend);
-  if (joined === base) return base;
-  return settle(base.alpha ? joined : { ...joined, image: joined.image.removeAlpha(), alpha: false });
+  return settle(await over(base, layer, spot, blend));
 }
 
 /** What is opaque in the layer becomes a hole in the base. */
@@ -72,10 +68,7 @@ export async function displace(
       sample(from.data, width, height, sourceX, sourceY, to, (y * width + x) * 4);
     }
   }
-  const moved = sharp(to, { limitInputPixels: false, raw: { width, height, channels: 4 } });
-  return base.alpha
-    ? surfaceOf({ data: to, width, height })
-    : settle({ ...base, image: moved.removeAlpha(), fresh: false });
+  return surfaceLike({ data: to, width, height }, base);
 }
 
 /** Between the four pixels around a place, weighed by nearness. */

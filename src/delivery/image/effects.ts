@@ -10,6 +10,7 @@ import {
   over,
   pixelsOf,
   settle,
+  surfaceLike,
   surfaceOf,
   type Environment,
   type Pixels,
@@ -52,19 +53,11 @@ export async function adjustColours(surface: Surface, options: Adjustments): Pro
   if (threshold !== undefined) {
     eachColour(pixels.data, (light, n) => pixels.data.fill(light >= threshold ? 255 : 0, n, n + 3));
   }
-  return likeBefore(pixels, adjusted);
+  return surfaceLike(pixels, adjusted);
 }
 
 function eachColour(data: Buffer, visit: (light: number, n: number) => void): void {
   for (let n = 0; n < data.length; n += 4) visit(luminance(data[n]!, data[n + 1]!, data[n + 2]!), n);
-}
-
-/** Pixels without an alpha channel where there was none before. */
-function likeBefore(pixels: Pixels, { alpha }: Surface): Promise<Surface> {
-  const surface = surfaceOf(pixels);
-  return alpha
-    ? Promise.resolve(surface)
-    : settle({ ...surface, image: surface.image.removeAlpha(), alpha: false, fresh: false });
 }
 
 /** So many of the darkest and of the lightest pixels may become black and white. */
@@ -156,7 +149,7 @@ export async function unsharp(surface: Surface, mask: Options["unsharp"]): Promi
     const difference = sharp.data[n]! - soft.data[n]!;
     if (Math.abs(difference) >= least) sharp.data[n] = byte(sharp.data[n]! + difference * mask.amount);
   }
-  return surfaceOf(sharp);
+  return surfaceLike(sharp, surface);
 }
 
 const byte = (value: number): number => (value < 0 ? 0 : value > 255 ? 255 : Math.round(value));
@@ -179,7 +172,7 @@ export async function colorize(
       data[n + channel] = byte(data[n + channel]! * (1 - part) + shade * part);
     }
   }
-  return surfaceOf(pixels);
+  return surfaceLike(pixels, surface);
 }
 
 const luminance = (r: number, g: number, b: number): number => LUMA[0] * r + LUMA[1] * g + LUMA[2] * b;
@@ -200,7 +193,7 @@ export async function replaceColour(surface: Surface, how: Options["colourReplac
     data[n + 2] = how.to.b;
     data[n + 3] = byte(data[n + 3]! * how.to.a);
   }
-  return surfaceOf(pixels);
+  return surfaceLike(pixels, { alpha: surface.alpha || how.to.a < 1 });
 }
 
 /** A gradient over the picture. */
@@ -223,7 +216,7 @@ export async function gradientOver(
       paint(data, n, between(from, to, reach <= 0 ? 1 : Math.max(0, Math.min(1, along / reach))));
     }
   }
-  return surfaceOf(base);
+  return surfaceLike(base, surface);
 }
 
 /** As browsers do it: a colour that fades out doesn't turn into the colour of nothing. */

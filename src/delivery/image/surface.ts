@@ -104,6 +104,14 @@ export async function pixelsOf(surface: Surface): Promise<Pixels> {
 export const surfaceOf = ({ data, width, height }: Pixels): Surface =>
   fromMemory({ data, width, height, channels: 4 }, 1);
 
+/** Pixels without an alpha channel where there was none before, for work that makes nothing transparent. */
+export function surfaceLike(pixels: Pixels, { alpha }: Pick<Surface, "alpha">): Promise<Surface> {
+  const surface = surfaceOf(pixels);
+  return alpha
+    ? Promise.resolve(surface)
+    : settle({ ...surface, image: surface.image.removeAlpha(), alpha: false, fresh: false });
+}
+
 /** A surface of one colour. `a` 0–1. */
 export function blank(
   { width, height }: Size,
@@ -111,13 +119,13 @@ export function blank(
 ): Surface {
   const { r, g, b, a } = colour;
   const image = sharp({
-    create: { width, height, channels: 4, background: { r, g, b, alpha: a } },
+    create: { width, height, channels: a < 1 ? 4 : 3, background: { r, g, b, alpha: a } },
     limitInputPixels: false,
   });
-  return { image, width, height, alpha: true, pages: 1, fresh: true };
+  return { image, width, height, alpha: a < 1, pages: 1, fresh: true };
 }
 
-/** `top` over `base`, whose size is kept; what lies outside is cut off. */
+/** `top` over `base`, whose size is kept; what lies outside is cut off. An opaque base stays opaque. */
 export async function over(
   base: Surface,
   top: Surface,
@@ -149,5 +157,6 @@ export async function over(
       blend,
     },
   ]);
-  return { ...ready, image, alpha: true, fresh: false };
+  const opaque = !ready.alpha && (blend === "over" || blend === "multiply");
+  return { ...ready, image: opaque ? image.removeAlpha() : image, alpha: !opaque, fresh: false };
 }
