@@ -102,3 +102,35 @@ describe("what is opaque has black beside it, whatever was done to it", () => {
     expect(colourAt(cleared, 0, 0)[3]).toBe(0);
   });
 });
+
+describe("frames of an animation don't run into each other", () => {
+  beforeAll(async () => {
+    // Light above and dark below, so that the edges of two frames differ.
+    const frames = [255, 130, 200].map((light) =>
+      imageOf(each(canvas(30, 20, BLACK), (_, __, y) => [y < 10 ? light : 0, 60, 0, 255]))
+        .removeAlpha()
+        .png()
+        .toBuffer(),
+    );
+    const all = await Promise.all(frames);
+    for (const [n, frame] of all.entries()) await site.put(`frame${n}.png`, frame);
+    const film = sharp(all, { join: { animated: true } });
+    await site.put("film.webp", await film.webp({ lossless: true }).toBuffer());
+  });
+
+  test.each([
+    "w-45",
+    "w-20",
+    "w-50,h-33,c-force",
+    "w-20,h-20",
+    "w-70,h-20,fo-top",
+    "w-20,h-40,fo-left",
+    "w-33,h-33,cm-pad_resize,bg-FF0000",
+  ])("%s", async (size) => {
+    const { body } = await site.get(`/root/tr:${size},lo-true,f-webp/film.webp`);
+    for (const page of [0, 1, 2]) {
+      const seen = await pixelsOf(sharp(body, { page }));
+      expect([page, difference(seen, await shown(size, `frame${page}.png`)).worst]).toEqual([page, 0]);
+    }
+  });
+});

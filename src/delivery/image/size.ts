@@ -1,6 +1,6 @@
 /** Cropping, resizing and padding: the part of a step that every picture goes through. */
 import { CLEAR } from "../plan/colours.ts";
-import type { Gravity } from "sharp";
+import type { Gravity, Sharp } from "sharp";
 import type { Focus, Options, Position } from "../plan/plan.ts";
 import { eachFrame } from "./animation.ts";
 import { underlay } from "./background.ts";
@@ -174,7 +174,7 @@ function cropOf(focus: Focus | undefined, pages: number): Gravity | undefined {
 
 const sizeOf = ({ width, height }: Size): Size => ({ width, height });
 
-/** In one pipeline, so that decoders may shrink while they decode. */
+/** A still in one pipeline, so that decoders may shrink while they decode. */
 async function cutAndScale(
   surface: Surface,
   cut: Rectangle | undefined,
@@ -190,25 +190,27 @@ async function cutAndScale(
   const { image } = ready;
   if (part !== undefined) image.extract(part);
   if (!resizes) return { ...ready, ...sizeOf(from), image, fresh: false };
-  if (crop === undefined) {
-    image.resize({ ...sizeOf(scaled), fit: "fill" });
-    return { ...ready, ...sizeOf(scaled), image, fresh: false };
-  }
+  const size = sizeOf(crop ?? scaled);
+  const fill = { ...sizeOf(scaled), fit: "fill" } as const;
   const position = cropOf(focus, ready.pages);
-  if (position !== undefined) {
-    image.resize({ ...sizeOf(crop), fit: "cover", position });
-    return { ...ready, ...sizeOf(crop), image, fresh: false };
+  let resizing = (now: Sharp): Sharp => now.resize(fill);
+  let whole: Surface = { ...ready, fresh: ready.fresh && part === undefined };
+  if (crop !== undefined && position !== undefined) {
+    resizing = (now) => now.resize({ ...size, fit: "cover", position });
+  } else if (crop !== undefined) {
+    const by = ready.width / scaled.width;
+    const shown = { width: Math.round(crop.width * by), height: Math.round(crop.height * by) };
+    const { surface: seen, point } = await focusOn(ready, focus, shown, env);
+    whole = seen;
+    resizing = (now) => now.resize(fill).extract(around(point, crop, scaled));
   }
-  const by = ready.width / scaled.width;
-  const shown = { width: Math.round(crop.width * by), height: Math.round(crop.height * by) };
-  const { surface: seen, point } = await focusOn(ready, focus, shown, env);
-  const box = around(point, crop, scaled);
-  return {
-    ...seen,
-    ...sizeOf(crop),
-    image: seen.image.resize({ ...sizeOf(scaled), fit: "fill" }).extract(box),
+  // All at once, the frames' edges would be mixed with what lies above and below them: other frames.
+  return eachFrame(whole, env, async (frame) => ({
+    ...frame,
+    ...size,
+    image: resizing(frame.image),
     fresh: false,
-  };
+  }));
 }
 
 /** Sets the picture on a canvas, on the side that the focus names. */
