@@ -247,3 +247,36 @@ describe("what is enlarged into a strip", () => {
     expect([width, pageHeight, pages]).toEqual([46, 733, 2]);
   });
 });
+
+describe("lm-multiply", () => {
+  const BLOCK: Rgba = [200, 100, 40, 255];
+  beforeAll(async () => {
+    await put("plain.png", 40, 20, () => [100, 150, 200, 255]);
+    await put("faint.png", 40, 20, () => [100, 150, 200, 102]);
+    await put("empty.png", 40, 20, () => CLEAR);
+  });
+
+  // W3C, Compositing and Blending Level 1, section 5.8.
+  test.each<[string, number, number]>([
+    ["plain.png", 1, 1],
+    ["plain.png", 0.5, 1],
+    ["plain.png", 0.2, 1],
+    ["faint.png", 1, 0.4],
+    ["faint.png", 0.6, 0.4],
+    ["empty.png", 0.6, 0],
+  ])("on %s, %d of it seen: as far as both are", async (key, top, below) => {
+    const opacity = top === 1 ? "" : `o-${top * 100},`;
+    const layer = `l-image,i-ik_canvas,bg-C86428,w-20,h-20,${opacity}lm-multiply,lx-20,ly-0,l-end`;
+    const seen = await shown(layer, key);
+    const [, , , alpha = 0] = at(seen, 0.75, 0.5);
+    const all = top + below - top * below;
+    expect(Math.abs(alpha - all * 255)).toBeLessThanOrEqual(1);
+    const colours = [100, 150, 200].map((under, n) => {
+      const own = BLOCK[n]!;
+      const sum = own * top * (1 - below) + under * below * (1 - top) + (own * under * top * below) / 255;
+      return sum / all;
+    });
+    expect(near(at(seen, 0.75, 0.5).slice(0, 3), colours)).toBe(true);
+    expect(at(seen, 0.25, 0.5)[3]).toBe(Math.round(below * 255));
+  });
+});

@@ -3,7 +3,7 @@ import { DeliveryError, ofLayer } from "../errors.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Expression, Layer, Options, Placement, Step } from "../plan/plan.ts";
 import { asDeliveryError } from "./decode.ts";
-import { cutOut, cutTo, displace, lay } from "./blend.ts";
+import { cutOut, cutTo, displace, lay, multiply } from "./blend.ts";
 import { canvas } from "./canvas.ts";
 import { spotOf } from "./geometry.ts";
 import { pictureOf } from "./layerspicture.ts";
@@ -118,7 +118,7 @@ async function join(base: Surface, layer: Layer, top: Surface, values: Values): 
   const spot = spotOf(placement, base, top, values);
   if (placement.mode === "cutout") return cutOut(base, top, spot);
   if (placement.mode === "cutter") return cutTo(base, top, spot);
-  return lay(base, top, spot, placement.mode ?? "over");
+  return placement.mode === "multiply" ? multiply(base, top, spot) : lay(base, top, spot);
 }
 
 /** `x-` and `y-` of the layer say how far pixels move; without them `lx-` and `ly-` do. @throws InvalidParameter */

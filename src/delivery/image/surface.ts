@@ -130,7 +130,7 @@ export async function over(
   base: Surface,
   top: Surface,
   at: { left: number; top: number },
-  blend: "over" | "multiply" | "dest-out" | "dest-in" = "over",
+  blend: "over" | "dest-out" = "over",
 ): Promise<Surface> {
   const left = Math.round(at.left);
   const topEdge = Math.round(at.top);
@@ -157,6 +157,6 @@ export async function over(
       blend,
     },
   ]);
-  const opaque = !ready.alpha && (blend === "over" || blend === "multiply");
+  const opaque = !ready.alpha && blend === "over";
   return { ...ready, image: opaque ? image.removeAlpha() : image, alpha: !opaque, fresh: false };
 }

@@ -4,7 +4,7 @@
  * gone. Equal plans have equal texts (`planText` in text.ts), which is what caches go by.
  */
 
-/** Of what comes into the step (`i`), of what it has become so far (`c`), of a layer's immediate parent (`b`). */
+/** Of what the chain began with (`i`), of what it has become so far (`c`), of a layer's immediate parent (`b`). */
 export type Variable =
   | "iw"
   | "ih"
