@@ -65,7 +65,8 @@ const TIMEOUT_SECONDS_MAX = 120;
 
 /** "" or `a/b/`: how a folder is put before a path, however it was written. */
 function cleanFolder(folder: string): string {
-  const inner = folder.replace(/^\/+/, "").replace(/\/+$/, "");
+  // From the first of the last slashes on: from each of them, an engine would take as long as all of them are, squared.
+  const inner = folder.replace(/^\/+/, "").replace(/(?<!\/)\/+$/, "");
   if (Buffer.byteLength(inner) > FOLDER_BYTES_MAX) {
     throw wrong(`A folder has at most ${FOLDER_BYTES_MAX} bytes.`);
   }

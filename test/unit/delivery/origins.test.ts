@@ -90,6 +90,13 @@ test.each([
   expect([await listOrigins(store), await listEndpoints(store)]).toEqual([[], []]);
 });
 
+test("a folder of slashes holds nobody up", async () => {
+  const started = performance.now();
+  const folder = `a${"/".repeat(65_000)}a`;
+  await expect(make("photos", { folder })).rejects.toThrow("A folder has at most 900 bytes");
+  expect(performance.now() - started).toBeLessThan(1000);
+});
+
 test("a name that is there is refused", async () => {
   await make("photos");
   await expect(make("photos", { alias: "fresh" })).rejects.toThrow(
