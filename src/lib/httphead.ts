@@ -41,6 +41,9 @@ export interface Head {
   readonly failure: HttpFailure | undefined;
 }
 
+/** RFC 9110, section 7.2, and RFC 3986, section 3.2.2, but for the comma: a repeated Host is joined with one. */
+const HOST = /^(?:\[[\w.:%]+\]|[\w.~%!$&'()*+;=-]*)(?::\d*)?$/;
+
 interface Target {
   /** Of the absolute form; undefined in the origin form. */
   readonly host: string | undefined;
@@ -54,7 +57,7 @@ function splitTarget(url: string): Target | undefined {
   let host: string | undefined;
   if (target.charCodeAt(0) !== 0x2f) {
     const absolute = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#@]+)(?=[/?]|$)/i.exec(target);
-    if (absolute === null) return undefined;
+    if (absolute === null || !HOST.test(absolute[1]!)) return undefined;
     host = absolute[1];
     target = target.slice(absolute[0].length);
     if (target.charCodeAt(0) !== 0x2f) target = `/${target}`;
@@ -86,11 +89,10 @@ function headerBytes(raw: readonly string[]): number {
   return bytes;
 }
 
-/** What Node's parser lets through and must not pass: missing and repeated hosts, framing that proxies read differently. */
+/** What Node's parser lets through and must not pass: missing, repeated and odd hosts, framing that proxies read differently. */
 function isMalformed(version: string, headers: Readonly<Record<string, string>>): boolean {
   const host = headers["host"];
-  // A repeated Host is joined with a comma, which no host contains.
-  if (host === undefined ? version === "1.1" : host.includes(",")) return true;
+  if (host === undefined ? version === "1.1" : !HOST.test(host)) return true;
   const coding = headers["transfer-encoding"];
   return coding !== undefined && (version === "1.0" || coding.toLowerCase() !== "chunked");
 }

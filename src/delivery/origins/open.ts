@@ -116,17 +116,22 @@ function variantsOf(name: string, isWeb: boolean): string[] {
   return [...new Set(spelled.map((one) => one.join("/")))];
 }
 
-/** Hosts whose health is known apart from each other. Stops a proxy's flood of names from filling the memory. */
+/** Hosts whose health is known apart from each other. Stops strangers' flood of names from filling the memory. */
 const HEALTH_MAX = 1000;
 
-/** A proxy's hosts, which strangers name, are ill one by one and not worth a word each; other origins are one service. */
-function healthOf(type: OriginDocument["type"], { turned }: OriginWatch): (name: string) => Attempts {
+/**
+ * Hosts that strangers name, a proxy's and those that a web server is told, are ill one by one and not worth a word each;
+ * other origins are one service.
+ */
+function healthOf(
+  type: OriginDocument["type"],
+  { turned }: OriginWatch,
+): (name: string, told: string | undefined) => Attempts {
   const hosts = new Lru<string, Attempts>({ maxEntries: HEALTH_MAX });
-  const proxy = type === "web-proxy";
-  return (name) => {
-    const host = proxy && URL.canParse(name) ? new URL(name).host : "";
-    const attempts = hosts.get(host) ?? new Attempts(proxy ? undefined : turned);
-    hosts.set(host, attempts);
+  return (name, told) => {
+    const host = type === "web-proxy" && URL.canParse(name) ? new URL(name).host : told;
+    const attempts = hosts.get(host ?? "") ?? new Attempts(host === undefined ? turned : undefined);
+    hosts.set(host ?? "", attempts);
     return attempts;
   };
 }
@@ -153,7 +158,7 @@ function openReader(store: ObjectStore, origin: ForeignOrigin, watch: OriginWatc
       const client = await opened();
       for (const variant of encodeKeys ? variantsOf(name, isWeb) : [name]) {
         const once = (): Promise<Fetched> => client.fetch(front + variant, options);
-        const fetched = await watch.ask(() => health(name).run(once));
+        const fetched = await watch.ask(() => health(name, options.host).run(once));
         if (fetched.kind !== "missing") return fetched;
       }
       return { kind: "missing" };

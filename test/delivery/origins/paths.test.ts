@@ -285,6 +285,20 @@ test("a web server's redirect takes the client's host along, but to no other ser
   expect(hostsTold(other)).toEqual([[`127.0.0.1:${other.port}`, undefined]]);
 });
 
+test("a host that a web server is told and fails at doesn't take the others with it", async () => {
+  await add({ name: "tenants", type: "web", baseUrl: web.url, forwardHost: true, allowHosts });
+  const before = web.answer;
+  web.answer = ({ headers: { host } }, response) => {
+    response.writeHead(host === "ill.example.com" ? 500 : 200, { "content-length": 2 }).end("ok");
+  };
+  for (let n = 0; n < 5; n++) await raw(`/root/tenants/${n}.jpg`, { host: "ill.example.com" });
+  expect(await raw("/root/tenants/a.jpg", { host: "ill.example.com" })).toBe("503 ServiceUnavailable");
+  expect(await raw("/root/tenants/a.jpg", { host: "well.example.com" })).toBe("200 -");
+  for (let n = 0; n < 6; n++)
+    expect(await raw(`/root/tenants/${n}.png`, { host: "a b" })).toBe("400 InvalidPath");
+  web.answer = before;
+});
+
 test("a proxy's dead host doesn't take the others with it", async () => {
   await add({ name: "proxy", type: "web-proxy", allowHosts: ["127.0.0.1"] });
   there = ["/a.jpg"];
