@@ -149,7 +149,12 @@ async function answer(context: Context, request: HttpRequest, trail: Trail): Pro
   await context.store.refresh();
   await context.epochs.refresh();
   if (path.startsWith(JOBS)) return jobStatus(context, path.slice(JOBS.length));
-  const place = await locate(context.store, { host: headers["host"], path, rawQuery });
+  const place = await locate(context.store, {
+    host: headers["host"],
+    path,
+    rawQuery,
+    loop: headers["cdn-loop"],
+  });
   const reading = await readRequest(context, place);
   trail.reading = reading;
   const found = await find(context, reading);

@@ -4,6 +4,7 @@ import type { Account } from "../store/types.ts";
 import { DeliveryError } from "./errors.ts";
 import { DEFAULT_ENDPOINT, type AliasDocument } from "./origins/documents.ts";
 import { domainOf, type EndpointDocument, type PrefixDocument } from "./origins/endpoints.ts";
+import { isOurs } from "./origins/loop.ts";
 
 export type AliasFamily = "image" | "video" | "file";
 const FAMILIES: readonly string[] = ["image", "video", "file"] satisfies AliasFamily[];
@@ -35,6 +36,8 @@ export interface Place {
   readonly rawQuery: string;
   /** That the client named, port included, for origins that want to know it. */
   readonly host: string | undefined;
+  /** We made the request ourselves: an origin leads back here. */
+  readonly ours: boolean;
 }
 
 /** The parts of a request that name a place. */
@@ -44,6 +47,8 @@ export interface Address {
   /** Un-decoded, beginning with a slash. */
   readonly path: string;
   readonly rawQuery: string;
+  /** Of the CDN-Loop header. */
+  readonly loop?: string | undefined;
 }
 
 /**
@@ -52,35 +57,36 @@ export interface Address {
  *   a domain    /…                               the endpoint that has this domain
  * @throws DeliveryError NotFound, AccessDenied
  */
-export async function locate(store: ObjectStore, { host, path, rawQuery }: Address): Promise<Place> {
+export async function locate(store: ObjectStore, { host, path, rawQuery, loop }: Address): Promise<Place> {
   if (!path.startsWith("/")) throw new DeliveryError("NotFound", "The URL names no account.");
+  const ours = isOurs(store, loop);
   const domain = host === undefined ? undefined : await domainOf(store, hostName(host));
   if (domain !== undefined) {
     const owner = active(await store.accounts.byId(domain.ownerId));
-    return endpointPlace(store, owner, domain.endpoint, { rawPath: path.slice(1), rawQuery, host });
+    return endpointPlace(store, owner, domain.endpoint, { rawPath: path.slice(1), rawQuery, host, ours });
   }
   const segments = path.slice(1).split("/");
   const first = decodeSegment(segments[0]);
   if (first === "") throw new DeliveryError("NotFound", "The URL names no account.");
   if (FAMILIES.includes(first))
-    return aliasPlace(store, first as AliasFamily, segments.slice(1), { rawQuery, host });
+    return aliasPlace(store, first as AliasFamily, segments.slice(1), { rawQuery, host, ours });
   const owner = active(await store.accounts.byName(first));
   const prefix = segments.length > 2 ? decodeSegment(segments[1]) : "";
   const named =
     prefix === "" ? undefined : await store.settings.get<PrefixDocument>("prefix", `${owner.id}/${prefix}`);
   const rawPath = segments.slice(named === undefined ? 1 : 2).join("/");
-  return endpointPlace(store, owner, named?.endpoint ?? DEFAULT_ENDPOINT, { rawPath, rawQuery, host });
+  return endpointPlace(store, owner, named?.endpoint ?? DEFAULT_ENDPOINT, { rawPath, rawQuery, host, ours });
 }
 
 /** The account's default endpoint, which has no path of the request's any more. */
-export const defaultPlace = (store: ObjectStore, { owner, host }: Place): Promise<Place> =>
-  endpointPlace(store, owner, DEFAULT_ENDPOINT, { rawPath: "", rawQuery: "", host });
+export const defaultPlace = (store: ObjectStore, { owner, host, ours }: Place): Promise<Place> =>
+  endpointPlace(store, owner, DEFAULT_ENDPOINT, { rawPath: "", rawQuery: "", host, ours });
 
 async function endpointPlace(
   store: ObjectStore,
   owner: Account,
   name: string,
-  raw: Pick<Place, "rawPath" | "rawQuery" | "host">,
+  raw: Pick<Place, "rawPath" | "rawQuery" | "host" | "ours">,
 ): Promise<Place> {
   const endpoint = await store.settings.get<EndpointDocument>("endpoint", `${owner.id}/${name}`);
   return {
@@ -97,7 +103,7 @@ async function aliasPlace(
   store: ObjectStore,
   family: AliasFamily,
   [first = "", ...rest]: readonly string[],
-  raw: Pick<Place, "rawQuery" | "host">,
+  raw: Pick<Place, "rawQuery" | "host" | "ours">,
 ): Promise<Place> {
   const name = decodeSegment(first);
   const alias = await store.settings.get<AliasDocument>("alias", name);

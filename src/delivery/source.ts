@@ -65,7 +65,7 @@ export const wantedAt = (path: string): Wanted => ({ path, urlPath: encodedPath(
  */
 export async function openSource(
   context: SourceContext,
-  { owner, origins, rules, host }: Pick<Place, "owner" | "origins" | "rules" | "host">,
+  { owner, origins, rules, host, ours }: Pick<Place, "owner" | "origins" | "rules" | "host" | "ours">,
   wanted: Wanted,
 ): Promise<Source> {
   const started = performance.now();
@@ -84,6 +84,8 @@ export async function openSource(
     const named = { owner, name };
     const asked = { ...wanted, host, seconds: rules.cacheSeconds, started };
     try {
+      if (ours && document.type !== "bucket")
+        throw new DeliveryError("OriginFailed", "The origin leads back to this server.");
       const found =
         document.type === "bucket"
           ? await ownFile(context, named, document, wanted)

@@ -60,6 +60,8 @@ export interface AddressPolicy {
   /** Refusals don't say what address a name has: to accounts that the network is none of the business of. */
   readonly discreet?: boolean;
   readonly resolve?: Resolve;
+  /** What requests carry as CDN-Loop. */
+  readonly loopMark?: string;
 }
 
 /** Whether a list names a host, and whether it does so without a star. `port` is "" where it was judged before. */

@@ -2,6 +2,7 @@
 import {
   Agent as HttpAgent,
   request as requestHttp,
+  type ClientRequest,
   type IncomingHttpHeaders,
   type IncomingMessage,
 } from "node:http";
@@ -245,13 +246,20 @@ export function guardedAgents(policy: AddressPolicy): Agents {
   return { http, https, destroy };
 }
 
-/** Literal addresses are not looked up, so they are judged where the socket is made. */
+/** Literal addresses are not looked up, so they are judged where the socket is made. Requests are marked. */
 function judging<T extends HttpAgent>(agent: T, policy: AddressPolicy): T {
   type Connect = (
     options: { host?: string; port?: unknown },
     made: (...result: unknown[]) => void,
   ) => unknown;
-  const owner = agent as unknown as { createConnection: Connect };
+  type Add = (request: ClientRequest, ...rest: unknown[]) => void;
+  const owner = agent as unknown as { createConnection: Connect; addRequest: Add };
+  const { loopMark } = policy;
+  const add = owner.addRequest.bind(agent);
+  owner.addRequest = (request, ...rest) => {
+    if (loopMark !== undefined) request.setHeader("CDN-Loop", loopMark);
+    add(request, ...rest);
+  };
   const connect = owner.createConnection.bind(agent);
   owner.createConnection = (options, made) => {
     const { host = "", port } = options;

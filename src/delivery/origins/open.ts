@@ -13,6 +13,7 @@ import {
 } from "./client.ts";
 import { key, type Found, type OriginDocument, type OriginSecrets } from "./documents.ts";
 import type { OriginHealth, OriginWatch } from "./health.ts";
+import { loopMark } from "./loop.ts";
 
 /** Seconds until an origin's first byte where its document doesn't say. */
 const TIMEOUT_SECONDS = 10;
@@ -43,6 +44,7 @@ export async function openPlain(store: ObjectStore, origin: ForeignOrigin): Prom
     allowHosts,
     publicOnly: document.publicHosts === true,
     discreet: origin.discreet === true,
+    loopMark: loopMark(store),
   };
   const headMs = timeout * 1000;
   switch (document.type) {

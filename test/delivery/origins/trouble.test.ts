@@ -80,6 +80,21 @@ describe.each(["web server", ...Object.keys(kinds(""))])("the address of a %s", 
       secure.close();
     }
   });
+
+  test("that leads back here is asked no more than once", async () => {
+    const prefix = `back-${count}`;
+    const origin = await added(at(`${site.url}/root/${prefix}/a`));
+    await createEndpoint(site.store, { name: prefix, origins: [origin] });
+    const { status } = await site.get(`/root/${prefix}/a.jpg`);
+    expect([status, counted(origin)]).toEqual([502, { OriginFailed: 1 }]);
+  });
+});
+
+test("a web server may be an endpoint of ours over our own bucket", async () => {
+  await site.put("own.txt", Buffer.from("own"));
+  const origin = await added({ type: "web", baseUrl: `${site.url}/root` });
+  await createEndpoint(site.store, { name: "twice", origins: [origin] });
+  expect((await site.get("/root/twice/own.txt")).body.toString()).toBe("own");
 });
 
 test("a public bucket that is asked as a web server lacks what it calls AccessDenied: the next origin has it", async () => {

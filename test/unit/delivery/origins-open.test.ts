@@ -11,6 +11,7 @@ test("one that can't be opened has nothing to close, and is opened when it can b
   await using web = await startWeb((_, response) => response.writeHead(404).end());
   let sealed = true;
   const settings = {
+    derive: () => "0".repeat(64),
     unseal() {
       if (sealed) throw new Error("another key");
       return "{}";

@@ -89,6 +89,7 @@ describe("a signed URL", () => {
       rawPath,
       rawQuery,
       host: "",
+      ours: false,
     };
   };
   const sign = (
