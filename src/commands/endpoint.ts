@@ -1,6 +1,7 @@
 /** windlass endpoint …: the URL-endpoints under which an account's origins are reached. */
 import { InvalidArgumentError, type Command } from "commander";
 import type { EndpointChange, EndpointView } from "../delivery/origins/endpoints.ts";
+import type { ObjectStore } from "../store/store.ts";
 import {
   listCommand,
   namedCommand,
@@ -39,13 +40,45 @@ function changeOf({ origin, format, ...flags }: ChangeFlags): EndpointChange {
 const address = ({ owner, prefix, domain }: EndpointView): string =>
   [`/${[owner, prefix].join("/")}`, ...(domain === undefined ? [] : [`http://${domain}/`])].join(" and ");
 
+/** Rules that keep files from somebody, as the command line has them. */
+const KEEPING = { signedOnly: "--signed-only", namedOnly: "--named-only", privateFiles: "--private-files" };
+
+/**
+ * Says where an endpoint's files are reached by those whom it keeps them from: under the default endpoint, and under their
+ * origins' aliases, which obey its rules.
+ */
+async function printElsewhere(store: ObjectStore, { owner, origins, ...rules }: EndpointView): Promise<void> {
+  const { DEFAULT_ENDPOINT } = await import("../delivery/origins/documents.ts");
+  const { showEndpoint } = await import("../delivery/origins/endpoints.ts");
+  const { showOrigin } = await import("../delivery/origins/origins.ts");
+  const usual = await showEndpoint(store, { name: DEFAULT_ENDPOINT, owner });
+  const keeping = Object.entries(KEEPING) as [keyof typeof KEEPING, string][];
+  const own = keeping
+    .filter(([rule]) => rules[rule] === true && usual[rule] !== true)
+    .map(([, flag]) => flag);
+  const asked = await Promise.all(origins.map((name) => showOrigin(store, { name, owner })));
+  const ways = [
+    ...(origins.some((origin) => usual.origins.includes(origin)) ? [`/${owner}/…`] : []),
+    ...asked.flatMap(({ alias }) => (alias === undefined ? [] : [`/image/${alias}/…`])),
+  ];
+  if (own.length === 0 || ways.length === 0) return;
+  print(
+    `Without its ${own.length === 1 ? "rule" : "rules"} ${listed(own)} its files are also reached under ${listed(ways)}:\n` +
+      `give the default endpoint the same, or take its origins and their aliases away.`,
+  );
+}
+
+const listed = (words: readonly string[]): string =>
+  [words.slice(0, -1).join(", "), words.at(-1)].filter((one) => one !== "").join(" and ");
+
 async function create(name: string, flags: ChangeFlags): Promise<void> {
   await withStore(flags, async (store) => {
     const { createEndpoint } = await import("../delivery/origins/endpoints.ts");
     const { origins = [], ...change } = changeOf(flags);
     const endpoint = await createEndpoint(store, { ...change, name, owner: flags.owner, origins });
-    if (flags.json) printDocument(endpoint, true);
-    else print(`Endpoint ${endpoint.name} is reached under ${address(endpoint)}`);
+    if (flags.json) return printDocument(endpoint, true);
+    print(`Endpoint ${endpoint.name} is reached under ${address(endpoint)}`);
+    await printElsewhere(store, endpoint);
   });
 }
 
@@ -53,7 +86,9 @@ async function update(name: string, flags: ChangeFlags): Promise<void> {
   await withStore(flags, async (store) => {
     const { updateEndpoint } = await import("../delivery/origins/endpoints.ts");
     const reference = { name, owner: flags.owner };
-    printDocument(await updateEndpoint(store, reference, changeOf(flags)), flags.json);
+    const endpoint = await updateEndpoint(store, reference, changeOf(flags));
+    printDocument(endpoint, flags.json);
+    if (!flags.json) await printElsewhere(store, endpoint);
   });
 }
 

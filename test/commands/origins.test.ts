@@ -159,6 +159,22 @@ test("the default endpoint's origins can be put in another order", async () => {
   expect(await delivered("/root/only.txt")).toBe(404);
 });
 
+test("who restricts an endpoint is told where else its files are reached", async () => {
+  const shut = ["--origin", "more", "--origin", "photos", "--signed-only", "--private-files"];
+  const elsewhere = "Without its rules --signed-only and --private-files its files are also reached under ";
+  const said = await windlassOk(data, "endpoint", "create", "shut", ...shut);
+  expect(said).toContain(`${elsewhere}/root/…, /image/more/… and /image/photos/…`);
+  expect(await delivered("/image/more/only.txt")).toBe("only");
+  await windlassOk(data, "endpoint", "update", "default", "--signed-only");
+  const less = await windlassOk(data, "endpoint", "update", "shut", "--origin", "more");
+  expect(less).toContain("Without its rule --private-files its files are also reached under /image/more/…");
+  await windlassOk(data, "origin", "update", "more", "--alias", "");
+  expect(await windlassOk(data, "endpoint", "update", "shut", "--origin", "more")).not.toContain("reached");
+  await windlassOk(data, "origin", "update", "more", "--alias", "more");
+  await windlassOk(data, "endpoint", "update", "default", "--no-signed-only");
+  await windlassOk(data, "endpoint", "delete", "shut");
+});
+
 test("an endpoint's rules are switched on and off, in force with the next request", async () => {
   const rules = [
     "--domain",
