@@ -108,8 +108,10 @@ const stored = (disposition: string | undefined): string[] =>
 
 function saving(name: string): string[] {
   const ascii = name.replace(/[^\x20-\x7e]|["\\]/g, "_");
-  return [
-    "Content-Disposition",
-    `attachment; filename="${ascii}"; filename*=UTF-8''${encodeURIComponent(name)}`,
-  ];
+  // RFC 8187, section 3.2.1, allows less than URLs do.
+  const extended = encodeURIComponent(name).replaceAll(
+    /['()*]/g,
+    (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  return ["Content-Disposition", `attachment; filename="${ascii}"; filename*=UTF-8''${extended}`];
 }

@@ -266,6 +266,11 @@ test("attachments are downloads under their name", async () => {
   expect(odd.headers.get("content-disposition")).toBe(
     `attachment; filename="a_b__.jpg"; filename*=UTF-8''a%22b%5C%C3%BC.jpg`,
   );
+  await site.put("it's (1)*.jpg", photo);
+  const quoted = await site.get("/root/it's (1)*.jpg?ik-attachment=true");
+  expect(quoted.headers.get("content-disposition")).toBe(
+    `attachment; filename="it's (1)*.jpg"; filename*=UTF-8''it%27s%20%281%29%2A.jpg`,
+  );
 });
 
 test("facts of a picture come as JSON", async () => {
