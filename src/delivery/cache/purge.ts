@@ -109,7 +109,7 @@ export class Epochs {
   #marks = new Map<string, Purge[]>();
   /** Marks whose bytes this process has removed, or which are older than it. */
   #swept: string | undefined;
-  #sweeping: Promise<unknown> = Promise.resolve();
+  #sweeping = false;
 
   constructor(store: ObjectStore, kept: readonly Kept[]) {
     this.#store = store;
@@ -128,7 +128,7 @@ export class Epochs {
       if (own === undefined) this.#marks.set(value.scope.ownerId, [{ id, ...value }]);
       else own.push({ id, ...value });
     }
-    this.#sweep();
+    void this.#sweep();
   }
   #known: unknown;
 
@@ -140,20 +140,25 @@ export class Epochs {
     return found.length === 0 ? "" : `${found.at(-1)!.id}/${found.length}`;
   }
 
-  /** Removes the bytes of what can't be asked for any more. */
-  #sweep(): void {
-    const all = [...this.#marks.values()].flat();
-    const before = this.#swept;
-    this.#swept = all.reduce((last, { id }) => (id > last ? id : last), before ?? "");
-    // At its start a process knows of no mark that another has not swept.
-    if (before === undefined) return;
-    const fresh = all.filter(({ id }) => id > before);
-    if (fresh.length === 0) return;
-    const gone = ({ origin, path }: Provenance, createdAt: number): boolean =>
-      fresh.some(({ scope, at }) => createdAt <= at && covers(scope, origin, path));
-    // What can't be removed now goes with the least recently used.
-    this.#sweeping = this.#sweeping.then(() =>
-      Promise.allSettled(this.#kept.map((kept) => kept.remove(gone))),
-    );
+  /**
+   * Removes the bytes of what can't be asked for any more. One look through everything is for all marks that came during the
+   * one before. Stops a thousand purges from having it looked through a thousand times.
+   */
+  async #sweep(): Promise<void> {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    for (;;) {
+      const before = this.#swept;
+      const all = [...this.#marks.values()].flat();
+      this.#swept = all.reduce((last, { id }) => (id > last ? id : last), before ?? "");
+      // At its start a process knows of no mark that another has not swept.
+      const fresh = before === undefined ? [] : all.filter(({ id }) => id > before);
+      if (fresh.length === 0) break;
+      const gone = ({ origin, path }: Provenance, createdAt: number): boolean =>
+        fresh.some(({ scope, at }) => createdAt <= at && covers(scope, origin, path));
+      // What can't be removed now goes with the least recently used.
+      await Promise.allSettled(this.#kept.map((kept) => kept.remove(gone)));
+    }
+    this.#sweeping = false;
   }
 }

@@ -10,6 +10,7 @@ import {
   listPurges,
   requestPurge,
   showPurge,
+  type Kept,
   type Scope,
 } from "../../../src/delivery/cache/purge.ts";
 import type { ObjectStore } from "../../../src/store/store.ts";
@@ -144,6 +145,29 @@ test("what was made after a purge stays, though a node learns of the purge later
   await request(node);
   await vi.waitFor(async () => expect(await openCache().get(earlier)).toBeUndefined());
   expect(await openCache().get(later)).toBeDefined();
+});
+
+test("purges that come while the disk is looked through are all seen to by the next look", async () => {
+  const looks: { match: Parameters<Kept["remove"]>[0]; end: () => void }[] = [];
+  const slow: Kept = {
+    remove: (match) => new Promise((resolve) => looks.push({ match, end: () => resolve(0) })),
+  };
+  const node = new Epochs(store, [slow]);
+  await request(node);
+  for (let n = 0; n < 6; n++) {
+    await purge({ origin: "photos", path: `${n}.jpg` });
+    await request(node);
+  }
+  const removed = ({ match }: (typeof looks)[number]): number[] =>
+    [0, 1, 2, 3, 4, 5, 6].filter((n) => match({ origin: ORIGIN, path: `${n}.jpg`, variant: "" }, 0));
+  looks[0]!.end();
+  await vi.waitFor(() => expect(looks).toHaveLength(2));
+  expect(looks.map(removed)).toEqual([[0], [1, 2, 3, 4, 5]]);
+  looks[1]!.end();
+  await purge({ origin: "photos", path: "6.jpg" });
+  await request(node);
+  await vi.waitFor(() => expect(looks).toHaveLength(3));
+  expect(removed(looks[2]!)).toEqual([6]);
 });
 
 test("a purge is found by its id, by its account alone", async () => {
