@@ -51,7 +51,7 @@ export interface ForeignFile {
   readonly info: FileInfo;
   /** Names this version of this file. */
   readonly identity: string;
-  /** When the origin last said that this is the file; milliseconds since 1970. */
+  /** When the origin last said that this is the file, whoever has kept its word since; milliseconds since 1970. */
   readonly checkedAt: number;
   /** The origin can't be asked now: this is what it said before. */
   readonly stale: boolean;
@@ -134,7 +134,7 @@ export class ForeignFiles {
     return {
       info: note.info,
       identity: keyFor("version", address, note.version, note.info.customCoordinates ?? ""),
-      checkedAt: note.checkedAt,
+      checkedAt: note.checkedAt - agedOf(address, note.info) * 1000,
       stale: note.failedAt !== undefined,
       hit: note.kept && note.version === known?.version,
       read: (start, end) => this.#read(address, note, start, end),
@@ -208,8 +208,8 @@ export class ForeignFiles {
     }
     if (fetched.kind === "missing") return { info: undefined, version: "", kept: false, checkedAt: now };
     if (fetched.kind === "unchanged") {
-      const { cacheControl = info?.cacheControl } = fetched.said;
-      return { info: info && { ...info, cacheControl }, version, kept, checkedAt: now };
+      const { cacheControl = info?.cacheControl, age } = fetched.said;
+      return { info: info && { ...info, cacheControl, age }, version, kept, checkedAt: now };
     }
     if (fetched.info.etag !== undefined && fetched.info.etag === version) {
       await close(fetched.body);
@@ -378,12 +378,18 @@ function isBelieved(address: Address, { info, checkedAt, failedAt = 0, doubtful 
   return doubtful !== true && age >= 0 && age < lifetime;
 }
 
-function lifetimeOf({ lifetimeMs }: Address, { cacheControl }: FileInfo): number {
-  if (lifetimeMs !== undefined) return lifetimeMs;
+/** Seconds that an answer was old when it came. What the endpoint says counts from then on. */
+const agedOf = ({ lifetimeMs }: Address, { age = 0 }: FileInfo): number =>
+  lifetimeMs === undefined ? age : 0;
+
+function lifetimeOf(address: Address, info: FileInfo): number {
+  const { cacheControl } = info;
+  if (address.lifetimeMs !== undefined) return address.lifetimeMs;
   if (cacheControl === undefined) return LIFETIME_MS;
   if (/\b(no-cache|no-store|private)\b/i.test(cacheControl)) return 0;
   const seconds = secondsOf("s-maxage", cacheControl) ?? secondsOf("max-age", cacheControl);
-  return seconds === undefined ? LIFETIME_MS : Math.min(seconds * 1000, LIFETIME_MS_MAX);
+  if (seconds === undefined) return LIFETIME_MS;
+  return Math.min((seconds - agedOf(address, info)) * 1000, LIFETIME_MS_MAX);
 }
 
 /** How long after its confirmation a file may stand in for what can't be confirmed, in milliseconds. */

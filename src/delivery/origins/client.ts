@@ -17,6 +17,8 @@ export interface FileInfo {
   readonly contentLanguage: string | undefined;
   readonly contentDisposition: string | undefined;
   readonly cacheControl: string | undefined;
+  /** Seconds for which a cache before us has had this answer; 0 where left out. */
+  readonly age?: number | undefined;
   /** Only signed URLs may have it (`x-amz-meta-isprivatefile`, `Is-Private-File`). */
   readonly private: boolean;
   /** `x,y,width,height` in pixels that the uploader marked as the important part (`x-amz-meta-customcoordinates`). */
@@ -55,7 +57,7 @@ export type Fetched =
       /** The content is. */
       readonly kind: "unchanged";
       /** What was said with it, undefined or false where nothing was: 304s tell no metadata, but when it changed. */
-      readonly said: Pick<FileInfo, "lastModified" | "cacheControl" | "private">;
+      readonly said: Pick<FileInfo, "lastModified" | "cacheControl" | "age" | "private">;
     }
   | { readonly kind: "missing" };
 

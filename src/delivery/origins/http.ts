@@ -1,4 +1,5 @@
 /** Fetching from strangers: judged addresses, pinned sockets, few redirects, bounded times. */
+import { isUtf8 } from "node:buffer";
 import {
   Agent as HttpAgent,
   request as requestHttp,
@@ -69,8 +70,9 @@ export function openWeb({ policy, headMs }: WebOptions): Web {
           if (hops === 0 || !(failure instanceof OutsideOrigin)) throw failure;
           throw new DeliveryError(failure.code, failure.message);
         });
-        const location = answer.headers["location"];
-        if (!MOVED.includes(answer.status) || location === undefined) return answer;
+        const moved = answer.headers["location"];
+        if (!MOVED.includes(answer.status) || moved === undefined) return answer;
+        const location = asText(moved);
         discard(answer.body);
         if (hops === REDIRECTS_MAX) {
           throw new LastingFailure(`redirects more than ${REDIRECTS_MAX} times.`);
@@ -86,6 +88,12 @@ export function openWeb({ policy, headMs }: WebOptions): Web {
     },
     close: () => agents.destroy(),
   };
+}
+
+/** A header that isn't ASCII, which Node reads as Latin-1, as browsers read it: as UTF-8 where it is that. */
+function asText(latin1: string): string {
+  const bytes = Buffer.from(latin1, "latin1");
+  return isUtf8(bytes) ? bytes.toString() : latin1;
 }
 
 /** Resolves with the head of the answer. @throws system errors, those of the HTTP parser, TimeoutError, AbortError */

@@ -134,7 +134,8 @@ const ERROR_BYTES_MAX = 4096;
 
 function infoOf(headers: Answered["headers"], range: { size: number | undefined } | undefined): FileInfo {
   const length = headers["content-length"];
-  const etag = /^"([^"]*)"$/.exec(headers["etag"] ?? "")?.[1];
+  // An empty one names nothing.
+  const etag = /^"([^"]+)"$/.exec(headers["etag"] ?? "")?.[1];
   const weakEtag = /^W\/"[^"]*"$/.exec(headers["etag"] ?? "")?.[0];
   const modified = Date.parse(headers["last-modified"] ?? "");
   return {
@@ -147,6 +148,7 @@ function infoOf(headers: Answered["headers"], range: { size: number | undefined 
     contentLanguage: headers["content-language"],
     contentDisposition: undefined,
     cacheControl: headers["cache-control"],
+    age: Number(/^\d{1,9}$/.exec(headers["age"] ?? "")?.[0] ?? 0),
     private: headers["is-private-file"] === "true" || headers["x-goog-meta-isprivatefile"] === "true",
     customCoordinates: headers["x-goog-meta-customcoordinates"],
   };

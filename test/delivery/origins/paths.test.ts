@@ -299,6 +299,20 @@ test("a host that a web server is told and fails at doesn't take the others with
   web.answer = before;
 });
 
+test("a web server's redirect may name a path in letters that it has not encoded", async () => {
+  // What stands in a header is bytes: nginx and PHP send those of UTF-8, old servers those of Latin-1.
+  const ways = { one: Buffer.from("/어린 왕자.png").toString("latin1"), other: "/caf\u00e9.png" };
+  const files = ["/%EC%96%B4%EB%A6%B0%20%EC%99%95%EC%9E%90.png", "/caf%C3%A9.png"];
+  await using moved = await startWeb(({ url }, response) => {
+    const location = ways[url!.slice(1) as keyof typeof ways];
+    if (location !== undefined) response.writeHead(302, { location });
+    else if (!files.includes(url!)) response.writeHead(404);
+    response.end();
+  });
+  await add({ name: "letters", type: "web", baseUrl: moved.url, allowHosts });
+  for (const name of ["one", "other"]) expect(said(await site.get(`/root/letters/${name}`))).toBe("200 -");
+});
+
 test("a proxy's dead host doesn't take the others with it", async () => {
   await add({ name: "proxy", type: "web-proxy", allowHosts: ["127.0.0.1"] });
   there = ["/a.jpg"];
