@@ -34,7 +34,7 @@ import {
 import type { StillRenderer } from "./stills.ts";
 import { encodeSet } from "./streams.ts";
 import { patientController, Turnstile } from "./turnstile.ts";
-import { openWorkplace, type Workplace, type Workshop } from "./workplace.ts";
+import { goneAgain, openWorkplace, type Workplace, type Workshop } from "./workplace.ts";
 
 export interface VideoOptions {
   readonly cache: DerivedCache;
@@ -343,14 +343,15 @@ export class Films {
 /** Origins are named by whose they are and what they are called. */
 const accountOf = ({ facts }: VideoRequest): string => facts.origin.split("/", 1)[0]!;
 const noPiece = (): DeliveryError => new DeliveryError("NotFound", "The stream has no such piece.");
-const goneAgain = (): DeliveryError => notNow("The film was made and is gone again.");
 
-/** @throws DeliveryError ServiceUnavailable where the disk takes nothing more; else what `work` throws */
+/** @throws DeliveryError ServiceUnavailable where the disk takes nothing more, or lost it; else what `work` throws */
 async function writing<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw ["ENOSPC", "EDQUOT", "EROFS"].includes(errorCode(error) ?? "") ? diskFull() : error;
+    const code = errorCode(error) ?? "";
+    if (code === "ENOENT") throw goneAgain();
+    throw ["ENOSPC", "EDQUOT", "EROFS"].includes(code) ? diskFull() : error;
   }
 }
 

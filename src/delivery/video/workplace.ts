@@ -1,11 +1,11 @@
 /** A folder for one film: its source, its layers, and ffmpeg at work on them. */
-import { createWriteStream } from "node:fs";
+import { createWriteStream, existsSync } from "node:fs";
 import { mkdir, mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { isRunning } from "../../lib/program.ts";
-import { DeliveryError } from "../errors.ts";
+import { DeliveryError, notNow } from "../errors.ts";
 import type { Input } from "../image/job.ts";
 import { ffmpeg, words, type Abilities, type Programs, type RunOptions, type Written } from "./ffmpeg.ts";
 import type { VideoLimits } from "./limits.ts";
@@ -79,8 +79,8 @@ export async function openWorkplace(shop: Workshop, source: Input, signal: Abort
     return { file, demuxer, facts: await probe(programs, { file, demuxer }, limits, options) };
   };
   const run: Workplace["run"] = (args, { seconds, progress }) => {
-    const { memoryBytes, threads } = limits;
-    return ffmpeg(programs, args, { ...options, seconds, memoryBytes, threads }, progress);
+    const how = { ...options, seconds, memoryBytes: limits.memoryBytes, threads: limits.threads };
+    return keeping(folder, () => ffmpeg(programs, args, how, progress));
   };
   const seekable: Workplace["seekable"] = async (clip, { start, seconds: shown }, seconds) => {
     const { demuxer, facts } = clip;
@@ -114,11 +114,11 @@ export async function openWorkplace(shop: Workshop, source: Input, signal: Abort
     return {
       shop,
       folder,
-      film: await clipOf(await copied(source, limits.sourceBytes)),
+      film: await keeping(folder, async () => clipOf(await copied(source, limits.sourceBytes))),
       async addClip(input) {
         const left = limits.sourceBytes - layerBytes;
         layerBytes += input.size;
-        return clipOf(await copied(input, left));
+        return keeping(folder, async () => clipOf(await copied(input, left)));
       },
       seekable,
       run,
@@ -127,6 +127,17 @@ export async function openWorkplace(shop: Workshop, source: Input, signal: Abort
   } catch (error) {
     await dispose();
     throw error;
+  }
+}
+
+export const goneAgain = (): DeliveryError => notNow("What was made of the film is gone again.");
+
+/** The cache may be emptied at any time: what fails then says nothing of the film. */
+async function keeping<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw existsSync(folder) ? error : goneAgain();
   }
 }
 

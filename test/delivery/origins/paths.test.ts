@@ -310,7 +310,8 @@ test("a web server's redirect may name a path in letters that it has not encoded
     response.end();
   });
   await add({ name: "letters", type: "web", baseUrl: moved.url, allowHosts });
-  for (const name of ["one", "other"]) expect(said(await site.get(`/root/letters/${name}`))).toBe("200 -");
+  for (const name of ["one", "other"])
+    expect(outcomeOf(await site.get(`/root/letters/${name}`))).toBe("200 -");
 });
 
 test("a proxy's dead host doesn't take the others with it", async () => {

@@ -3,6 +3,7 @@ import { mkdir, readdir, rm, stat, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import { describe, expect, test, type TestContext } from "vitest";
 import { run } from "../../clients/tools.ts";
+import { eventually } from "../../process.ts";
 import { openSite, outcomeOf, type Site } from "../site.ts";
 import { clip, hasFfmpeg, inFolder, remade } from "./clips.ts";
 import { urisOf } from "./streaming.ts";
@@ -59,6 +60,20 @@ describe.skipIf(!here)("what is asked of films", () => {
       expect(await heard(site)).toEqual(paths.map(() => "200 - -"));
     });
   }, 60_000);
+
+  test("is to be asked again, and is made then, where the cache was emptied meanwhile", async () => {
+    await using site = await openSite();
+    await site.put("film.mp4", await clip({ width: 320, height: 240, seconds: 8 }));
+    const cache = join(site.folder, "cache");
+    const answer = answerOf(site, paths[0]!);
+    await eventually("it is worked on", async () => {
+      const names = await readdir(join(cache, "video", "work")).catch(() => []);
+      return names.some((name) => name.startsWith("film-"));
+    });
+    await rm(cache, { recursive: true, force: true });
+    expect(await answer).toBe("503 ServiceUnavailable 1");
+    expect(await answerOf(site, paths[0]!)).toBe("200 - -");
+  });
 
   test("is to be asked again where the disk takes no files any more, unless it was made before", async (context) => {
     await onSmallDisk(context, async (site, _, remount) => {
