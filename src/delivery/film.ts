@@ -21,7 +21,7 @@ export interface FilmContext extends MakingContext {
 }
 
 /** Part of every key, as in making.ts. */
-const ENCODING_VERSION = 6;
+const ENCODING_VERSION = 7;
 /** How long a request waits for its film unless it says so (`Prefer: wait=`), and the longest that it may say. */
 const WAIT_SECONDS = 20;
 const WAIT_SECONDS_MAX = 60;

@@ -23,7 +23,7 @@ import {
   type StepOptions,
   type Track,
 } from "./filters.ts";
-import { DEINTERLACING, evenly, madeRate, settled } from "./frames.ts";
+import { DEINTERLACING, evenly, madeRate, settled, sharesDeep } from "./frames.ts";
 import type { VideoLimits } from "./limits.ts";
 import { decoding, laidOn } from "./opacity.ts";
 import { cutFurther, timesOf, wholeOf, type Cut, type Times } from "./placement.ts";
@@ -111,9 +111,10 @@ function trackOf(
 ): Track {
   const { width, height, video, interlaced, square } = facts;
   const laid = ground === undefined ? undefined : laidOn(ground, facts, shop.abilities);
-  const { filters: unsettled, matrix } = settled(laid?.colouring ?? facts.colouring, shop.abilities);
-  const [label, clear] = [`${index}:${video ?? "v"}`, ground === undefined];
-  const track: Track = { graph, label, width, height, clear, matrix, unsettled };
+  const colouring = laid?.colouring ?? facts.colouring;
+  const { filters: unsettled, matrix } = settled(colouring, shop.abilities);
+  const [label, clear, deep] = [`${index}:${video ?? "v"}`, ground === undefined, sharesDeep(colouring)];
+  const track: Track = { graph, label, width, height, clear, sharesDeep: deep, matrix, unsettled };
   if (interlaced) add(track, DEINTERLACING);
   if (video !== undefined) add(track, evenly(facts, cut, rate).join(","));
   if (laid !== undefined) add(track, laid.filters.join(","));

@@ -39,6 +39,8 @@ export interface Track {
   height: number;
   /** A layer: what lies below shows where it has nothing. */
   readonly clear: boolean;
+  /** Pairs of its pixels share colours of more than eight bits. */
+  readonly sharesDeep: boolean;
   /** Of its colours once they are settled, as `scale` calls it. */
   readonly matrix: string;
   /** Filters that settle the colours; none are left when they have. */
@@ -251,8 +253,12 @@ async function resize(
 
 /** To the pixel: by itself ffmpeg rounds to even sides, and what comes behind counts with the odd ones. */
 function cropTo(track: Track, box: Rectangle): void {
-  add(track, `crop=${box.width}:${box.height}:${box.left}:${box.top}:exact=1`, box);
+  // ffmpeg 5 would begin in the middle of a number.
+  const whole = track.sharesDeep && box.left % 2 !== 0 ? `${ALL_COLOURS},` : "";
+  add(track, `${whole}crop=${box.width}:${box.height}:${box.left}:${box.top}:exact=1`, box);
 }
+/** Each pixel has its own; as deep as they are, since HDR needs that. */
+const ALL_COLOURS = "format=yuv444p|yuva444p|yuv444p10le|yuva444p10le|yuv444p12le|yuva444p12le";
 
 async function pad(
   track: Track,

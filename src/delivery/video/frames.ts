@@ -126,6 +126,9 @@ function dimmed({ matrix, primaries, transfer }: Colouring, { filters }: Abiliti
   return [`setparams=${tags}:color_trc=${transfer}`, ...DIMMING];
 }
 
+/** Whether pairs of pixels share colours of more than eight bits. */
+export const sharesDeep = ({ pixels = "" }: Colouring): boolean => /^yuva?4[12]\dp(9|1\d)/.test(pixels);
+
 const isRgb = ({ pixels = "" }: Colouring): boolean => RGB.test(pixels);
 const isHdr = (film: Colouring): boolean =>
   film.transfer !== undefined && HDR.includes(film.transfer) && !isRgb(film);

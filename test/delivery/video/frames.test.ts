@@ -202,6 +202,29 @@ describe.skipIf(!here)("frames of films", () => {
     60_000,
   );
 
+  test.each(["yuv420p10le", "yuv422p10le"])(
+    "of %s have the colours that they had, wherever they are cut",
+    async (pixels) => {
+      const deep = `-pix_fmt ${pixels} -c:v libx264 -crf 4`;
+      const name = `${pixels}.mp4`;
+      await site.put(
+        name,
+        await remade(await bars({ lines: 360, matrix: "bt601", says: says("smpte170m") }), deep.split(" ")),
+      );
+      const at = async (chain: string, ...xs: number[]): Promise<Rgb[]> => {
+        const picture = await frame(`${name}?tr=${chain}`);
+        return Promise.all(xs.map((x) => colour(picture, x, 20)));
+      };
+      const found = [
+        await at("w-99,h-91,cm-extract,x-31,y-7", 50),
+        await at("w-98,h-360", 20, 80),
+      ];
+      const meant = [RED, GREEN, BLUE];
+      expect(near(found.flat(), meant)).toEqual(meant);
+    },
+    60_000,
+  );
+
   test.each([
     ["hd.mp4", "sd.mp4", ""],
     ["sd.mp4", "hd.mp4", ""],
