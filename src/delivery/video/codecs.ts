@@ -3,6 +3,7 @@ import { DeliveryError } from "../errors.ts";
 import type { FormatChoice, Options } from "../plan/plan.ts";
 import { words, type Abilities } from "./ffmpeg.ts";
 import type { FilmFacts } from "./probe.ts";
+import { AUDIO_SAMPLES } from "./sound.ts";
 import type { Clip } from "./workplace.ts";
 
 type Container = "mp4" | "webm";
@@ -108,7 +109,7 @@ const VIDEO_ENCODERS: Readonly<Record<Exclude<VideoCodec, "none">, Encoder>> = {
   },
 };
 const AUDIO_ENCODERS: Readonly<Record<Exclude<AudioCodec, "none">, Encoder>> = {
-  aac: { name: "aac", options: () => words("-b:a 128k -ac 2 -ar 48000") },
+  aac: { name: "aac", options: () => words(`-b:a 128k -ac 2 -ar ${AUDIO_SAMPLES}`) },
   opus: { name: "libopus", options: () => words("-b:a 96k -ac 2") },
 };
 

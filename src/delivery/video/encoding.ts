@@ -11,7 +11,8 @@ import { finish, type StepOptions } from "./filters.ts";
 import { DEINTERLACING, evenly, madeRate, SEEN_AT_ZERO, told } from "./frames.ts";
 import { decoding, laidOn } from "./opacity.ts";
 import type { StillRenderer } from "./stills.ts";
-import { reading, secondsText, soundFrom, type Workplace } from "./workplace.ts";
+import { soundOf } from "./sound.ts";
+import { reading, secondsText, type Workplace } from "./workplace.ts";
 
 /** Nothing of the source but picture and sound. */
 export const NO_METADATA = words("-map_metadata -1 -map_chapters -1 -dn -sn");
@@ -59,10 +60,13 @@ export async function encodeFilm(
   const codecs = codecsOf(asked, { ...film.facts, demuxer: film.demuxer });
   const quality = lastSaid(made.options, "quality") ?? defaults.quality;
   const picture = codecs.video !== "none" && made.label !== undefined;
+  const sound = codecs.audio === "none" ? undefined : soundOf(film.facts, made.cut);
+  const graph = [...(picture ? made.graph : []), ...(sound?.graph ?? [])];
   const args = [
     ...made.reads,
-    ...(picture ? ["-filter_complex", made.graph.join(";"), "-map", `[${made.label}]`] : []),
-    ...(codecs.audio === "none" ? [] : ["-map", `0:${film.facts.audio}`, ...soundFrom(made.cut)]),
+    ...(graph.length === 0 ? [] : ["-filter_complex", graph.join(";")]),
+    ...(picture ? ["-map", `[${made.label}]`] : []),
+    ...(sound?.output ?? []),
     "-t",
     secondsText(made.cut.seconds),
     ...NO_METADATA,

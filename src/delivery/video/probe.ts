@@ -103,6 +103,8 @@ export interface FilmFacts extends Timing {
   /** Numbers of the streams that are shown and heard; undefined: it has none. */
   readonly video: number | undefined;
   readonly audio: number | undefined;
+  /** Seconds from the film's beginning to that of its sound. */
+  readonly audioFrom: number;
   readonly square: boolean;
   readonly interlaced: boolean;
   readonly colouring: Colouring;
@@ -253,12 +255,14 @@ function factsOf({ streams = [], format = {} }: Probed, limits: VideoLimits): Fi
     throw new DeliveryError("UnsupportedSource", "The file holds neither picture nor sound.");
   }
   const duration = positive(format.duration) ?? positive(video?.duration) ?? 0;
+  const began = Number(format.start_time ?? 0) || 0;
   return {
     ...sizeOf(video, limits),
     duration,
     video: video?.index,
     audio: audio?.index,
-    ...pictureTimes(video, Number(format.start_time ?? 0) || 0),
+    audioFrom: Number(audio?.start_time ?? began) - began || 0,
+    ...pictureTimes(video, began),
     frameRate: rateOf(video),
     square: ratioOf(video?.sample_aspect_ratio) === 1,
     interlaced: INTERLACED.includes(video?.field_order ?? ""),

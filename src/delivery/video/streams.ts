@@ -19,9 +19,9 @@ import {
   type StreamSet,
 } from "./playlists.ts";
 import type { Cut } from "./placement.ts";
-import type { FilmFacts } from "./probe.ts";
 import { describeSet, measureSet } from "./sets.ts";
-import { secondsText, soundFrom, type Workplace } from "./workplace.ts";
+import { AUDIO_SAMPLES, soundOf } from "./sound.ts";
+import { secondsText, type Workplace } from "./workplace.ts";
 
 interface Rung {
   readonly width: number;
@@ -177,7 +177,7 @@ export async function encodeSet(
 ): Promise<void> {
   const { limits } = place.shop;
   const heights = heightsOf(plan);
-  const { duration, audio } = place.film.facts;
+  const { duration } = place.film.facts;
   // What lies on a film has to be encoded as well.
   const bytes = [...inputs.values()].reduce((sum, { size }) => sum + size, sourceBytes);
   const own = duration > 0 ? (bytes * 8) / duration : Infinity;
@@ -188,9 +188,10 @@ export async function encodeSet(
   });
   if (made.label === undefined) throw new DeliveryError("UnsupportedSource", "The film has no picture.");
   const { film, cut } = made;
+  const sound = soundOf(film.facts, cut);
   const set: StreamSet = {
     renditions,
-    audio: audio === undefined ? undefined : AUDIO_RATE_MAX,
+    audio: sound === undefined ? undefined : AUDIO_RATE_MAX,
     frameRate: madeRate(film.facts),
     seconds: cut.seconds,
   };
@@ -198,14 +199,12 @@ export async function encodeSet(
   const args = [
     ...made.reads,
     "-filter_complex",
-    made.graph.join(";"),
+    [...made.graph, ...(sound?.graph ?? [])].join(";"),
     ...renditions.flatMap((rendition) => [
       ...videoOutput(rendition, limits),
       ...hls(folder, rendition.name, cut),
     ]),
-    ...(audio === undefined
-      ? []
-      : [...audioOutput(film.facts), ...soundFrom(cut), ...hls(folder, SOUND, cut)]),
+    ...(sound === undefined ? [] : [...sound.output, ...AUDIO_OUTPUT, ...hls(folder, SOUND, cut)]),
   ];
   const progress = { seconds: cut.seconds, report };
   const { frames } = await place.run(args, { seconds: limits.streamSeconds, progress });
@@ -227,8 +226,8 @@ function videoOutput({ name, limit, level }: Encoded, limits: VideoLimits): read
   ];
 }
 
-const audioOutput = ({ audio }: FilmFacts): readonly string[] => [
-  ...words(`-map 0:${audio} -vn -c:a aac -b:a ${AUDIO_RATE} -ac 2 -ar 48000`),
+const AUDIO_OUTPUT: readonly string[] = [
+  ...words(`-vn -c:a aac -b:a ${AUDIO_RATE} -ac 2 -ar ${AUDIO_SAMPLES}`),
   ...NO_METADATA,
 ];
 

@@ -201,10 +201,6 @@ export const reading = ({ file, demuxer }: Clip, { start }: Pick<Cut, "start">):
   file,
 ];
 
-/** Of a result, with the sound of what was read in that way. Pictures have their filters. */
-export const soundFrom = ({ start }: Pick<Cut, "start">): readonly string[] =>
-  start > 0 ? ["-af", "atrim=start=0"] : [];
-
 /** Never in powers of ten, which filters don't read. */
 export const secondsText = (seconds: number): string => seconds.toFixed(3);
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTransformation } from "../../../src/delivery/origins/transformations.ts";
 import { colourAt, openSite, type Site } from "../site.ts";
-import { clip, frameAt, hasFfmpeg, made, probeFilm } from "./clips.ts";
+import { clip, frameAt, hasFfmpeg, loudness, made, probeFilm, remade } from "./clips.ts";
 import { streamed } from "./streaming.ts";
 
 const here = await hasFfmpeg();
@@ -74,6 +74,28 @@ describe.skipIf(!here)("renditions", () => {
     },
     60_000,
   );
+
+  test("have silence until the sound of the film begins, as films have: players see no edit lists", async () => {
+    const sources = "-f lavfi -i color=red:s=160x90:r=25:d=3 -itsoffset 1.5 -f lavfi -i sine=d=1.5";
+    await site.put("late.mp4", await made(sources.split(" ")));
+    for (const [cut, seconds, silence] of [
+      ["", 3, 1.5],
+      [",so-1.1", 1.9, 0.4],
+      [",eo-1", 1, 1],
+      [",so-2", 1, 0],
+    ] as const) {
+      const path = `/root/late.mp4/ik-master.m3u8?tr=sr-240${cut}`;
+      const { film, pieces } = await streamed(site, path, "sound");
+      const sum = pieces.reduce((all, piece) => all + piece.seconds, 0);
+      expect([cut, Math.abs(sum - seconds) < 0.06]).toEqual([cut, true]);
+      const loud = async (from: number, to: number): Promise<boolean> =>
+        (await loudness(await remade(film, ["-ss", `${from}`, "-t", `${to - from}`], "wav"))) > -40;
+      const whole = await probeFilm((await site.get(`/root/late.mp4?tr=q-40${cut}`)).body);
+      expect([cut, Math.abs(whole.seconds - seconds) < 0.06]).toEqual([cut, true]);
+      if (silence > 0) expect([cut, await loud(0, silence - 0.1)]).toEqual([cut, false]);
+      if (silence < seconds) expect([cut, await loud(silence + 0.05, seconds)]).toEqual([cut, true]);
+    }
+  }, 60_000);
 
   test("need no more bits than the table says, whatever the film", async () => {
     const args = "-f lavfi -i color=gray:s=426x240:r=25:d=8 -vf noise=alls=100:allf=t -c:v libx264 -crf 20";

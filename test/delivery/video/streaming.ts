@@ -13,8 +13,8 @@ export interface Streamed {
   readonly pieces: readonly { readonly seconds: number; readonly bytes: number }[];
 }
 
-/** The rendition of that number of a master playlist, once it is made. */
-export async function streamed(site: Site, path: string, rendition = 0): Promise<Streamed> {
+/** The rendition of that number of a master playlist, or its sound, once it is made. */
+export async function streamed(site: Site, path: string, rendition: number | "sound" = 0): Promise<Streamed> {
   const get = async (url: URL): Promise<Buffer> => {
     const reply = await site.get(url.href.slice(site.url.length));
     expect([url.href, reply.status, reply.headers.get("x-windlass-error")]).toEqual([url.href, 200, null]);
@@ -22,7 +22,8 @@ export async function streamed(site: Site, path: string, rendition = 0): Promise
   };
   const from = new URL(site.url + path);
   const master = (await get(from)).toString();
-  const media = new URL(urisOf(master)[rendition]!, from);
+  const sound = /TYPE=AUDIO.*URI="([^"]+)"/.exec(master)?.[1];
+  const media = new URL(rendition === "sound" ? sound! : urisOf(master)[rendition]!, from);
   const read = async (): Promise<string> => (await get(media)).toString();
   await expect.poll(read, { timeout: 60_000 }).toContain("#EXT-X-ENDLIST");
   const playlist = await read();
