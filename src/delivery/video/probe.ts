@@ -175,8 +175,10 @@ export async function probe(
   const limited = { ...options, seconds, memoryBytes, threads };
   const { code, stdout, stderr } = await run(ffprobe, args, limited);
   if (code !== 0) throw errorOf(stderr);
-  const facts = factsOf(parsed(stdout), limits);
-  const told = facts.duration > 0 && !BARE.includes(demuxer);
+  const probed = parsed(stdout);
+  const facts = factsOf(probed, limits);
+  const late = FROM_ZERO.includes(demuxer) && Number(probed.format?.start_time) > LATE_SECONDS;
+  const told = facts.duration > 0 && !late && !BARE.includes(demuxer);
   const known = told
     ? facts
     : { ...facts, bitRate: undefined, duration: await measured(ffprobe, { file, demuxer, facts }, limited) };
@@ -188,6 +190,13 @@ export async function probe(
   }
   return known;
 }
+
+/**
+ * Demuxers of films that begin at 0. Those that were cut out of others with their clock may say when they end instead of
+ * how long they last.
+ */
+const FROM_ZERO: readonly string[] = ["matroska", "mov"];
+const LATE_SECONDS = 1;
 
 /** Demuxers of pictures without times. ffprobe guesses by the bit rate how long they last. */
 export const BARE: readonly string[] = ["mpegvideo", "hevc"];

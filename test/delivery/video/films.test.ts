@@ -228,9 +228,11 @@ describe.skipIf(!here)("films", () => {
       "-c:v libvpx -deadline realtime -cpu-used 8 -c:a libopus -live 1 -output_ts_offset 1000";
     const late = await remade(film, recording.split(" "), "webm");
     const bare = await remade(film, "-c:v mpeg2video -an".split(" "), "m2v");
+    const cut = await remade(film, "-c copy -output_ts_offset 2".split(" "), "mkv");
     for (const [name, body] of [
       ["late.webm", late],
       ["bare.mpg", bare],
+      ["cut.mkv", cut],
     ] as const) {
       await site.put(name, body);
       const facts = await site.get(`/root/${name}/metadata`);

@@ -215,10 +215,7 @@ describe.skipIf(!here)("frames of films", () => {
         const picture = await frame(`${name}?tr=${chain}`);
         return Promise.all(xs.map((x) => colour(picture, x, 20)));
       };
-      const found = [
-        await at("w-99,h-91,cm-extract,x-31,y-7", 50),
-        await at("w-98,h-360", 20, 80),
-      ];
+      const found = [await at("w-99,h-91,cm-extract,x-31,y-7", 50), await at("w-98,h-360", 20, 80)];
       const meant = [RED, GREEN, BLUE];
       expect(near(found.flat(), meant)).toEqual(meant);
     },
