@@ -64,6 +64,8 @@ const TELL_MS = 1000;
 /** Silence after which nobody believes that a job goes on, and age at which its end is forgotten, in milliseconds. */
 const SILENT_MS = 20_000;
 const FORGOTTEN_MS = 3_600_000;
+/** How often that is looked for, in milliseconds. Stops each of thousands of short films from looking at all others. */
+const SWEEP_MS = 60_000;
 /** How often it is looked whether another process is done, in milliseconds. */
 const LOOK_MS = 200;
 /** What a source will not do better at once, and for how long it isn't tried again, in milliseconds. */
@@ -91,6 +93,7 @@ export class Jobs {
   readonly #jobs = new Map<string, Running>();
   readonly #turnstiles: Readonly<Record<Work, Turnstile>>;
   readonly #closing = patientController();
+  #sweptAt = 0;
 
   constructor(options: JobsOptions) {
     this.#options = options;
@@ -241,10 +244,16 @@ export class Jobs {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       await writeFile(draft, JSON.stringify(status));
       await rename(draft, path);
-      if (isOver(status)) await removeOlder(dirname(path), FORGOTTEN_MS);
+      if (isOver(status)) await this.#sweep();
     } catch (error) {
       this.#options.log.debug({ err: error, path }, "the state of a film could not be written");
     }
+  }
+
+  async #sweep(): Promise<void> {
+    if (isRecent(this.#sweptAt, SWEEP_MS)) return;
+    this.#sweptAt = Date.now();
+    await removeOlder(join(this.#options.folder, "jobs"), FORGOTTEN_MS);
   }
 
   #forget(): void {
