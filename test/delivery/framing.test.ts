@@ -11,7 +11,8 @@ const CLEAR: Rgba = [0, 0, 0, 0];
 
 let site: Site;
 beforeAll(async () => {
-  site = await openSite();
+  // One canvas has to have 34 million pixels, which takes its time where other tests run beside it.
+  site = await openSite({ renderSeconds: 50 });
 });
 afterAll(() => site[Symbol.asyncDispose]());
 
