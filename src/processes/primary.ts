@@ -14,13 +14,14 @@ import type { RootKey } from "../root.ts";
 import type { Urls } from "../serving.ts";
 import { closeWithWorker } from "./handoff.ts";
 import type { FromChild, ToChild } from "./messages.ts";
+import { Tally } from "./tally.ts";
 
 /** First and longest wait before a crashed child is started again: a crash loop must not eat the machine. */
 const BACKOFF_MIN_MS = 100;
 const BACKOFF_MAX_MS = 30_000;
 /** A child that lived this long had a start of its own; its crash begins a new count. */
 const HEALTHY_MS = 30_000;
-/** A child that does not answer within this is left out of the metrics. */
+/** Of a child that does not answer within this the metrics have what it said before. */
 const MEASURE_MS = 1000;
 /** For what comes after the drain's own deadline; then the child is killed. */
 const EXTRA_MS = 3000;
@@ -58,7 +59,6 @@ interface Slot {
 
 interface Measuring {
   missing: Set<Slot>;
-  families: Family[][];
   done: () => void;
 }
 
@@ -78,6 +78,7 @@ class Supervisor {
   readonly #log: Logger;
   readonly #slots: Slot[] = [];
   readonly #measurings = new Map<number, Measuring>();
+  readonly #tally = new Tally();
   #stopping = false;
   #started = false;
   #writerReady = false;
@@ -200,9 +201,11 @@ class Supervisor {
         this.#broadcast({ kind: "readonly", reason: message.reason });
         return;
       case "measured": {
+        if (this.#slots[slot.number] === slot && lives(slot.child)) {
+          this.#tally.hear(slot.number, message.families);
+        }
         const measuring = this.#measurings.get(message.id);
-        if (measuring?.missing.delete(slot)) measuring.families.push(message.families);
-        if (measuring?.missing.size === 0) measuring.done();
+        if (measuring?.missing.delete(slot) && measuring.missing.size === 0) measuring.done();
         return;
       }
       case "measureAll":
@@ -227,6 +230,7 @@ class Supervisor {
 
   #ended(slot: Slot, how: string): void {
     if (this.#stopping || this.#slots[slot.number] !== slot) return;
+    this.#tally.end(slot.number);
     if (!this.#started) {
       this.#settleStart?.reject(new ConfigError(`The ${slot.name} ended at its start (${how}).`));
       return;
@@ -251,18 +255,17 @@ class Supervisor {
   async #measureAll(): Promise<Family[][]> {
     const asked = this.#slots.filter(({ state, child }) => state === "ready" && child.connected);
     const id = this.#measures++;
-    const families = [processFamilies("primary")];
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, MEASURE_MS);
       const done = () => {
         clearTimeout(timer);
         resolve();
       };
-      this.#measurings.set(id, { missing: new Set(asked), families, done });
+      this.#measurings.set(id, { missing: new Set(asked), done });
       for (const { child } of asked) send(child, { kind: "measure", id });
     });
     this.#measurings.delete(id);
-    return families;
+    return [processFamilies("primary"), ...this.#tally.families()];
   }
 }
 
@@ -270,6 +273,9 @@ class Supervisor {
 function send(child: ChildProcess, message: ToChild): void {
   if (child.connected) child.send(message, () => undefined);
 }
+
+/** What a child had sent may be heard after its end. */
+const lives = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode === null && signalCode === null;
 
 function processOf(worker: Worker): ChildProcess {
   // Cluster repeats the channel's errors here, where one that nobody hears would end the primary.

@@ -27,6 +27,12 @@ function allReady(): Promise<void> {
   });
 }
 
+async function putsCounted(): Promise<number> {
+  const text = await (await fetch(`${server.consoleUrl}/metrics`)).text();
+  const line = /^windlass_requests_total\{service="s3",operation="PutObject",status="2xx"\} (\d+)$/m;
+  return Number(line.exec(text)?.[1]);
+}
+
 function answerOnOwnConnection(url: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(`${url}/health/live`, { agent: false }, (response) => {
@@ -143,6 +149,15 @@ describe("a server of two workers", () => {
     expect(text).toMatch(
       /^windlass_request_seconds_bucket\{service="s3",operation="PutObject",le="\+Inf"\} \d+$/m,
     );
+  });
+
+  test("has counted no less when a worker has ended", async () => {
+    const before = await putsCounted();
+    for (let round = 0; round < 2; round++) {
+      await server.kill("worker");
+      await allReady();
+      expect(await putsCounted()).toBe(before);
+    }
   });
 
   test("drains at SIGTERM: the answer under way is finished, and says that the connection closes", async () => {
