@@ -4,7 +4,7 @@ import { family, Measures, processFamilies, type Family } from "./admin/measures
 import { ConfigError, DRAIN_MS, regionOf, renderersOf, type Config } from "./config.ts";
 import { dataPaths } from "./datadir.ts";
 import { createDelivery, type Delivery, type DeliveryCounts, type Services } from "./delivery/delivery.ts";
-import type { Service as Helper } from "./delivery/image/job.ts";
+import type { Service as Helper } from "./delivery/service.ts";
 import { startListener, type FinishedRequest, type Listener, type ListenerOptions } from "./lib/http.ts";
 import type { Logger } from "./lib/log.ts";
 import { loadCertificates, type Certificates } from "./lib/tls.ts";

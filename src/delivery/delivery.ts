@@ -12,7 +12,6 @@ import { filmAnswer, thumbnailAnswer, thumbnailPlan, type FilmContext } from "./
 import { ForeignFiles, SourceChanged } from "./foreign.ts";
 import { passing } from "./headers.ts";
 import { Renderers, type RenderCounts } from "./image/image.ts";
-import type { Service } from "./image/job.ts";
 import { DEFAULT_LIMITS, type DeliveryLimits } from "./limits.ts";
 import { Detector, FailureMemory } from "./making.ts";
 import { isFilm, kindOf, typeOf } from "./mediatypes.ts";
@@ -24,6 +23,7 @@ import { planText } from "./plan/text.ts";
 import type { PromptService } from "./plan/promptmodel.ts";
 import { Prompts } from "./plan/promptstore.ts";
 import { readRequest, type Reading, type ReadingContext } from "./reading.ts";
+import type { Service } from "./service.ts";
 import { defaultPlace, locate } from "./site.ts";
 import { isMissing, openSource, wantedAt, type Source } from "./source.ts";
 import type { JobCounts } from "./video/jobs.ts";

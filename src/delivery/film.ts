@@ -6,13 +6,14 @@ import { lasting, type Entry } from "./cache/cache.ts";
 import { keyOf } from "./cache/entries.ts";
 import { DeliveryError } from "./errors.ts";
 import { cacheControlOf, madeHeaders, passing, sourceHeaders } from "./headers.ts";
-import type { Input, Service } from "./image/job.ts";
+import type { Input } from "./image/job.ts";
 import { rendererWith, type MakingContext } from "./making.ts";
 import { MEDIA_TYPES } from "./mediatypes.ts";
 import { openLayers, pictureAnswer } from "./picture.ts";
 import type { Plan } from "./plan/plan.ts";
 import { pathsOf, planText, USUAL, videoPathsOf } from "./plan/text.ts";
 import type { Reading } from "./reading.ts";
+import type { Service } from "./service.ts";
 import type { Source } from "./source.ts";
 import type { Films, VideoRequest } from "./video/video.ts";
 

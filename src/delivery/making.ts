@@ -6,11 +6,12 @@ import { keyOf } from "./cache/entries.ts";
 import { DeliveryError, ERRORS } from "./errors.ts";
 import { UNANSWERED } from "./image/detector.ts";
 import type { Renderers } from "./image/image.ts";
-import type { ClientHints, Input, Job, Picture, Service } from "./image/job.ts";
+import type { ClientHints, Input, Job, Picture } from "./image/job.ts";
 import type { DeliveryLimits } from "./limits.ts";
 import { kindOf } from "./mediatypes.ts";
 import type { Options, Plan, Step } from "./plan/plan.ts";
 import { layersOf, pathsOf, planText, USUAL } from "./plan/text.ts";
+import type { Service } from "./service.ts";
 import type { Source, SourceContext } from "./source.ts";
 import type { StillRenderer } from "./video/stills.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { createDelivery } from "../../src/delivery/delivery.ts";
-import type { Service } from "../../src/delivery/image/job.ts";
+import type { Service } from "../../src/delivery/service.ts";
 import { startListener } from "../../src/lib/http.ts";
 import { startWeb, type WebServer } from "./origins/storage.ts";
 import { clip, hasFfmpeg } from "./video/clips.ts";

@@ -4,7 +4,7 @@
  * Coordinates are fractions of the picture.
  */
 import { DeliveryError } from "../errors.ts";
-import { call } from "./service.ts";
+import { call } from "../service.ts";
 import type { Environment, Surface } from "./surface.ts";
 
 /** In pixels of the surface. */
@@ -39,7 +39,7 @@ export async function detect(
   const { detector } = env.job;
   if (detector === undefined) return undefined;
   try {
-    const body = await surface.image
+    const jpeg = await surface.image
       .clone()
       .resize({ width: PROBE_SIDE, height: PROBE_SIDE, fit: "inside", withoutEnlargement: true })
       .flatten({ background: "#ffffff" })
@@ -50,7 +50,7 @@ export async function detect(
       service: detector,
       path: "",
       query: { class: what },
-      body,
+      body: new Uint8Array(jpeg),
       type: "image/jpeg",
       timeoutMs: TIMEOUT_MS,
       maxBytes: ANSWER_BYTES_MAX,

@@ -2,6 +2,7 @@
 import type { FileRange } from "../../blob/blob.ts";
 import type { DeliveryLimits } from "../limits.ts";
 import type { Format, Plan } from "../plan/plan.ts";
+import type { Service } from "../service.ts";
 
 /** What the client said that a picture may depend on; part of the cache's key where the plan asks for it. */
 export interface ClientHints {
@@ -12,13 +13,6 @@ export interface ClientHints {
   /** Sec-CH-DPR. */
   readonly dpr?: number;
   readonly saveData?: boolean;
-}
-
-/** An HTTP service of the operator's own. */
-export interface Service {
-  readonly url: string;
-  /** Sent as a bearer token. */
-  readonly token: string | undefined;
 }
 
 export interface Job {

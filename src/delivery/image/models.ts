@@ -6,8 +6,7 @@ import sharp from "sharp";
 import { DeliveryError } from "../errors.ts";
 import type { ModelTask } from "../plan/plan.ts";
 import { eightBits } from "./decode.ts";
-import type { Service } from "./job.ts";
-import { call } from "./service.ts";
+import { call, type Service } from "../service.ts";
 import { settle, type Environment, type Surface } from "./surface.ts";
 
 /** As a share of what a render may take: shorter, so that its own message is what the client reads. */
@@ -33,7 +32,7 @@ export async function applyModel(
 ): Promise<Surface> {
   const { limits } = env.job;
   const models = modelsOf(env, task.task === "genfill" ? "bg-genfill" : `e-${task.task}`);
-  const body = await surface.image.png().toBuffer();
+  const png = await surface.image.png().toBuffer();
   const { task: name, ...more } = task;
   const said = Object.entries(more).filter(([, value]) => value !== undefined);
   const query = Object.fromEntries(said.map(([key, value]) => [key, String(value)]));
@@ -42,7 +41,7 @@ export async function applyModel(
     service: models,
     path: `/${name}`,
     query,
-    body,
+    body: new Uint8Array(png),
     type: "image/png",
     timeoutMs: Math.round(limits.renderSeconds * 1000 * TIMEOUT_SHARE),
     maxBytes: limits.resultBytes,

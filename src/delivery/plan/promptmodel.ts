@@ -2,16 +2,14 @@
  * Prompts that the rules don't understand, asked of an OpenAI-compatible service of the operator's. It only ever chooses
  * among the options that URLs have; what it says is read by the same parsers and brought within the same limits.
  */
-import { collectAtMost } from "../../lib/chunks.ts";
 import { DeliveryError } from "../errors.ts";
+import { call, type Service } from "../service.ts";
 import type { Options } from "./plan.ts";
 import { transformationNames } from "./transforms.ts";
 import { parseWeekerp } from "./url.ts";
 
-export interface PromptService {
-  /** Base of the API, such as https://llm.example.com/v1. */
-  readonly url: string;
-  readonly token: string | undefined;
+/** Its URL is the base of the API, such as https://llm.example.com/v1. */
+export interface PromptService extends Service {
   readonly model: string;
 }
 
@@ -103,49 +101,38 @@ function clamp(name: string, value: unknown): string | undefined {
   return String(whole ? Math.round(within) : Number(within.toFixed(6)));
 }
 
-async function ask({ url, token, model }: PromptService, prompt: string): Promise<string> {
-  let response: Response;
-  try {
-    response = await fetch(`${url.replace(/\/$/, "")}/chat/completions`, {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-      body: JSON.stringify({
-        model,
-        temperature: 0,
-        response_format: { type: "json_object" },
-        messages: [
-          { role: "system", content: INSTRUCTION },
-          { role: "user", content: prompt },
-        ],
-      }),
-      redirect: "error",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    if (response.status !== 200 || response.body === null) {
-      await response.body?.cancel();
-      throw new DeliveryError("OriginFailed", `The prompt service answered ${response.status}.`);
-    }
-    const answer = await collectAtMost(response.body as AsyncIterable<Uint8Array>, ANSWER_BYTES_MAX);
-    if (answer !== undefined) return contentOf(answer.toString());
-    throw new DeliveryError("OriginFailed", "The prompt service says too much.");
-  } catch (error) {
-    if (error instanceof DeliveryError) throw error;
-    if (error instanceof Error && error.name === "TimeoutError") {
-      throw new DeliveryError("OriginTimeout", "The prompt service did not answer in time.");
-    }
-    throw new DeliveryError("OriginFailed", "The prompt service can't be used.");
-  }
-}
-
-function contentOf(text: string): string {
-  const answer = JSON.parse(text) as { choices?: { message?: { content?: unknown } }[] };
-  const content = answer.choices?.[0]?.message?.content;
+/** What the service says to the prompt. */
+async function ask(service: PromptService, prompt: string): Promise<string> {
+  const answer = await call({
+    name: "prompt",
+    service,
+    path: "/chat/completions",
+    body: JSON.stringify({
+      model: service.model,
+      temperature: 0,
+      response_format: { type: "json_object" },
+      messages: [
+        { role: "system", content: INSTRUCTION },
+        { role: "user", content: prompt },
+      ],
+    }),
+    type: "application/json",
+    timeoutMs: TIMEOUT_MS,
+    maxBytes: ANSWER_BYTES_MAX,
+  });
+  const content = contentOf(answer.toString());
   if (typeof content === "string") return content.trim();
   throw new DeliveryError(
     "OriginFailed",
     "The prompt service answers something else than a chat completion.",
   );
+}
+
+function contentOf(answer: string): unknown {
+  try {
+    const said = JSON.parse(answer) as { choices?: ({ message?: { content?: unknown } } | null)[] } | null;
+    return said?.choices?.[0]?.message?.content;
+  } catch {
+    return undefined;
+  }
 }

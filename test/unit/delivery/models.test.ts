@@ -385,7 +385,7 @@ describe("the prompt service", () => {
       ]);
     }
     reply = says("x".repeat(70_000));
-    expect(await refusal(ask())).toBe("OriginFailed: The prompt service says too much.");
+    expect(await refusal(ask())).toBe("OriginFailed: The prompt service sent more than 65536 bytes.");
     for (const status of [401, 429, 500]) {
       reply = answers("secret words", status);
       expect(await refusal(ask())).toBe(`OriginFailed: The prompt service answered ${status}.`);
@@ -398,6 +398,6 @@ describe("the prompt service", () => {
 
   test("silence ends after its time", async () => {
     reply = () => {};
-    expect(await refusal(ask())).toBe("OriginTimeout: The prompt service did not answer in time.");
+    expect(await refusal(ask())).toBe("OriginTimeout: The prompt service took longer than 3000 ms.");
   });
 });

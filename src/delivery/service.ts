@@ -1,7 +1,12 @@
-/** Calls to the operator's own services from a renderer: bounded in time and bytes. */
-import { collectAtMost } from "../../lib/chunks.ts";
-import { DeliveryError } from "../errors.ts";
-import type { Service } from "./job.ts";
+/** HTTP services of the operator's own, and calls to them: bounded in time and bytes. */
+import { collectAtMost } from "../lib/chunks.ts";
+import { DeliveryError } from "./errors.ts";
+
+export interface Service {
+  readonly url: string;
+  /** Sent as a bearer token. */
+  readonly token: string | undefined;
+}
 
 export interface Call {
   /** What the message names it. */
@@ -9,8 +14,8 @@ export interface Call {
   readonly service: Service;
   /** Added to the service's URL. */
   readonly path: string;
-  readonly query: Readonly<Record<string, string>>;
-  readonly body: Buffer;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body: Uint8Array<ArrayBuffer> | string;
   readonly type: string;
   readonly timeoutMs: number;
   /** Bytes of the answer. Stops a service that doesn't end. */
@@ -22,7 +27,7 @@ export async function call({
   name,
   service,
   path,
-  query,
+  query = {},
   body,
   type,
   timeoutMs,
@@ -37,7 +42,7 @@ export async function call({
     const response = await fetch(url, {
       method: "POST",
       headers,
-      body: new Uint8Array(body),
+      body,
       redirect: "error",
       signal: AbortSignal.timeout(timeoutMs),
     });
