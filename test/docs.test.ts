@@ -5,8 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { Command } from "commander";
 import { createProgram } from "../src/commands/program.ts";
 import { configMarkdown, optionDocs } from "../src/config.ts";
-import { CHAIN_MAX } from "../src/delivery/limits.ts";
-import { transformationsMarkdown } from "../src/delivery/plan/transforms.ts";
+import { transformationsMarkdown } from "../src/delivery/plan/reference.ts";
 import { ERRORS } from "../src/s3/errors.ts";
 import { OPERATIONS } from "../src/s3/operations.ts";
 import { errorsMarkdown, operationsMarkdown } from "../src/s3/reference.ts";
@@ -18,7 +17,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "config.md": configMarkdown,
   "operations.md": operationsMarkdown,
   "errors.md": errorsMarkdown,
-  "transformations.md": () => transformationsMarkdown(CHAIN_MAX),
+  "transformations.md": transformationsMarkdown,
 };
 
 describe("docs/reference", () => {

@@ -27,9 +27,6 @@ const OPERATORS: readonly string[] = PRECEDENCE.flat();
 /** As many digits as a computed number has when it is written without an exponent. */
 const NUMBER = /^(\d{1,21}(\.\d{1,22})?|\.\d{1,22})$/;
 
-export const EXPRESSION_ALLOWED = "a number or an expression such as iw_mul_0.5";
-export const SECONDS_ALLOWED = "seconds, or an expression such as idu_mul_0.5";
-
 /** Undefined for what is no expression; numbers have no sign. @throws DeliveryError LimitExceeded */
 export function parseExpression(text: string): Expression | undefined {
   const words = text.split("_");

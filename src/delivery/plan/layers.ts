@@ -1,80 +1,71 @@
 /** Layers in ImageKit's chains: `l-image,i-logo.png,w-100,lx-10,l-end`. */
 import { DeliveryError } from "../errors.ts";
 import { LAYERS_MAX, NESTING_MAX, TEXT_BASE64_MAX, TEXT_MAX } from "../limits.ts";
-import { COLOUR_ALLOWED, isColourName, parseColour } from "./colours.ts";
-import { EXPRESSION_ALLOWED, parseExpression, SECONDS_ALLOWED } from "./expression.ts";
+import { isColourName, parseColour } from "./colours.ts";
 import { nameOf, quote, refuse, type Items } from "./items.ts";
-import type { Layer, Options, Placement, Step, TextStyle } from "./plan.ts";
+import type { Expression, Layer, Options, Placement, Step, TextStyle } from "./plan.ts";
 import { transformationNamed } from "./transforms.ts";
 import {
-  FLIPS,
+  COLOUR,
+  EXPRESSION,
+  FLIP,
   hasControls,
-  oneOf,
-  PADDING_ALLOWED,
+  named,
+  number,
+  PADDING,
   parseBase64,
   parseCoordinate,
   parseNumber,
-  parsePadding,
   parsePath,
-  parseRadius,
-  parseWhole,
   POSITIONS,
-  RADIUS_ALLOWED,
-  wordsOf,
+  RADIUS,
+  SECONDS,
+  whole,
+  words,
+  type Value,
 } from "./values.ts";
 
 type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
-interface Wording<T> {
-  readonly allowed: string;
-  readonly parse: (this: void, text: string) => T | undefined;
-}
 
-const COORDINATE: Wording<Placement["x"]> = {
-  allowed: `${EXPRESSION_ALLOWED}, N in front for negative ones`,
+const COORDINATE: Value<Expression> = {
+  allowed: `${EXPRESSION.allowed}, N in front for negative ones`,
   parse: parseCoordinate,
 };
-const POSITION: Wording<Placement["focus"]> = { allowed: wordsOf(POSITIONS), parse: oneOf(POSITIONS) };
-const SECONDS: Wording<Placement["start"]> = { allowed: SECONDS_ALLOWED, parse: parseExpression };
-const MODES = { multiply: "multiply", displace: "displace", cutout: "cutout", cutter: "cutter" } as const;
+const POSITION = words(POSITIONS);
 
-const PLACEMENT: Readonly<Record<string, readonly [keyof Placement, Wording<unknown>]>> = {
+/** What layers say of their place, by name. */
+export const PLACEMENT: Readonly<Record<string, readonly [keyof Placement, Value<unknown>]>> = {
   lx: ["x", COORDINATE],
   ly: ["y", COORDINATE],
   lxc: ["centreX", COORDINATE],
   lyc: ["centreY", COORDINATE],
   lap: ["anchor", POSITION],
   lfo: ["focus", POSITION],
-  lm: ["mode", { allowed: wordsOf(MODES), parse: oneOf(MODES) }],
+  lm: ["mode", words(named("multiply", "displace", "cutout", "cutter"))],
   lso: ["start", SECONDS],
   leo: ["end", SECONDS],
   ldu: ["duration", SECONDS],
 };
 
-const ALIGNMENTS = { left: "left", center: "center", right: "right" } as const;
-const LENGTH: Wording<TextStyle["width"]> = { allowed: EXPRESSION_ALLOWED, parse: parseExpression };
-const COLOUR: Wording<TextStyle["colour"]> = { allowed: COLOUR_ALLOWED, parse: parseColour };
-
-type Styles = Readonly<Record<string, readonly [keyof TextStyle, Wording<unknown>]>>;
+type Styles = Readonly<Record<string, readonly [keyof TextStyle, Value<unknown>]>>;
 
 const FONT_STYLES: Styles = {
-  fs: ["fontSize", LENGTH],
+  fs: ["fontSize", EXPRESSION],
   ff: ["font", { allowed: "a family, or the path of a font file with @@ for slashes", parse: parseFont }],
   co: ["colour", COLOUR],
   bg: ["background", COLOUR],
 };
+const TENTHS = whole(1, 9);
 const TEXT_STYLES: Styles = {
   ...FONT_STYLES,
-  w: ["width", LENGTH],
-  ia: ["align", { allowed: wordsOf(ALIGNMENTS), parse: oneOf(ALIGNMENTS) }],
-  pa: ["padding", { allowed: PADDING_ALLOWED, parse: parsePadding }],
-  r: ["radius", { allowed: RADIUS_ALLOWED, parse: parseRadius }],
-  rt: [
-    "rotate",
-    { allowed: "degrees from 0 to 360, or N1 to N360", parse: (text) => parseNumber(text, -360, 360) },
-  ],
-  fl: ["flip", { allowed: "h, v, h_v or v_h", parse: oneOf(FLIPS) }],
-  lh: ["lineHeight", LENGTH],
-  al: ["opacity", { allowed: "a whole number from 1 to 9", parse: (text) => parseWhole(text, 1, 9) }],
+  w: ["width", EXPRESSION],
+  ia: ["align", words(named("left", "center", "right"))],
+  pa: ["padding", PADDING],
+  r: ["radius", RADIUS],
+  rt: ["rotate", { ...number(-360, 360), allowed: "degrees from 0 to 360, or N1 to N360" }],
+  fl: ["flip", FLIP],
+  lh: ["lineHeight", EXPRESSION],
+  al: ["opacity", TENTHS],
 };
 const SUBTITLE_STYLES: Styles = {
   ...FONT_STYLES,
@@ -194,7 +185,7 @@ function readLayerItem(reading: Reading, item: string, first: boolean, options: 
     reading.background = value;
   }
   if (name !== "al") return false;
-  reading.alpha = 10 * (parseWhole(value, 1, 9) ?? refuse(name, value, "a whole number from 1 to 9"));
+  reading.alpha = 10 * (TENTHS.parse(value) ?? refuse(name, value, TENTHS.allowed));
   return true;
 }
 
@@ -225,7 +216,7 @@ function put<T>(
   into: T,
   name: string,
   value: string,
-  [field, { parse, allowed }]: readonly [keyof T, Wording<unknown>],
+  [field, { parse, allowed }]: readonly [keyof T, Value<unknown>],
 ): true {
   if (into[field] !== undefined) throw new DeliveryError("InvalidParameter", `${name} stands twice.`);
   Object.assign(into as object, { [field]: parse(value) ?? refuse(name, value, allowed) });

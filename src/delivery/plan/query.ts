@@ -1,7 +1,7 @@
 /** Percent-encoding and queries, as far as they are the same for all grammars. */
 import { DeliveryError } from "../errors.ts";
 import { refuse } from "./items.ts";
-import { hasControls, parseBoolean } from "./values.ts";
+import { BOOLEAN, hasControls } from "./values.ts";
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -68,7 +68,7 @@ export function isTrue(pairs: readonly Pair[], name: string, strict = false): bo
   if (found.length > 1) throw new DeliveryError("InvalidParameter", `${name} stands twice.`);
   if (found[0] === undefined) return false;
   const text = valueOf(found[0]);
-  return parseBoolean(text) ?? refuse(name, text, "true or false");
+  return BOOLEAN.parse(text) ?? refuse(name, text, BOOLEAN.allowed);
 }
 
 /** Characters of a prompt. Stops novels. */

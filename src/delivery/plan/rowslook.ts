@@ -1,31 +1,28 @@
 /** Rows of THE table (transforms.ts): shape, colours and effects. */
 import type { ModelTask } from "./plan.ts";
-import type { Rows, Transformation, Wording } from "./transforms.ts";
+import type { Rows, Transformation } from "./rows.ts";
 import {
-  BACKGROUND_ALLOWED,
-  BORDER_ALLOWED,
-  DISTORT_ALLOWED,
-  FLIPS,
-  GRADIENT_ALLOWED,
+  BACKGROUND,
+  BOOLEAN,
+  BORDER,
+  COLORIZE,
+  COLOUR_REPLACE,
+  DISTORT,
+  FLIP,
+  GRADIENT,
+  number,
   oneOf,
-  parseBackground,
+  orAuto,
   parseBoolean,
-  parseBorder,
-  parseColorize,
-  parseColourReplace,
-  parseDistort,
   parseDropShadow,
-  parseGradient,
   parseNumber,
   parsePrompt,
-  parseRadius,
-  parseShadow,
-  parseUnsharp,
   parseWhole,
-  REPLACE_ALLOWED,
-  RADIUS_ALLOWED,
-  SHADOW_ALLOWED,
-  UNSHARP_ALLOWED,
+  RADIUS,
+  SHADOW,
+  UNSHARP,
+  whole,
+  type Value,
 } from "./values.ts";
 
 const TASKS: Readonly<Record<string, ModelTask>> = {
@@ -36,36 +33,16 @@ const TASKS: Readonly<Record<string, ModelTask>> = {
   "e-genvar": { task: "genvar" },
 };
 
-const FLAGS = { "1": true, false: false } as const;
+const SIGMA = number(0.3, 20);
+const TURN: Value<number> = { ...number(-360, 360), allowed: "degrees from -360 to 360" };
+/** An effect that has no value, though ImageKit's own page writes `e-contrast-1`. */
+const FLAG = {
+  allowed: "no value, true or false",
+  bare: true,
+  parse: oneOf({ "1": true, false: false }),
+};
 
-type Look =
-  | "trim"
-  | "border"
-  | "rotate"
-  | "flip"
-  | "radius"
-  | "background"
-  | "opacity"
-  | "blur"
-  | "blurSigma"
-  | "grayscale"
-  | "contrast"
-  | "sharpen"
-  | "sharpenSigma"
-  | "unsharp"
-  | "shadow"
-  | "gradient"
-  | "colorize"
-  | "distort"
-  | "colourReplace"
-  | "gamma"
-  | "brightness"
-  | "saturation"
-  | "hue"
-  | "threshold"
-  | "model";
-
-export const LOOK_ROWS: Rows<Look> = {
+export const LOOK_ROWS = {
   trim: {
     imagekit: {
       names: ["t"],
@@ -77,7 +54,7 @@ export const LOOK_ROWS: Rows<Look> = {
     examples: { trim: "w-150:cm-pad_resize,w-250,h-250,bg-FFFFFF:t-true" },
   },
   border: {
-    imagekit: { names: ["b"], allowed: BORDER_ALLOWED, parse: parseBorder },
+    imagekit: { names: ["b"], ...BORDER },
     fallback: "none",
     doc: "A border around the picture, which becomes larger by it.",
     examples: { border: "w-300,b-10_FF0000" },
@@ -85,30 +62,21 @@ export const LOOK_ROWS: Rows<Look> = {
   rotate: {
     imagekit: {
       names: ["rt"],
-      allowed: "degrees clockwise from 0 to 360, N in front for the other way, or auto",
-      parse: (text) => (text === "auto" ? text : parseNumber(text, -360, 360)),
+      ...orAuto({ ...TURN, allowed: "degrees clockwise from 0 to 360, N in front for the other way" }),
     },
-    weekerp: {
-      names: ["rotate"],
-      allowed: "degrees from -360 to 360",
-      parse: (text) => parseNumber(text, -360, 360),
-    },
+    weekerp: { names: ["rotate"], ...TURN },
     fallback: "auto",
     doc: "Turns clockwise. Corners that become free are background. `auto`: as the camera's EXIF says.",
     examples: { rotate90: "w-300,rt-90", rotate45: "w-300,rt-45,bg-FFFF00", rotateBack: "w-300,rt-N30" },
   },
   flip: {
-    imagekit: { names: ["fl"], allowed: "h, v, h_v or v_h", parse: oneOf(FLIPS) },
+    imagekit: { names: ["fl"], ...FLIP },
     fallback: "none",
     doc: "Mirrors: `h` swaps left and right (`flop=true`), `v` swaps top and bottom (`flip=true`).",
     examples: { flipHorizontal: "w-300,fl-h", flipVertical: "w-300,fl-v" },
   },
   radius: {
-    imagekit: {
-      names: ["r"],
-      allowed: RADIUS_ALLOWED,
-      parse: parseRadius,
-    },
+    imagekit: { names: ["r"], ...RADIUS },
     fallback: "0",
     doc: "Rounds the corners. `max`: a circle or an ellipse.",
     examples: {
@@ -118,7 +86,7 @@ export const LOOK_ROWS: Rows<Look> = {
     },
   },
   background: {
-    imagekit: { names: ["bg"], allowed: BACKGROUND_ALLOWED, parse: parseBackground },
+    imagekit: { names: ["bg"], ...BACKGROUND },
     fallback:
       "black beside an opaque picture, nothing beside others and turned layers; white in a JPEG; black with films",
     doc:
@@ -134,44 +102,27 @@ export const LOOK_ROWS: Rows<Look> = {
     },
   },
   opacity: {
-    imagekit: {
-      names: ["o"],
-      allowed: "a whole number from 0 to 100",
-      parse: (text) => parseWhole(text, 0, 100),
-    },
+    imagekit: { names: ["o"], ...whole(0, 100) },
     fallback: "100",
     doc: "How much of the picture is seen, in per cent; blended with the background where there is one.",
     examples: { opacity: "w-300,o-40,bg-FF0000" },
   },
   blur: {
-    imagekit: {
-      names: ["bl"],
-      allowed: "a whole number from 1 to 100",
-      parse: (text) => parseWhole(text, 1, 100),
-    },
+    imagekit: { names: ["bl"], ...whole(1, 100) },
     fallback: "none",
     doc: "Gaussian blur by its radius in pixels.",
     examples: { blur: "w-300,bl-10" },
   },
-  blurSigma: {
-    weekerp: {
-      names: ["blur"],
-      allowed: "a number from 0.3 to 20",
-      parse: (text) => parseNumber(text, 0.3, 20),
-    },
-    fallback: "none",
-    doc: "Gaussian blur by its sigma.",
-    examples: { queryBlur: "?w=300&blur=2.5" },
-  },
+  blurSigma: adjustment("blur", SIGMA, "Gaussian blur by its sigma.", { queryBlur: "?w=300&blur=2.5" }),
   grayscale: {
-    imagekit: flag("e-grayscale"),
-    weekerp: { names: ["grayscale"], allowed: "true or false", parse: parseBoolean },
+    imagekit: { names: ["e-grayscale"], ...FLAG },
+    weekerp: { names: ["grayscale"], ...BOOLEAN },
     fallback: "false",
     doc: "Shades of grey.",
     examples: { grayscale: "w-300,e-grayscale" },
   },
   contrast: {
-    imagekit: flag("e-contrast"),
+    imagekit: { names: ["e-contrast"], ...FLAG },
     fallback: "false",
     doc: "Stretches the colours over the whole range.",
     examples: { contrast: "w-300,e-contrast" },
@@ -187,68 +138,40 @@ export const LOOK_ROWS: Rows<Look> = {
     doc: "Sharper edges.",
     examples: { sharpen: "w-300,e-sharpen-10" },
   },
-  sharpenSigma: {
-    weekerp: {
-      names: ["sharpen"],
-      allowed: "a number from 0.3 to 20",
-      parse: (text) => parseNumber(text, 0.3, 20),
-    },
-    fallback: "none",
-    doc: "Sharper edges by sigma.",
-    examples: { querySharpen: "?w=300&sharpen=2" },
-  },
+  sharpenSigma: adjustment("sharpen", SIGMA, "Sharper edges by sigma.", {
+    querySharpen: "?w=300&sharpen=2",
+  }),
   unsharp: {
     imagekit: {
       names: ["e-usm"],
-      allowed: UNSHARP_ALLOWED,
+      ...UNSHARP,
       // ImageMagick's.
       bare: { radius: 0, sigma: 1, amount: 1, threshold: 0.05 },
-      parse: parseUnsharp,
     },
     fallback: "none",
     doc: "Unsharp mask.",
     examples: { unsharp: "w-300,e-usm-2-2-0.8-0.024" },
   },
   shadow: {
-    imagekit: {
-      names: ["e-shadow"],
-      allowed: SHADOW_ALLOWED,
-      bare: { blur: 10, saturation: 30, x: 2, y: 2 },
-      parse: parseShadow,
-    },
+    imagekit: { names: ["e-shadow"], ...SHADOW },
     fallback: "none",
     doc: "A shadow behind what is not transparent, of pictures up to 2 megapixels.",
     examples: { shadow: "w-200,h-200,r-max:e-shadow-bl-10_st-60_x-5_y-5,f-png" },
   },
   gradient: {
-    imagekit: {
-      names: ["e-gradient"],
-      allowed: GRADIENT_ALLOWED,
-      bare: {
-        direction: 180,
-        from: { r: 255, g: 255, b: 255, a: 1 },
-        to: { r: 0, g: 0, b: 0, a: 0 },
-        stop: 1,
-      },
-      parse: parseGradient,
-    },
+    imagekit: { names: ["e-gradient"], ...GRADIENT },
     fallback: "none",
     doc: "A gradient over the picture.",
     examples: { gradient: "w-300,e-gradient-ld-top_from-green_to-00FF0010_sp-1" },
   },
   colorize: {
-    imagekit: {
-      names: ["e-colorize"],
-      allowed: "co- a colour, in- an intensity from 0 to 100, joined by _",
-      bare: { colour: { r: 128, g: 128, b: 128, a: 1 }, intensity: 100 },
-      parse: parseColorize,
-    },
+    imagekit: { names: ["e-colorize"], ...COLORIZE },
     fallback: "none",
     doc: "Shades of one colour.",
     examples: { colorize: "w-300,e-colorize-co-blue_in-50" },
   },
   distort: {
-    imagekit: { names: ["e-distort"], allowed: DISTORT_ALLOWED, parse: parseDistort },
+    imagekit: { names: ["e-distort"], ...DISTORT },
     fallback: "none",
     doc: "Moves the corners (`p`), or bends the picture into an arc (`a`).",
     examples: {
@@ -257,29 +180,22 @@ export const LOOK_ROWS: Rows<Look> = {
     },
   },
   colourReplace: {
-    imagekit: { names: ["cr"], allowed: REPLACE_ALLOWED, parse: parseColourReplace },
+    imagekit: { names: ["cr"], ...COLOUR_REPLACE },
     fallback: "none",
     doc: "Replaces one colour, the dominant one when it isn't named.",
     examples: { colourReplace: "w-300,cr-3060FF_20_C9221C" },
   },
-  gamma: adjustment("gamma", 1, 3, "Gamma correction.", { queryGamma: "?w=300&gamma=2.2" }),
-  brightness: adjustment("brightness", 0.5, 2, "Factor of the brightness.", {
+  gamma: adjustment("gamma", number(1, 3), "Gamma correction.", { queryGamma: "?w=300&gamma=2.2" }),
+  brightness: adjustment("brightness", number(0.5, 2), "Factor of the brightness.", {
     queryBrightness: "?w=300&brightness=1.5",
   }),
-  saturation: adjustment("saturation", 0, 3, "Factor of the saturation.", {
+  saturation: adjustment("saturation", number(0, 3), "Factor of the saturation.", {
     querySaturation: "?w=300&saturation=0.3",
   }),
-  hue: adjustment("hue", -360, 360, "Turns the hue by degrees.", { queryHue: "?w=300&hue=120" }),
-  threshold: {
-    weekerp: {
-      names: ["threshold"],
-      allowed: "a whole number from 0 to 255",
-      parse: (text) => parseWhole(text, 0, 255),
-    },
-    fallback: "none",
-    doc: "Black below, white from this brightness on.",
-    examples: { queryThreshold: "?w=300&threshold=128" },
-  },
+  hue: adjustment("hue", number(-360, 360), "Turns the hue by degrees.", { queryHue: "?w=300&hue=120" }),
+  threshold: adjustment("threshold", whole(0, 255), "Black below, white from this brightness on.", {
+    queryThreshold: "?w=300&threshold=128",
+  }),
   model: {
     imagekit: {
       names: [
@@ -301,12 +217,7 @@ export const LOOK_ROWS: Rows<Look> = {
     doc: "Work of trained models, done by a service of the operator's (`--delivery-models`); 501 without one.",
     examples: {},
   },
-};
-
-/** ImageKit's own page writes `e-contrast-1`. */
-function flag(name: string): Wording<boolean> {
-  return { names: [name], allowed: "no value, true or false", bare: true, parse: oneOf(FLAGS) };
-}
+} satisfies Partial<Rows>;
 
 function parseModel(text: string): ModelTask | undefined {
   const plain = oneOf(TASKS)(text);
@@ -319,21 +230,12 @@ function parseModel(text: string): ModelTask | undefined {
   return prompt === undefined ? undefined : { task: match[1] as "changebg" | "edit", prompt };
 }
 
+/** That only parameters of alias URLs name. */
 function adjustment(
   name: string,
-  min: number,
-  max: number,
+  value: Value<number>,
   doc: string,
-  examples: Readonly<Record<string, string>>,
+  examples: Transformation<number>["examples"],
 ): Transformation<number> {
-  return {
-    weekerp: {
-      names: [name],
-      allowed: `a number from ${min} to ${max}`,
-      parse: (text) => parseNumber(text, min, max),
-    },
-    fallback: "none",
-    doc,
-    examples,
-  };
+  return { weekerp: { names: [name], ...value }, fallback: "none", doc, examples };
 }

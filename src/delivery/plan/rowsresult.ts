@@ -1,71 +1,30 @@
 /** Rows of THE table (transforms.ts): what is read of the source, what is written, and what only films have. */
-import { parseExpression, SECONDS_ALLOWED } from "./expression.ts";
 import type { Format, FormatChoice, Options } from "./plan.ts";
-import type { Rows, Transformation } from "./transforms.ts";
-import {
-  oneOf,
-  PAGES_ALLOWED,
-  parseBoolean,
-  parsePages,
-  parsePath,
-  parseResolutions,
-  parseWithin,
-  parseWhole,
-  RESOLUTIONS_ALLOWED,
-  wordsOf,
-} from "./values.ts";
+import type { Rows, Transformation } from "./rows.ts";
+import { BOOLEAN, named, PAGES, parsePath, RESOLUTIONS, SECONDS, whole, within, words } from "./values.ts";
 
 const WRITABLE: Readonly<Record<string, Format>> = {
   jpg: "jpeg",
-  jpeg: "jpeg",
-  webp: "webp",
-  avif: "avif",
-  png: "png",
-  gif: "gif",
+  ...named("jpeg", "webp", "avif", "png", "gif"),
 };
 const FORMATS: Readonly<Record<string, FormatChoice>> = {
   auto: "auto",
   ...WRITABLE,
   orig: "source",
-  svg: "svg",
-  mp4: "mp4",
-  webm: "webm",
+  ...named("svg", "mp4", "webm"),
 };
 const ALIAS_FORMATS: Readonly<Record<string, FormatChoice>> = {
-  webp: "webp",
-  avif: "avif",
-  jpeg: "jpeg",
+  ...named("webp", "avif", "jpeg"),
   jpg: "jpeg",
-  png: "png",
-  gif: "gif",
-  tiff: "tiff",
-  svg: "svg",
-  auto: "auto",
+  ...named("png", "gif", "tiff", "svg", "auto"),
 };
 
 export const DENSITY_RANGE = [1, 1200] as const;
+const DENSITY = within(DENSITY_RANGE);
 
-type Result =
-  | "pages"
-  | "format"
-  | "quality"
-  | "progressive"
-  | "lossless"
-  | "colourProfile"
-  | "metadata"
-  | "density"
-  | "original"
-  | "defaultImage"
-  | "videoCodec"
-  | "audioCodec"
-  | "startOffset"
-  | "endOffset"
-  | "duration"
-  | "streamingResolutions";
-
-export const RESULT_ROWS: Rows<Result> = {
+export const RESULT_ROWS = {
   pages: {
-    imagekit: { names: ["pg"], allowed: PAGES_ALLOWED, parse: parsePages },
+    imagekit: { names: ["pg"], ...PAGES },
     fallback: "the first, or all of an animation",
     doc:
       "Page of a PDF or TIFF, of several the first, or frames of an animation (GIF, WebP, APNG); with `/ik-thumbnail.jpg` " +
@@ -73,8 +32,8 @@ export const RESULT_ROWS: Rows<Result> = {
     examples: {},
   },
   format: {
-    imagekit: { names: ["f"], allowed: wordsOf(FORMATS), parse: oneOf(FORMATS) },
-    weekerp: { names: ["format", "f"], allowed: wordsOf(ALIAS_FORMATS), parse: oneOf(ALIAS_FORMATS) },
+    imagekit: { names: ["f"], ...words(FORMATS) },
+    weekerp: { names: ["format", "f"], ...words(ALIAS_FORMATS) },
     fallback: "auto; as the source in alias URLs",
     doc:
       "`auto`: AVIF or WebP where the browser's Accept header names them, else as the source (`orig`). An SVG stays one, " +
@@ -84,60 +43,35 @@ export const RESULT_ROWS: Rows<Result> = {
     examples: { formatWebp: "w-300,f-webp", formatAvif: "w-300,f-avif", formatPng: "w-300,f-png" },
   },
   quality: {
-    imagekit: {
-      names: ["q"],
-      allowed: "a whole number from 1 to 100",
-      parse: (text) => parseWhole(text, 1, 100),
-    },
-    weekerp: {
-      names: ["quality", "q"],
-      allowed: "a whole number from 1 to 100",
-      parse: (text) => parseWhole(text, 1, 100),
-    },
+    imagekit: { names: ["q"], ...whole(1, 100) },
+    weekerp: { names: ["quality", "q"], ...whole(1, 100) },
     fallback: "80; 50 for films",
     doc: "Of JPEG, WebP and AVIF, on JPEG's scale: AVIF is encoded with the number that looks alike. PNG has none. Where it isn't named, a file to which nothing is done is served as it is if it is smaller so.",
     examples: { quality: "w-300,q-20" },
   },
-  progressive: {
-    imagekit: { names: ["pr"], allowed: "true or false", parse: parseBoolean },
-    fallback: "false",
-    doc: "Progressive JPEG.",
-    examples: { progressive: "w-300,pr-true,f-jpg" },
-  },
-  lossless: {
-    imagekit: { names: ["lo"], allowed: "true or false", parse: parseBoolean },
-    fallback: "false",
-    doc: "WebP and AVIF without loss.",
-    examples: { lossless: "w-100,lo-true,f-webp" },
-  },
-  colourProfile: {
-    imagekit: { names: ["cp"], allowed: "true or false", parse: parseBoolean },
-    fallback: "false",
-    doc: "Keeps the colour profile; else colours become sRGB. `auto` then doesn't choose AVIF, as it doesn't beside `e-usm`.",
-    examples: { colourProfile: "w-300,cp-true" },
-  },
-  metadata: {
-    imagekit: { names: ["md"], allowed: "true or false", parse: parseBoolean },
-    fallback: "false",
-    doc: "Keeps EXIF, XMP and IPTC.",
-    examples: { metadata: "w-300,md-true" },
-  },
+  progressive: toggle("pr", "Progressive JPEG.", { progressive: "w-300,pr-true,f-jpg" }),
+  lossless: toggle("lo", "WebP and AVIF without loss.", { lossless: "w-100,lo-true,f-webp" }),
+  colourProfile: toggle(
+    "cp",
+    "Keeps the colour profile; else colours become sRGB. `auto` then doesn't choose AVIF, as it doesn't beside `e-usm`.",
+    { colourProfile: "w-300,cp-true" },
+  ),
+  metadata: toggle("md", "Keeps EXIF, XMP and IPTC.", { metadata: "w-300,md-true" }),
   density: {
     imagekit: {
       names: ["dn"],
       allowed: `a whole number from ${DENSITY_RANGE.join(" to ")}, or an expression such as idn_mul_2`,
-      parse: (text) => (/^\d+\.\d*$/.test(text) ? undefined : parseWithin(text, DENSITY_RANGE)),
+      parse: (text) => (/^\d+\.\d*$/.test(text) ? undefined : DENSITY.parse(text)),
     },
     fallback: "not said",
     doc: "Pixels an inch that the file says of itself, for those who print it; its pixels stay as they are. `idn` is what the source says, or 72. Not in layers.",
     examples: {},
   },
-  original: {
-    imagekit: { names: ["orig"], allowed: "true or false", parse: parseBoolean },
-    fallback: "false",
-    doc: "The file byte for byte. Everything else is left out of account, right or wrong, but `di`.",
-    examples: { original: "orig-true" },
-  },
+  original: toggle(
+    "orig",
+    "The file byte for byte. Everything else is left out of account, right or wrong, but `di`.",
+    { original: "orig-true" },
+  ),
   defaultImage: {
     imagekit: {
       names: ["di"],
@@ -149,13 +83,13 @@ export const RESULT_ROWS: Rows<Result> = {
     examples: {},
   },
   videoCodec: {
-    imagekit: codec("vc", { h264: "h264", vp9: "vp9", av1: "av1", none: "none" }),
+    imagekit: { names: ["vc"], ...words(named("h264", "vp9", "av1", "none")) },
     fallback: "h264 in MP4, vp9 in WebM",
     doc: "Video codec of a film; `none`: sound only.",
     examples: {},
   },
   audioCodec: {
-    imagekit: codec("ac", { aac: "aac", opus: "opus", none: "none" }),
+    imagekit: { names: ["ac"], ...words(named("aac", "opus", "none")) },
     fallback: "aac in MP4, opus in WebM",
     doc: "Audio codec of a film; `none`: no sound.",
     examples: {},
@@ -168,28 +102,23 @@ export const RESULT_ROWS: Rows<Result> = {
   endOffset: seconds("eo", "Where a film ends.", "its end"),
   duration: seconds("du", "How long a film is; `eo` wins.", "to its end"),
   streamingResolutions: {
-    imagekit: { names: ["sr"], allowed: RESOLUTIONS_ALLOWED, parse: parseResolutions },
+    imagekit: { names: ["sr"], ...RESOLUTIONS },
     fallback: "none",
     doc:
       "Renditions of a stream, with `/ik-master.m3u8` (HLS) or `/ik-master.mpd` (DASH) behind the path: none larger than " +
       "the film. Beside it stands what films have, but not `w`, `h`, `ar`, `f`, `vc`, `ac` and `q`.",
     examples: {},
   },
-};
+} satisfies Partial<Rows>;
 
-function codec<T>(name: string, words: Readonly<Record<string, T>>) {
-  return { names: [name], allowed: wordsOf(words), parse: oneOf(words) };
+function toggle(
+  name: string,
+  doc: string,
+  examples: Transformation<boolean>["examples"],
+): Transformation<boolean> {
+  return { imagekit: { names: [name], ...BOOLEAN }, fallback: "false", doc, examples };
 }
 
 function seconds(name: string, doc: string, fallback: string): Transformation<Options["duration"]> {
-  return {
-    imagekit: {
-      names: [name],
-      allowed: SECONDS_ALLOWED,
-      parse: parseExpression,
-    },
-    fallback,
-    doc,
-    examples: {},
-  };
+  return { imagekit: { names: [name], ...SECONDS }, fallback, doc, examples: {} };
 }

@@ -1,30 +1,31 @@
 /** Rows of THE table (transforms.ts): how large a picture becomes and which part of it is shown. */
-import { EXPRESSION_ALLOWED, parseExpression } from "./expression.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
-import type { Crop, CropMode, Focus } from "./plan.ts";
-import type { Rows } from "./transforms.ts";
+import { parseExpression } from "./expression.ts";
+import type { Crop, CropMode, Expression, Focus, Position } from "./plan.ts";
+import type { Rows, Transformation } from "./rows.ts";
 import {
-  LENGTH_ALLOWED,
+  EXPRESSION,
+  LENGTH,
+  named,
+  number,
   oneOf,
+  orAuto,
   parseCoordinate,
-  parseLength,
-  parseNumber,
-  parsePlainLength,
-  parseRatioValue,
-  parseWithin,
-  PLAIN_LENGTH_ALLOWED,
+  PLAIN_LENGTH,
   POSITIONS,
-  wordsOf,
+  RATIO,
+  within,
+  words,
 } from "./values.ts";
 
-export const CROPS: Readonly<Record<string, Crop>> = {
-  maintain_ratio: "maintain_ratio",
-  maintain_ratio_no_enlarge: "maintain_ratio_no_enlarge",
-  force: "force",
-  at_max: "at_max",
-  at_max_enlarge: "at_max_enlarge",
-  at_least: "at_least",
-};
+export const CROPS: Readonly<Record<string, Crop>> = named(
+  "maintain_ratio",
+  "maintain_ratio_no_enlarge",
+  "force",
+  "at_max",
+  "at_max_enlarge",
+  "at_least",
+);
 /** sharp's words, which Weekerp's URLs have. `contain` is a crop mode and is read by weekerp.ts. */
 const FITS: Readonly<Record<string, Crop>> = {
   cover: "maintain_ratio",
@@ -33,28 +34,20 @@ const FITS: Readonly<Record<string, Crop>> = {
   outside: "at_least",
   ...CROPS,
 };
-export const CROP_MODES: Readonly<Record<string, CropMode>> = {
-  pad_resize: "pad_resize",
-  pad_resize_no_enlarge: "pad_resize_no_enlarge",
-  extract: "extract",
-  pad_extract: "pad_extract",
-  pad_extract_no_shrink: "pad_extract_no_shrink",
-};
-const PLACES: Readonly<Record<string, Focus>> = {
-  ...Object.fromEntries(Object.entries(POSITIONS).map(([name, at]) => [name, { at }])),
-  auto: { at: "auto" },
-  entropy: { at: "entropy" },
-  custom: { at: "custom" },
-  face: { at: "face" },
-};
-const SIDES: Readonly<Record<string, Focus>> = {
+export const CROP_MODES: Readonly<Record<string, CropMode>> = named(
+  "pad_resize",
+  "pad_resize_no_enlarge",
+  "extract",
+  "pad_extract",
+  "pad_extract_no_shrink",
+);
+const at = (...places: readonly (Position | "auto" | "entropy" | "custom" | "face")[]) =>
+  Object.fromEntries(places.map((one) => [one, { at: one }])) as Readonly<Record<string, Focus>>;
+const PLACES = words(at(...Object.values(POSITIONS), "auto", "entropy", "custom", "face"));
+const SIDES = words<Focus>({
   centre: { at: "center" },
-  center: { at: "center" },
-  top: { at: "top" },
-  right: { at: "right" },
-  bottom: { at: "bottom" },
-  left: { at: "left" },
-};
+  ...at("center", "top", "right", "bottom", "left"),
+});
 /** The 80 classes of COCO, as ImageKit writes them. */
 const OBJECTS: ReadonlySet<string> = new Set(
   (
@@ -70,27 +63,10 @@ const OBJECTS: ReadonlySet<string> = new Set(
 /** Of `dpr-`, and of what the browser says of its screen. */
 export const DPR_RANGE = [0.1, 5] as const;
 
-export const SIZE_ROWS: Rows<
-  | "width"
-  | "height"
-  | "aspectRatio"
-  | "crop"
-  | "cropMode"
-  | "focus"
-  | "zoom"
-  | "x"
-  | "y"
-  | "centreX"
-  | "centreY"
-  | "dpr"
-> = {
+export const SIZE_ROWS = {
   width: {
-    imagekit: {
-      names: ["w"],
-      allowed: `${LENGTH_ALLOWED}, or auto`,
-      parse: (text) => (text === "auto" ? text : parseLength(text)),
-    },
-    weekerp: { names: ["width", "w"], allowed: PLAIN_LENGTH_ALLOWED, parse: parsePlainLength },
+    imagekit: { names: ["w"], ...orAuto(LENGTH) },
+    weekerp: { names: ["width", "w"], ...PLAIN_LENGTH },
     fallback: "follows the height",
     doc:
       "Width. With the height left out, the ratio is kept and nothing is cropped. `auto`: what the browser says in Sec-CH-Width, rounded up to the next 100, and no more than 5000; where a side would become longer than that, or the picture larger than is allowed, it enlarges nothing. " +
@@ -98,21 +74,21 @@ export const SIZE_ROWS: Rows<
     examples: { width: "w-300", widthFraction: "w-0.25" },
   },
   height: {
-    imagekit: { names: ["h"], allowed: LENGTH_ALLOWED, parse: parseLength },
-    weekerp: { names: ["height", "h"], allowed: PLAIN_LENGTH_ALLOWED, parse: parsePlainLength },
+    imagekit: { names: ["h"], ...LENGTH },
+    weekerp: { names: ["height", "h"], ...PLAIN_LENGTH },
     fallback: "follows the width",
     doc: "Height. With the width left out, the ratio is kept and nothing is cropped.",
     examples: { height: "h-300" },
   },
   aspectRatio: {
-    imagekit: { names: ["ar"], allowed: "4-3, 4_3, a number or an expression", parse: parseRatioValue },
+    imagekit: { names: ["ar"], ...RATIO },
     fallback: "the picture's own",
     doc: "Width by height, where one of them is given; left out of account where both are.",
     examples: { aspectRatio: "w-300,ar-4-3" },
   },
   crop: {
-    imagekit: { names: ["c"], allowed: wordsOf(CROPS), parse: oneOf(CROPS) },
-    weekerp: { names: ["fit", "c"], allowed: `contain, ${wordsOf(FITS)}`, parse: oneOf(FITS) },
+    imagekit: { names: ["c"], ...words(CROPS) },
+    weekerp: { names: ["fit", "c"], allowed: `contain, ${words(FITS).allowed}`, parse: oneOf(FITS) },
     fallback: "maintain_ratio (cover)",
     doc:
       "What happens when width and height don't have the picture's ratio. `maintain_ratio` (`cover`): filled, and cropped " +
@@ -129,7 +105,7 @@ export const SIZE_ROWS: Rows<
     },
   },
   cropMode: {
-    imagekit: { names: ["cm"], allowed: wordsOf(CROP_MODES), parse: oneOf(CROP_MODES) },
+    imagekit: { names: ["cm"], ...words(CROP_MODES) },
     fallback: "none",
     doc:
       "`pad_resize`: fits inside, the rest is background (`bg`); `_no_enlarge` leaves small pictures as they are. `extract`: " +
@@ -146,10 +122,10 @@ export const SIZE_ROWS: Rows<
   focus: {
     imagekit: {
       names: ["fo"],
-      allowed: `${wordsOf(PLACES)}, or an object of COCO such as dog or wineGlass`,
-      parse: (text) => oneOf(PLACES)(text) ?? (OBJECTS.has(text) ? { at: "object", name: text } : undefined),
+      allowed: `${PLACES.allowed}, or an object of COCO such as dog or wineGlass`,
+      parse: (text) => PLACES.parse(text) ?? (OBJECTS.has(text) ? { at: "object", name: text } : undefined),
     },
-    weekerp: { names: ["position", "p"], allowed: wordsOf(SIDES), parse: oneOf(SIDES) },
+    weekerp: { names: ["position", "p"], ...SIDES },
     fallback: "center",
     doc:
       "Which part is kept when something is cropped, and where the picture stands when it is padded. `auto`: what catches " +
@@ -166,11 +142,7 @@ export const SIZE_ROWS: Rows<
     },
   },
   zoom: {
-    imagekit: {
-      names: ["z"],
-      allowed: "a number from 0.01 to 100",
-      parse: (text) => parseNumber(text, 0.01, 100),
-    },
+    imagekit: { names: ["z"], ...number(0.01, 100) },
     fallback: "1",
     doc: "How close `fo-face` and objects are shown: below 1 wider, above 1 closer.",
     examples: { zoom: "w-200,h-200,fo-face,z-0.8" },
@@ -184,22 +156,22 @@ export const SIZE_ROWS: Rows<
     extractCentreY: "w-200,h-150,cm-extract,yc-75",
   }),
   dpr: {
-    imagekit: {
-      names: ["dpr"],
-      allowed: `a number from ${DPR_RANGE.join(" to ")}, an expression, or auto`,
-      parse: (text) => (text === "auto" ? text : parseWithin(text, DPR_RANGE)),
-    },
+    imagekit: { names: ["dpr"], ...orAuto(within(DPR_RANGE)) },
     fallback: "1",
     doc: "Multiplies width and height, which must be given; left out of account where less than 1 or more than 5000 pixels come out. `auto`: what the browser says in Sec-CH-DPR, from 0.1 to 5, unless the picture would become larger than is allowed.",
     examples: { dpr: "w-150,dpr-2" },
   },
-};
+} satisfies Partial<Rows>;
 
-function coordinate(name: string, doc: string, examples: Readonly<Record<string, string>>): Rows<"x">["x"] {
+function coordinate(
+  name: string,
+  doc: string,
+  examples: Transformation<Expression>["examples"],
+): Transformation<Expression> {
   return {
     imagekit: {
       names: [name],
-      allowed: EXPRESSION_ALLOWED,
+      ...EXPRESSION,
       parse: (text) => parseExpression(text) ?? (text.startsWith("N") ? parseCoordinate(text) : undefined),
     },
     fallback: "by the focus",

@@ -14,7 +14,8 @@ import type {
   Step,
   TextStyle,
 } from "./plan.ts";
-import { TRANSFORMATIONS, type Transformation } from "./transforms.ts";
+import type { Transformation } from "./rows.ts";
+import { TRANSFORMATIONS } from "./transforms.ts";
 
 /** ImageKit's for pictures, which are not named. */
 export const USUAL: Plan["defaults"] = { quality: 80, format: "auto" };

@@ -1,9 +1,10 @@
-/** Values as URLs write them, one parser each. Undefined: not allowed. */
+/** Values as URLs write them: what is allowed, and one parser each. */
 import { PATH_BYTES_MAX, TEXT_MAX } from "../limits.ts";
 import { COLOUR_ALLOWED, parseColour } from "./colours.ts";
 import { parseExpression, parseRatio } from "./expression.ts";
 import type {
   Background,
+  Colour,
   Distort,
   Expression,
   Gradient,
@@ -11,17 +12,44 @@ import type {
   Options,
   Pages,
   Position,
+  Radius,
+  Shadow,
 } from "./plan.ts";
 
 /** A value that the grammar's owner documents as being left out of account. */
 export const IGNORED = Symbol("ignored");
-export type Parsed<T> = T | typeof IGNORED | undefined;
+
+/** One kind of value. */
+export interface Value<T> {
+  /** As messages and the reference page say it. */
+  readonly allowed: string;
+  /** Undefined: not allowed. */
+  readonly parse: (this: void, text: string) => T | undefined;
+}
 
 /** Above it ImageKit ignores a side. */
 const SIDE_MAX = 65_535;
 
-export const LENGTH_ALLOWED = `whole pixels from 1 to ${SIDE_MAX} (more is left out of account), a fraction of the input below 1, or an expression such as iw_mul_0.5`;
-export function parseLength(text: string): Parsed<Expression> {
+export const EXPRESSION: Value<Expression> = {
+  allowed: "a number or an expression such as iw_mul_0.5",
+  parse: parseExpression,
+};
+export const SECONDS: Value<Expression> = {
+  allowed: "seconds, or an expression such as idu_mul_0.5",
+  parse: parseExpression,
+};
+export const COLOUR: Value<Colour> = { allowed: COLOUR_ALLOWED, parse: parseColour };
+
+export const orAuto = <T>({ allowed, parse }: Value<T>): Value<T | "auto"> => ({
+  allowed: `${allowed}, or auto`,
+  parse: (text) => (text === "auto" ? text : parse(text)),
+});
+
+export const LENGTH: Value<Expression | typeof IGNORED> = {
+  allowed: `whole pixels from 1 to ${SIDE_MAX} (more is left out of account), a fraction of the input below 1, or an expression such as iw_mul_0.5`,
+  parse: parseLength,
+};
+function parseLength(text: string): Expression | typeof IGNORED | undefined {
   const value = parseExpression(text);
   if (typeof value !== "number") return value;
   if (value > SIDE_MAX) return IGNORED;
@@ -33,32 +61,48 @@ export function parseLength(text: string): Parsed<Expression> {
 
 /** What sides in queries of aliases may be written as. */
 export const PLAIN_PIXELS = "from 1 to 99999";
-export const PLAIN_LENGTH_ALLOWED = `whole pixels ${PLAIN_PIXELS}, or a fraction of the original below 1`;
+export const PLAIN_LENGTH: Value<number> = {
+  allowed: `whole pixels ${PLAIN_PIXELS}, or a fraction of the original below 1`,
+  parse: parsePlainLength,
+};
 /** Digits of a pixel count or of a fraction below 1, as queries of aliases write them. */
-export function parsePlainLength(text: string): number | undefined {
+function parsePlainLength(text: string): number | undefined {
   const value = /^(\d{1,5}|0?\.\d{1,6})$/.test(text) ? Number(text) : 0;
   return value > 0 && (value < 1 || Number.isInteger(value)) ? value : undefined;
 }
 
-/** `4-3`, `4_3`, a number, an expression. */
-export function parseRatioValue(text: string): Expression | undefined {
+export const RATIO: Value<Expression> = {
+  allowed: "4-3, 4_3, a number or an expression",
+  parse: parseRatioValue,
+};
+function parseRatioValue(text: string): Expression | undefined {
   const ratio = /^\d+(\.\d+)?_\d+(\.\d+)?$/.test(text)
     ? parseRatio(text.replace("_", "-"))
     : parseRatio(text);
   return typeof ratio === "number" && ratio <= 0 ? undefined : ratio;
 }
 
+export const whole = (min: number, max: number): Value<number> => ({
+  allowed: `a whole number from ${min} to ${max}`,
+  parse: (text) => parseWhole(text, min, max),
+});
 export function parseWhole(text: string, min: number, max: number): number | undefined {
   const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
   return value >= min && value <= max ? value : undefined;
 }
 
-/** A number within bounds, or an expression, which is held to them once it is computed. */
-export function parseWithin(text: string, [min, max]: readonly [number, number]): Expression | undefined {
-  const value = parseExpression(text);
-  return typeof value === "number" && (value < min || value > max) ? undefined : value;
-}
-
+export const number = (min: number, max: number): Value<number> => ({
+  allowed: `a number from ${min} to ${max}`,
+  parse: (text) => parseNumber(text, min, max),
+});
+/** An expression is held to the bounds once it is computed. */
+export const within = ([min, max]: readonly [number, number]): Value<Expression> => ({
+  allowed: `a number from ${min} to ${max}, or an expression`,
+  parse: (text) => {
+    const value = parseExpression(text);
+    return typeof value === "number" && (value < min || value > max) ? undefined : value;
+  },
+});
 /** `N` in front of ImageKit's numbers, and a dash in queries, make them negative. */
 export function parseNumber(text: string, min: number, max: number): number | undefined {
   const match = /^([N-]?)(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})$/.exec(text);
@@ -76,6 +120,7 @@ export function parseCoordinate(text: string): Expression | undefined {
   return rest === undefined ? undefined : { op: "sub", left: 0, right: rest };
 }
 
+export const BOOLEAN: Value<boolean> = { allowed: "true or false", parse: (text) => parseBoolean(text) };
 export const parseBoolean = (text: string): boolean | undefined =>
   text === "true" ? true : text === "false" ? false : undefined;
 
@@ -85,31 +130,44 @@ export const oneOf =
   (text: string): T | undefined =>
     Object.hasOwn(words, text) ? words[text] : undefined;
 
-export const wordsOf = (words: Readonly<Record<string, unknown>>): string =>
-  `one of ${Object.keys(words).join(", ")}`;
+export const words = <T>(meanings: Readonly<Record<string, T>>): Value<T> => ({
+  allowed: `one of ${Object.keys(meanings).join(", ")}`,
+  parse: oneOf(meanings),
+});
 
-export const POSITIONS: Readonly<Record<string, Position>> = {
-  center: "center",
-  top: "top",
-  left: "left",
-  bottom: "bottom",
-  right: "right",
-  top_left: "top_left",
-  top_right: "top_right",
-  bottom_left: "bottom_left",
-  bottom_right: "bottom_right",
+/** Words that mean what the Plan calls so too. */
+export const named = <Word extends string>(...some: readonly Word[]): Readonly<Record<Word, Word>> =>
+  Object.fromEntries(some.map((one) => [one, one])) as Record<Word, Word>;
+
+export const POSITIONS: Readonly<Record<string, Position>> = named(
+  "center",
+  "top",
+  "left",
+  "bottom",
+  "right",
+  "top_left",
+  "top_right",
+  "bottom_left",
+  "bottom_right",
+);
+
+const BOTH = { horizontal: true, vertical: true };
+export const FLIP: Value<Options["flip"]> = {
+  allowed: "h, v, h_v or v_h",
+  parse: oneOf({
+    h: { horizontal: true, vertical: false },
+    v: { horizontal: false, vertical: true },
+    h_v: BOTH,
+    v_h: BOTH,
+  }),
 };
 
-export const FLIPS: Readonly<Record<string, Options["flip"]>> = {
-  h: { horizontal: true, vertical: false },
-  v: { horizontal: false, vertical: true },
-  h_v: { horizontal: true, vertical: true },
-  v_h: { horizontal: true, vertical: true },
+export const RADIUS: Value<Radius> = {
+  allowed: `pixels, four numbers of them from 0 to ${SIDE_MAX} joined by _ clockwise from top left, an expression, or max`,
+  parse: parseRadius,
 };
-
-export const RADIUS_ALLOWED = `pixels, four numbers of them from 0 to ${SIDE_MAX} joined by _ clockwise from top left, an expression, or max`;
 /** A quarter of the corners is a shape of its own; `10_20_30_40` is four of them, clockwise from top left. */
-export function parseRadius(text: string): Options["radius"] | undefined {
+function parseRadius(text: string): Radius | undefined {
   if (text === "max") return text;
   const corners = text.split("_").map((part) => parseWhole(part, 0, SIDE_MAX));
   if (corners.length === 4 && corners.every((corner) => corner !== undefined)) {
@@ -119,9 +177,14 @@ export function parseRadius(text: string): Options["radius"] | undefined {
   return all === undefined ? undefined : [all, all, all, all];
 }
 
-export const PADDING_ALLOWED = `one to four numbers of pixels from 0 to ${SIDE_MAX} joined by _, or an expression`;
+export const PADDING: Value<Corners> = {
+  allowed: `one to four numbers of pixels from 0 to ${SIDE_MAX} joined by _, or an expression`,
+  parse: parsePadding,
+};
+type Corners = [Expression, Expression, Expression, Expression];
+
 /** One to four lengths, as CSS has them. */
-export function parsePadding(text: string): [Expression, Expression, Expression, Expression] | undefined {
+function parsePadding(text: string): Corners | undefined {
   const sides = text.split("_").map((part) => parseWhole(part, 0, SIDE_MAX));
   if (sides.length <= 4 && sides.every((side) => side !== undefined)) {
     const [top = 0, right = top, bottom = top, left = right] = sides;
@@ -131,16 +194,22 @@ export function parsePadding(text: string): [Expression, Expression, Expression,
   return all === undefined ? undefined : [all, all, all, all];
 }
 
-export const BORDER_ALLOWED = `a width, _ and a colour such as 5_red; the colour is ${COLOUR_ALLOWED}`;
-export function parseBorder(text: string): Options["border"] | undefined {
+export const BORDER: Value<Options["border"]> = {
+  allowed: `a width, _ and a colour such as 5_red; the colour is ${COLOUR_ALLOWED}`,
+  parse: parseBorder,
+};
+function parseBorder(text: string): Options["border"] | undefined {
   const at = Math.max(text.lastIndexOf("_"), text.lastIndexOf("-"));
   const width = parseExpression(text.slice(0, Math.max(at, 0)));
   const colour = parseColour(text.slice(at + 1));
   return width === undefined || colour === undefined ? undefined : { width, colour };
 }
 
-export const BACKGROUND_ALLOWED = `${COLOUR_ALLOWED}; blurred, blurred_25, blurred_auto_N50 (auto or an intensity from 0 to 100, a brightness from N255 to 255); dominant; gradient_dominant, gradient_dominant_2 or _4; genfill, genfill-prompt-TEXT`;
-export function parseBackground(text: string): Background | undefined {
+export const BACKGROUND: Value<Background> = {
+  allowed: `${COLOUR_ALLOWED}; blurred, blurred_25, blurred_auto_N50 (auto or an intensity from 0 to 100, a brightness from N255 to 255); dominant; gradient_dominant, gradient_dominant_2 or _4; genfill, genfill-prompt-TEXT`,
+  parse: parseBackground,
+};
+function parseBackground(text: string): Background | undefined {
   const blurred = /^blurred(?:_(auto|\d{1,3}))?(?:_(N?\d{1,3}))?$/.exec(text);
   if (blurred !== null) {
     const intensity =
@@ -227,9 +296,12 @@ const DIRECTIONS: Readonly<Record<string, number>> = {
   left: 270,
   top_left: 315,
 };
-export const GRADIENT_ALLOWED =
-  "ld- degrees from 0 to 359 or a side such as top_right, from- and to- colours, sp- a fraction, pixels or an expression, joined by _";
-export function parseGradient(text: string): Gradient | undefined {
+export const GRADIENT: Value<Gradient> = {
+  allowed:
+    "ld- degrees from 0 to 359 or a side such as top_right, from- and to- colours, sp- a fraction, pixels or an expression, joined by _",
+  parse: parseGradient,
+};
+function parseGradient(text: string): Gradient | undefined {
   const parts = parseParts(text, ["ld", "from", "to", "sp"]);
   if (parts === undefined) return undefined;
   const direction =
@@ -243,9 +315,12 @@ export function parseGradient(text: string): Gradient | undefined {
   return { direction, from, to, stop };
 }
 
-export const SHADOW_ALLOWED =
-  "bl- blur from 0 to 15, st- strength from 0 to 100, x- and y- offsets in per cent up to 100 (N for negative), joined by _";
-export function parseShadow(text: string): Options["shadow"] | undefined {
+export const SHADOW: Value<Shadow> = {
+  allowed:
+    "bl- blur from 0 to 15, st- strength from 0 to 100, x- and y- offsets in per cent up to 100 (N for negative), joined by _",
+  parse: parseShadow,
+};
+function parseShadow(text: string): Shadow | undefined {
   const parts = parseParts(text, ["bl", "st", "x", "y"]);
   if (parts === undefined) return undefined;
   const blur = parseNumber(parts.get("bl") ?? "10", 0, 15);
@@ -256,7 +331,11 @@ export function parseShadow(text: string): Options["shadow"] | undefined {
   return { blur, saturation, x, y };
 }
 
-export function parseColorize(text: string): Options["colorize"] | undefined {
+export const COLORIZE: Value<Options["colorize"]> = {
+  allowed: "co- a colour, in- an intensity from 0 to 100, joined by _",
+  parse: parseColorize,
+};
+function parseColorize(text: string): Options["colorize"] | undefined {
   const parts = parseParts(text, ["co", "in"]);
   const colour = parseColour(parts?.get("co") ?? "gray");
   const intensity = parseNumber(parts?.get("in") ?? "100", 0, 100);
@@ -265,9 +344,11 @@ export function parseColorize(text: string): Options["colorize"] | undefined {
     : { colour, intensity };
 }
 
-export const DISTORT_ALLOWED =
-  "p-x1_y1_x2_y2_x3_y3_x4_y4 (corners clockwise from top left) or a-DEGREES from N360 to 360 but 0";
-export function parseDistort(text: string): Distort | undefined {
+export const DISTORT: Value<Distort> = {
+  allowed: "p-x1_y1_x2_y2_x3_y3_x4_y4 (corners clockwise from top left) or a-DEGREES from N360 to 360 but 0",
+  parse: parseDistort,
+};
+function parseDistort(text: string): Distort | undefined {
   const arc = /^a-(.+)$/.exec(text);
   if (arc !== null) {
     const degrees = parseCoordinate(arc[1]!);
@@ -279,9 +360,12 @@ export function parseDistort(text: string): Distort | undefined {
   return { kind: "perspective", corners };
 }
 
-export const UNSHARP_ALLOWED =
-  "no value, or radius-sigma-amount-threshold such as 2-2-0.8-0.024, each up to 1000 and sigma above 0";
-export function parseUnsharp(text: string): Options["unsharp"] | undefined {
+export const UNSHARP: Value<Options["unsharp"]> = {
+  allowed:
+    "no value, or radius-sigma-amount-threshold such as 2-2-0.8-0.024, each up to 1000 and sigma above 0",
+  parse: parseUnsharp,
+};
+function parseUnsharp(text: string): Options["unsharp"] | undefined {
   const numbers = text.split("-").map((part) => parseNumber(part, 0, 1000));
   const [radius, sigma, amount, threshold] = numbers;
   if (numbers.length !== 4 || radius === undefined || sigma === undefined) return undefined;
@@ -289,9 +373,12 @@ export function parseUnsharp(text: string): Options["unsharp"] | undefined {
   return { radius, sigma, amount, threshold };
 }
 
-export const REPLACE_ALLOWED =
-  "the new colour, then _ and a tolerance from 0 to 100, then _ and the old colour, such as red_30_FFFFFF";
-export function parseColourReplace(text: string): Options["colourReplace"] | undefined {
+export const COLOUR_REPLACE: Value<Options["colourReplace"]> = {
+  allowed:
+    "the new colour, then _ and a tolerance from 0 to 100, then _ and the old colour, such as red_30_FFFFFF",
+  parse: parseColourReplace,
+};
+function parseColourReplace(text: string): Options["colourReplace"] | undefined {
   const [toText = "", toleranceText = "35", fromText, ...rest] = text.split("_");
   const to = parseColour(toText);
   const tolerance = parseNumber(toleranceText, 0, 100);
@@ -300,8 +387,11 @@ export function parseColourReplace(text: string): Options["colourReplace"] | und
   return to === undefined || tolerance === undefined || wrong ? undefined : { to, tolerance, from };
 }
 
-export const PAGES_ALLOWED = 'pages from 1 to 9999 such as 1, 2-4, 4-, 1_3_5, or name-"layer"_"layer"';
-export function parsePages(text: string): Pages | undefined {
+export const PAGES: Value<Pages> = {
+  allowed: 'pages from 1 to 9999 such as 1, 2-4, 4-, 1_3_5, or name-"layer"_"layer"',
+  parse: parsePages,
+};
+function parsePages(text: string): Pages | undefined {
   const range = /^(\d{1,4})(-(\d{1,4})?)?$/.exec(text);
   if (range !== null) {
     const from = Number(range[1]);
@@ -328,10 +418,13 @@ export function parseDropShadow(text: string): ModelTask | undefined {
   return { task: "dropshadow", azimuth, elevation, saturation };
 }
 
-export function parseResolutions(text: string): number[] | undefined {
+function parseResolutions(text: string): number[] | undefined {
   const heights = text.split("_").map(Number);
-  const known = heights.every((height) => RESOLUTIONS.includes(height));
+  const known = heights.every((height) => HEIGHTS.includes(height));
   return known && new Set(heights).size === heights.length ? heights.toSorted((a, b) => a - b) : undefined;
 }
-const RESOLUTIONS: readonly number[] = [240, 360, 480, 720, 1080, 1440, 2160];
-export const RESOLUTIONS_ALLOWED = `some of ${RESOLUTIONS.join(", ")}, joined by _`;
+const HEIGHTS: readonly number[] = [240, 360, 480, 720, 1080, 1440, 2160];
+export const RESOLUTIONS: Value<readonly number[]> = {
+  allowed: `some of ${HEIGHTS.join(", ")}, joined by _`,
+  parse: parseResolutions,
+};

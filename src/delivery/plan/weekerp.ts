@@ -4,7 +4,7 @@ import { putOption, quote, refuse } from "./items.ts";
 import type { Options } from "./plan.ts";
 import { valueOf, type Pair } from "./query.ts";
 import { transformationNamed, transformationNames, wordingOf } from "./transforms.ts";
-import { IGNORED, oneOf, parseBoolean, PLAIN_PIXELS, wordsOf } from "./values.ts";
+import { BOOLEAN, IGNORED, named, PLAIN_PIXELS, words } from "./values.ts";
 
 /** Read elsewhere, or of no meaning: `v` bursts caches, and no web server hears of it. */
 const OTHERS: readonly string[] = ["v", "ai", "debug"];
@@ -29,7 +29,7 @@ const FILM_OPTIONS: readonly string[] = [
   "q",
   "rotate",
 ];
-const FILM_FORMATS: Readonly<Record<string, Options["format"]>> = { mp4: "mp4", webm: "webm", auto: "auto" };
+const FILM_FORMATS = words(named("mp4", "webm", "auto"));
 
 /** The other grammar's transformation: nobody means the original who writes it. */
 const ELSEWHERE = "tr";
@@ -65,7 +65,7 @@ function refuseOption(name: string, known: string): never {
 }
 
 /** Puts one option of a picture among the others. @throws DeliveryError InvalidParameter */
-export function setOption(options: Partial<Options>, name: string, text: string): void {
+function setOption(options: Partial<Options>, name: string, text: string): void {
   const row =
     transformationNamed("weekerp", name) ??
     refuseOption(name, [transformationNames("weekerp"), ...SPECIAL, ...OTHERS].join(", "));
@@ -84,7 +84,7 @@ export function setOption(options: Partial<Options>, name: string, text: string)
 /** The same for films, which have fewer. */
 function setFilmOption(options: Partial<Options>, name: string, text: string): void {
   if (name === "format" || name === "f") {
-    const format = oneOf(FILM_FORMATS)(text) ?? refuse(name, text, wordsOf(FILM_FORMATS));
+    const format = FILM_FORMATS.parse(text) ?? refuse(name, text, FILM_FORMATS.allowed);
     return putOption(options, "format", name, format);
   }
   setOption(options, name, text);
@@ -118,7 +118,7 @@ function readFlips(options: Partial<Options>, special: ReadonlyMap<string, strin
 
 function readBoolean(special: ReadonlyMap<string, string>, name: string): boolean {
   const text = special.get(name);
-  return text === undefined ? false : (parseBoolean(text) ?? refuse(name, text, "true or false"));
+  return text === undefined ? false : (BOOLEAN.parse(text) ?? refuse(name, text, BOOLEAN.allowed));
 }
 
 /** Weekerp: a position counts only where something is cut off, that is with `cover`. */

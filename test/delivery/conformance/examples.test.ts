@@ -6,12 +6,8 @@
 import { readdirSync } from "node:fs";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  exampleChains,
-  exampleQueries,
-  FORMS,
-  TRANSFORMATIONS,
-} from "../../../src/delivery/plan/transforms.ts";
+import { exampleChains, exampleQueries, FORMS } from "../../../src/delivery/plan/reference.ts";
+import { TRANSFORMATIONS } from "../../../src/delivery/plan/transforms.ts";
 import { sizeOf, type Reply } from "../site.ts";
 import { EXPECTED, toleranceOf } from "./expected.ts";
 import {

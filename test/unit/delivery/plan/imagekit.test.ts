@@ -2,11 +2,9 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseChain } from "../../../../src/delivery/plan/imagekit.ts";
 import type { Options } from "../../../../src/delivery/plan/plan.ts";
-import {
-  exampleChains,
-  TRANSFORMATIONS,
-  type Transformation,
-} from "../../../../src/delivery/plan/transforms.ts";
+import { exampleChains } from "../../../../src/delivery/plan/reference.ts";
+import type { Transformation } from "../../../../src/delivery/plan/rows.ts";
+import { TRANSFORMATIONS } from "../../../../src/delivery/plan/transforms.ts";
 import { optionsOf, outcome, refusal, textOf } from "./setup.ts";
 
 const RED = { r: 255, g: 0, b: 0, a: 1 };

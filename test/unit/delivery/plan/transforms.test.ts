@@ -1,12 +1,11 @@
 import { expect, test } from "vitest";
-import { CHAIN_MAX } from "../../../../src/delivery/limits.ts";
 import {
   exampleChains,
   exampleQueries,
-  TRANSFORMATIONS,
   transformationsMarkdown,
-  type Transformation,
-} from "../../../../src/delivery/plan/transforms.ts";
+} from "../../../../src/delivery/plan/reference.ts";
+import type { Transformation } from "../../../../src/delivery/plan/rows.ts";
+import { TRANSFORMATIONS } from "../../../../src/delivery/plan/transforms.ts";
 import { parseWeekerp } from "../../../../src/delivery/plan/url.ts";
 
 const escaped = (text: string): string => text.replaceAll("|", "\\|").replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -14,7 +13,7 @@ const cellsOf = (line: string): number => line.replaceAll("\\|", "").split("|").
 const rows = Object.entries(TRANSFORMATIONS) as [string, Transformation<unknown>][];
 
 test("the reference page names every transformation in both grammars, and its examples", () => {
-  const page = transformationsMarkdown(CHAIN_MAX);
+  const page = transformationsMarkdown();
   for (const [, { imagekit, weekerp, doc }] of rows) {
     for (const name of [...(imagekit?.names ?? []), ...(weekerp?.names ?? [])])
       expect(page).toContain(`\`${name}\``);
@@ -29,7 +28,7 @@ test("the reference page names every transformation in both grammars, and its ex
 });
 
 test("its tables have as many cells in every row", () => {
-  const lines = transformationsMarkdown(CHAIN_MAX)
+  const lines = transformationsMarkdown()
     .split("\n")
     .filter((line) => line.startsWith("|"));
   expect(new Set(lines.map(cellsOf))).toEqual(new Set([3, 6]));
