@@ -9,8 +9,9 @@ import type { Renderers } from "./image/image.ts";
 import type { ClientHints, Input, Job, Picture } from "./image/job.ts";
 import type { DeliveryLimits } from "./limits.ts";
 import { kindOf } from "./mediatypes.ts";
-import type { Options, Plan, Step } from "./plan/plan.ts";
-import { layersOf, pathsOf, planText, USUAL } from "./plan/text.ts";
+import type { Plan, StepOptions } from "./plan/plan.ts";
+import { layersOf, optionsOf, pathsOf } from "./plan/steps.ts";
+import { planText, USUAL } from "./plan/text.ts";
 import type { Service } from "./service.ts";
 import type { Source, SourceContext } from "./source.ts";
 import type { StillRenderer } from "./video/stills.ts";
@@ -169,7 +170,7 @@ const DEAR: readonly string[] = ["image/heic", "image/heif", "image/jxl"];
  */
 function mezzanine(context: MakingContext, { kind, source, plan }: Making): StandIn | undefined {
   if (kind !== "picture" || !DEAR.includes(kindOf(source.info.contentType, source.path))) return undefined;
-  if (keepsPixels(plan.defaults) || anyOf(plan.steps, keepsPixels)) return undefined;
+  if (keepsPixels(plan.defaults) || optionsOf(plan.steps).some(keepsPixels)) return undefined;
   return {
     name: "mezzanine",
     async input() {
@@ -192,13 +193,8 @@ function mezzanine(context: MakingContext, { kind, source, plan }: Making): Stan
   };
 }
 
-const keepsPixels = ({ format, lossless }: Readonly<Partial<Options>>): boolean =>
+const keepsPixels = ({ format, lossless }: StepOptions): boolean =>
   lossless === true || format === "png" || format === "gif" || format === "tiff";
-
-const anyOf = (steps: readonly Step[], test: (options: Readonly<Partial<Options>>) => boolean): boolean =>
-  steps.some((step) =>
-    "when" in step ? anyOf(step.then, test) || anyOf(step.otherwise, test) : test(step.options),
-  );
 
 /** Draws with the detector that a key was made for, whether or not it is left alone meanwhile. */
 export const rendererWith = (context: MakingContext, detector: Service | undefined): StillRenderer => ({
@@ -236,7 +232,7 @@ export class Detector {
   /** As `for`, whether or not it is left alone. */
   wantedBy({ steps }: Plan): Service | undefined {
     const layered = layersOf(steps).flatMap((layer) => ("steps" in layer ? layer.steps : []));
-    return anyOf([...steps, ...layered], finds) ? this.#service : undefined;
+    return optionsOf([...steps, ...layered]).some(finds) ? this.#service : undefined;
   }
 
   /** @throws DetectorFailed for a picture for which it gave no answer: not to be kept */
@@ -248,8 +244,7 @@ export class Detector {
 }
 const AWAY_MS = 15_000;
 
-const finds = ({ focus }: Readonly<Partial<Options>>): boolean =>
-  focus?.at === "face" || focus?.at === "object";
+const finds = ({ focus }: StepOptions): boolean => focus?.at === "face" || focus?.at === "object";
 
 /** Failures that the same source and plan will meet again are remembered for a while, so that a bomb goes off once. */
 export class FailureMemory {

@@ -9,7 +9,7 @@ import { prepare, type Making, type MakingContext } from "./making.ts";
 import { acceptedFormats, kindOf, typeOf } from "./mediatypes.ts";
 import type { FormatChoice, Plan, Step } from "./plan/plan.ts";
 import { DPR_RANGE } from "./plan/rowssize.ts";
-import { pathsOf } from "./plan/text.ts";
+import { pathsOf } from "./plan/steps.ts";
 import type { Reading } from "./reading.ts";
 import { openSource, wantedAt, type Source, type SourceContext } from "./source.ts";
 

@@ -1,6 +1,6 @@
 /** Blocks of one colour, or of a gradient, as layers. */
 import { BLACK, CLEAR } from "../plan/colours.ts";
-import type { Options, Step } from "../plan/plan.ts";
+import type { Step, StepOptions } from "../plan/plan.ts";
 import { valuesOf, wantedSize } from "./resolve.ts";
 import { blank, settle, type Environment, type Size, type Surface } from "./surface.ts";
 
@@ -13,7 +13,7 @@ export async function canvas(
   env: Environment & { parent: Size },
 ): Promise<{ surface: Surface; steps: readonly Step[] }> {
   const [first, ...rest] = steps;
-  const options: Readonly<Partial<Options>> = first !== undefined && "options" in first ? first.options : {};
+  const options: StepOptions = first !== undefined && "options" in first ? first.options : {};
   const values = valuesOf(env.parent, env.parent, env);
   const { width = env.parent.width, height = env.parent.height } = wantedSize(
     options,

@@ -1,9 +1,9 @@
-/** Colours, sharpness, gradients, shadows, distortions. Each works on a settled still and gives one back. */
+/** Colours, sharpness, gradients, shadows. Each works on a settled still and gives one back. */
 import type { BlurOptions, SharpenOptions } from "sharp";
 import { DeliveryError } from "../errors.ts";
 import { BLACK } from "../plan/colours.ts";
 import { evaluate } from "../plan/expression.ts";
-import type { Colour, Options } from "../plan/plan.ts";
+import type { Colour, Options, StepOptions } from "../plan/plan.ts";
 import { dominantIn } from "./background.ts";
 import type { Values } from "./resolve.ts";
 import {
@@ -18,8 +18,6 @@ import {
   type Surface,
 } from "./surface.ts";
 
-type Adjustments = Readonly<Partial<Options>>;
-
 /** Sharp's sharpening knows no larger sigma; Weekerp's URLs do. */
 const SHARPEN_SIGMA_MAX = 10;
 /** Below it sharp's fast blur leaves out most of the little that there is. */
@@ -31,7 +29,7 @@ const blurOf = (sigma: number): BlurOptions =>
 const LUMA = [0.2126, 0.7152, 0.0722] as const;
 
 /** Lightness and colours, in the order in which sharp does them by itself; contrast and threshold come last. */
-export async function adjustColours(surface: Surface, options: Adjustments): Promise<Surface> {
+export async function adjustColours(surface: Surface, options: StepOptions): Promise<Surface> {
   const { gamma, brightness, saturation, hue, threshold } = options;
   const { image } = surface;
   const weights: [number, number, number] = [...LUMA];
@@ -86,7 +84,7 @@ function stretch(data: Buffer): void {
 }
 
 /** Blur first, then sharpening. */
-export async function adjustSharpness(surface: Surface, options: Adjustments): Promise<Surface> {
+export async function adjustSharpness(surface: Surface, options: StepOptions): Promise<Surface> {
   const { blur, blurSigma, sharpen, sharpenSigma } = options;
   const { image, alpha, pages } = surface;
   // ImageKit gives a radius, which is turned into a sigma as sharp's documentation says.

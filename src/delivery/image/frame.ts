@@ -3,15 +3,13 @@
  * that says so. What shows is what would be drawn of them.
  */
 import sharp from "sharp";
-import type { Colour, Options } from "../plan/plan.ts";
+import type { Colour, Options, StepOptions } from "../plan/plan.ts";
 import { placeOf } from "./focus.ts";
 import { geometryOf, POINTS, same, type Point, type Rectangle } from "./geometry.ts";
 import { wantedSize, type Values } from "./resolve.ts";
 import { resizedSize, shownBox } from "./size.ts";
 import type { Environment, Size } from "./surface.ts";
 import { NAMESPACES, sanitizeSvg, type Attributes, type Root } from "./svg.ts";
-
-type Adjustments = Readonly<Partial<Options>>;
 
 /** A drawing in its result, whose size this is. */
 export interface Frame extends Size {
@@ -33,7 +31,7 @@ const alike = (exact: Size, rounded: Size): boolean =>
  */
 export function resizedFrame(
   frame: Frame,
-  options: Adjustments,
+  options: StepOptions,
   values: Values,
   env: Environment,
 ): Frame | undefined {

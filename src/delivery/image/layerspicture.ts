@@ -1,6 +1,7 @@
 /** The picture of an image layer, as it is before its steps. */
 import { DeliveryError, ofLayer } from "../errors.ts";
-import type { Options, Step } from "../plan/plan.ts";
+import type { Step, StepOptions } from "../plan/plan.ts";
+import { said } from "../plan/steps.ts";
 import { openPicture } from "./decode.ts";
 import { valuesOf, wantedSize } from "./resolve.ts";
 import type { Environment, Surface } from "./surface.ts";
@@ -16,7 +17,7 @@ export async function pictureOf(
 ): Promise<{ surface: Surface; steps: readonly Step[] }> {
   const bytes = env.inputs.get(path);
   if (bytes === undefined) throw new DeliveryError("NotFound", `The layer's picture ${path} is missing.`);
-  const pages = steps.flatMap((step) => ("when" in step ? [] : [step.options.pages])).findLast(Boolean);
+  const pages = said(steps, "pages").at(-1);
   const { image, metadata } = await openPicture(bytes, env.job, { pages, animated: false }).catch(
     (error: unknown) => {
       throw ofLayer(path, error);
@@ -73,7 +74,7 @@ function drawnLarge(
 }
 
 /** Whether places in the picture are meant, which would be others in a larger one. */
-const cutsOut = ({ cropMode, crop }: Readonly<Partial<Options>>): boolean =>
+const cutsOut = ({ cropMode, crop }: StepOptions): boolean =>
   cropMode?.includes("extract") === true ||
   cropMode?.includes("no_enlarge") === true ||
   crop === "at_max" ||

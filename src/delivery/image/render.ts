@@ -5,7 +5,8 @@
 import sharp, { type Metadata } from "sharp";
 import { DeliveryError } from "../errors.ts";
 import { MEDIA_TYPES } from "../mediatypes.ts";
-import type { Format, FormatChoice, Options, Plan, Step } from "../plan/plan.ts";
+import type { Format, FormatChoice, Plan, StepOptions } from "../plan/plan.ts";
+import { said } from "../plan/steps.ts";
 import { firstFrame } from "./animation.ts";
 import { silentApng } from "./apng.ts";
 import { flattened } from "./background.ts";
@@ -241,17 +242,8 @@ function mayMove({ steps, defaults }: Plan): boolean {
 }
 
 /** Models paint stills. */
-const isPainted = ({ model, background }: Readonly<Partial<Options>>): boolean =>
+const isPainted = ({ model, background }: StepOptions): boolean =>
   model !== undefined || background?.kind === "generated";
-
-/** What is said anywhere, conditions included, in the order of the steps. */
-function said<Name extends keyof Options>(steps: readonly Step[], name: Name): Options[Name][] {
-  return steps.flatMap((step) => {
-    if ("when" in step) return [...said(step.then, name), ...said(step.otherwise, name)];
-    const value = step.options[name];
-    return value === undefined ? [] : [value];
-  });
-}
 
 /** Upright, as EXIF says. */
 function surfaceOf({ image, metadata, pages }: Opened): Surface {
@@ -280,7 +272,7 @@ const outputOf = ({ defaults }: Plan): Output => ({
 });
 
 /** With what a step says of the result. */
-function heard(output: Output, options: Readonly<Partial<Options>>): Output {
+function heard(output: Output, options: StepOptions): Output {
   const { background, unsharp, quality } = options;
   return {
     format: options.format ?? output.format,

@@ -2,7 +2,7 @@
 import { DeliveryError } from "../errors.ts";
 import { CLEAR } from "../plan/colours.ts";
 import { holds } from "../plan/expression.ts";
-import type { Colour, Layer, ModelTask, Options, Step } from "../plan/plan.ts";
+import type { Colour, Layer, ModelTask, Options, Step, StepOptions } from "../plan/plan.ts";
 import { eachFrame, firstFrame } from "./animation.ts";
 import { flattened, putUnder } from "./background.ts";
 import { distort, distortedSize } from "./distort.ts";
@@ -23,8 +23,6 @@ import { valuesOf, type Values } from "./resolve.ts";
 import { border, borderedSize, fade, flip, rotate, round, trim, turnedSize } from "./shape.ts";
 import { resize, resizedSize, showsAll } from "./size.ts";
 import { groundOf, settle, type Environment, type Size, type Surface } from "./surface.ts";
-
-type StepOptions = Readonly<Partial<Options>>;
 
 interface Work {
   readonly options: StepOptions;

@@ -1,7 +1,7 @@
 /** Options with their expressions evaluated, now that the sizes are known. */
 import { DeliveryError } from "../errors.ts";
 import { evaluate, evaluateWithin } from "../plan/expression.ts";
-import type { Expression, Options, Variable } from "../plan/plan.ts";
+import type { Expression, Options, StepOptions, Variable } from "../plan/plan.ts";
 import { DPR_RANGE } from "../plan/rowssize.ts";
 import type { Environment, Size } from "./surface.ts";
 
@@ -51,7 +51,7 @@ const DPR_PIXELS_MAX = 5000;
  * @throws DeliveryError InvalidParameter for expressions that come to nothing or less
  */
 export function wantedSize(
-  options: Readonly<Partial<Options>>,
+  options: StepOptions,
   from: Size,
   values: Values,
   env: Environment,
@@ -101,7 +101,7 @@ function mayBeMade(size: Size, pages: number, env: Environment): boolean {
 const times = (side: number | undefined, dpr: number): number | undefined =>
   side === undefined ? undefined : Math.round(side * dpr);
 
-function ratioOf({ aspectRatio }: Readonly<Partial<Options>>, values: Values): number | undefined {
+function ratioOf({ aspectRatio }: StepOptions, values: Values): number | undefined {
   if (aspectRatio === undefined) return undefined;
   const ratio = evaluate(aspectRatio, values);
   if (ratio > 0) return ratio;

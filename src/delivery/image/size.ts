@@ -1,7 +1,7 @@
 /** Cropping, resizing and padding: the part of a step that every picture goes through. */
 import { CLEAR } from "../plan/colours.ts";
 import type { Gravity, Sharp } from "sharp";
-import type { Focus, Options, Position } from "../plan/plan.ts";
+import type { Focus, Position, StepOptions } from "../plan/plan.ts";
 import { eachFrame } from "./animation.ts";
 import { underlay } from "./background.ts";
 import { boxOf, focusOn, placeOf } from "./focus.ts";
@@ -9,7 +9,6 @@ import { around, geometryOf, named, resultOf, same, type Geometry, type Rectangl
 import { wantedSize, type Values, type Wanted } from "./resolve.ts";
 import { groundOf, over, settle, type Environment, type Size, type Surface } from "./surface.ts";
 
-type Adjustments = Readonly<Partial<Options>>;
 type BoxFocus = Extract<Focus, { at: "custom" | "face" | "object" }>;
 
 /**
@@ -19,7 +18,7 @@ type BoxFocus = Extract<Focus, { at: "custom" | "face" | "object" }>;
 export function resizedSize(
   size: Size,
   pages: number,
-  options: Adjustments,
+  options: StepOptions,
   values: Values,
   env: Environment,
 ): Size | undefined {
@@ -35,7 +34,7 @@ export function resizedSize(
 export function showsAll(
   size: Size,
   pages: number,
-  options: Adjustments,
+  options: StepOptions,
   values: Values,
   env: Environment,
 ): boolean {
@@ -57,7 +56,7 @@ function spend(from: Size, pages: number, geometry: Geometry, env: Environment):
 /** Animations too. @throws DeliveryError InvalidParameter, LimitExceeded */
 export async function resize(
   surface: Surface,
-  options: Adjustments,
+  options: StepOptions,
   values: Values,
   env: Environment,
 ): Promise<Surface> {
@@ -96,7 +95,7 @@ export async function resize(
  * off; faces and objects also where neither side is.
  */
 export function shownBox(
-  { focus, crop = "maintain_ratio", cropMode }: Adjustments,
+  { focus, crop = "maintain_ratio", cropMode }: StepOptions,
   { width, height }: Wanted,
 ): BoxFocus | undefined {
   if (focus?.at !== "custom" && focus?.at !== "face" && focus?.at !== "object") return undefined;
@@ -111,7 +110,7 @@ async function showBox(
   surface: Surface,
   box: Rectangle,
   { width, height, ratio }: Wanted,
-  { zoom = 1, crop, focus }: Adjustments,
+  { zoom = 1, crop, focus }: StepOptions,
   env: Environment,
 ): Promise<Surface> {
   const both = width !== undefined && height !== undefined;
@@ -214,7 +213,7 @@ async function cutAndScale(
 }
 
 /** Sets the picture on a canvas, on the side that the focus names. */
-async function pad(surface: Surface, to: Size, options: Adjustments, env: Environment): Promise<Surface> {
+async function pad(surface: Surface, to: Size, options: StepOptions, env: Environment): Promise<Surface> {
   if (surface.width >= to.width && surface.height >= to.height) return surface;
   const place = placeOf(options.focus);
   const left = Math.round((to.width - surface.width) * place.x);

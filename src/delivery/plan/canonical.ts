@@ -2,26 +2,22 @@
  * One plan for URLs that mean the same: what they say of the result as a whole is said once, and what says nothing is
  * left out.
  */
-import type { Layer, Options, Plan, Step } from "./plan.ts";
+import type { Layer, Options, Plan, Step, StepOptions } from "./plan.ts";
+import { said } from "./steps.ts";
 
 type Said = "quality" | "format";
 
-const anywhere = (steps: readonly Step[], name: Said): boolean =>
-  steps.some((step) =>
-    "when" in step
-      ? anywhere(step.then, name) || anywhere(step.otherwise, name)
-      : step.options[name] !== undefined,
-  );
-
 /** Said under a condition, it must stay where it is. */
 const conditional = (steps: readonly Step[], name: Said): boolean =>
-  steps.some((step) => "when" in step && anywhere([step], name));
+  said(
+    steps.filter((step) => "when" in step),
+    name,
+  ).length > 0;
 
-function hoist<Name extends Said>(plan: Plan, name: Name): Plan {
+function hoist(plan: Plan, name: Said): Plan {
   const { steps, defaults } = plan;
-  if (conditional(steps, name) || !anywhere(steps, name)) return plan;
-  const words = steps.flatMap((step) => ("options" in step ? [step.options[name]] : []));
-  const last = words.findLast((word) => word !== undefined) as Options[Name];
+  const last = said(steps, name).at(-1);
+  if (last === undefined || conditional(steps, name)) return plan;
   const rest = steps.map((step): Step => {
     if ("when" in step || step.options[name] === undefined) return step;
     const { [name]: _, ...options } = step.options;
@@ -48,7 +44,7 @@ const IDLE: { readonly [Name in keyof Options]?: (value: Options[Name]) => boole
   hue: (degrees) => degrees % 360 === 0,
 };
 
-function needed(options: Readonly<Partial<Options>>): Partial<Options> {
+function needed(options: StepOptions): Partial<Options> {
   const kept = { ...options };
   for (const [row, idle] of Object.entries(IDLE) as [keyof Options, (value: unknown) => boolean][]) {
     if (kept[row] !== undefined && idle(kept[row])) delete kept[row];

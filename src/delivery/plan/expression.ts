@@ -174,22 +174,15 @@ export function holds(condition: Condition, values: Readonly<Partial<Record<Vari
 
 /** As URLs write it, where they can; else with brackets, which no URL has: `(2_sub_bw)_mul_3`. */
 export function expressionText(expression: Expression): string {
-  if (typeof expression === "number") return String(expression + 0);
-  if ("variable" in expression) return expression.variable;
-  const flat = flatText(expression);
-  return means(flat, expression) ? flat : bracketText(expression);
+  const flat = written(expression, ["", ""]);
+  return means(flat, expression) ? flat : written(expression, ["(", ")"]);
 }
 
-function flatText(expression: Expression): string {
+function written(expression: Expression, brackets: readonly [open: string, close: string]): string {
   if (typeof expression === "number") return String(expression + 0);
   if ("variable" in expression) return expression.variable;
-  return `${flatText(expression.left)}_${expression.op}_${flatText(expression.right)}`;
-}
-
-function bracketText(expression: Expression): string {
-  if (typeof expression === "number") return String(expression + 0);
-  if ("variable" in expression) return expression.variable;
-  return `(${bracketText(expression.left)}_${expression.op}_${bracketText(expression.right)})`;
+  const { left, op, right } = expression;
+  return `${brackets[0]}${written(left, brackets)}_${op}_${written(right, brackets)}${brackets[1]}`;
 }
 
 /** Whether a text is read as that expression. */

@@ -82,8 +82,10 @@ const STYLES: Readonly<Record<string, Styles>> = { "l-text": TEXT_STYLES, "l-sub
 /** Characters of a font's name. */
 const FAMILY_MAX = 100;
 
+export const isFontFile = (name: string): boolean => /\.(ttf|otf|ttc|woff2?)$/i.test(name);
+
 function parseFont(text: string): TextStyle["font"] | undefined {
-  if (text.includes("/") || text.includes("@@") || /\.(ttf|otf|ttc|woff2?)$/i.test(text)) {
+  if (text.includes("/") || text.includes("@@") || isFontFile(text)) {
     const path = parsePath(text);
     return path === undefined ? undefined : { path };
   }

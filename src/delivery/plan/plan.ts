@@ -287,9 +287,11 @@ export type Condition =
   | { readonly all: readonly Condition[] }
   | { readonly any: readonly Condition[] };
 
+export type StepOptions = Readonly<Partial<Options>>;
+
 /** One step works on the result of the one before. Within it, image operations have the fixed order of ORDER. */
 export type Step =
-  | { readonly options: Readonly<Partial<Options>>; readonly layers: readonly Layer[] }
+  | { readonly options: StepOptions; readonly layers: readonly Layer[] }
   | { readonly when: Condition; readonly then: readonly Step[]; readonly otherwise: readonly Step[] };
 
 export interface Plan {

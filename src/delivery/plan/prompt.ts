@@ -2,7 +2,7 @@
  * Prompts (`?ai=rotate the image to the right`) by rules: a closed set of intents in English and Korean, the same words
  * always with the same meaning. What isn't understood is never guessed.
  */
-import type { Expression, Options, Position } from "./plan.ts";
+import type { Expression, Options, Position, StepOptions } from "./plan.ts";
 import { PHRASES } from "./promptphrases.ts";
 
 export type Resolution =
@@ -11,7 +11,7 @@ export type Resolution =
   /** `unresolved`: the first words that mean nothing here. */
   | { readonly unresolved: string; readonly understood: readonly string[] };
 
-export type PromptStep = Readonly<Partial<Options>>;
+export type PromptStep = StepOptions;
 
 /** Raised when rules change their meaning; prompts that were resolved before keep theirs where they were stored. */
 export const RULES_VERSION = 3;

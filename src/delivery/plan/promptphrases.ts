@@ -38,12 +38,10 @@ import {
   percent,
   pixelBox,
   placed,
-  quality,
   ratio,
   rounded,
   saturation,
   scaled,
-  sigma,
   sized,
   towards,
   turn,
@@ -288,9 +286,9 @@ const LOOKS: readonly Phrase[] = [
   ),
   says(
     "(?:add |apply )?(?:gaussian )?blur(?: by| with| of| sigma| radius| to){0,3} (\\d{1,2}(?:\\.\\d)?)",
-    ([s]) => sigma("blurSigma", Number(s)),
+    ([s]) => number("blurSigma", s),
   ),
-  says("sharpen(?: by| with| sigma){0,2} (\\d{1,2}(?:\\.\\d)?)", ([s]) => sigma("sharpenSigma", Number(s))),
+  says("sharpen(?: by| with| sigma){0,2} (\\d{1,2}(?:\\.\\d)?)", ([s]) => number("sharpenSigma", s)),
   fixed(
     `sharpen ${LITTLE}|${LITTLE} sharpen|${MAKE}${LITTLE} sharper|(?:조금|살짝|약간) (?:더 )?선명하게${DO}`,
     {
@@ -360,9 +358,9 @@ const LOOKS: readonly Phrase[] = [
     `(?:increase|more|enhance|boost|improve|raise|add)(?: more)? contrast|${MAKE}(?:more contrast|more contrasty|high contrast|higher contrast)|대비${OBJECT} ?(?:더 )?${UP}`,
     { contrast: true },
   ),
-  says("(?:set )?gamma(?: to| of)? (\\d(?:\\.\\d{1,3})?)", ([g]) => number("gamma", g, 1, 3)),
+  says("(?:set )?gamma(?: to| of)? (\\d(?:\\.\\d{1,3})?)", ([g]) => number("gamma", g)),
   says("(?:set |shift |rotate )?hue(?: to| of| by)? (-?\\d{1,3})(?: ?(?:degrees?|°))?", ([h]) =>
-    number("hue", h, -360, 360),
+    number("hue", h),
   ),
 ];
 
@@ -370,7 +368,7 @@ const RESULTS: readonly Phrase[] = [
   says(TO_FORMAT, ([f]) => format(f)),
   says(
     `${TO_FORMAT} (?:(?:with |at |in )?quality(?: of)? (\\d{1,3}) ?%?|(?:with|at|in) (\\d{1,3})(?:${OF_HUNDRED})? quality)`,
-    ([f, a, b]) => both(format(f), quality(a || b)),
+    ([f, a, b]) => both(format(f), number("quality", a || b)),
   ),
   says(
     `(?:포맷${OBJECT} |형식${OBJECT} )?(webp|웹피|png|피엔지|jpe?g|제이피지|avif|gif|tiff)(?: ?(?:형식|포맷|파일))?(?:으로|로)?${DO}`,
@@ -378,11 +376,11 @@ const RESULTS: readonly Phrase[] = [
   ),
   says(
     "(?:(?:set |with |use |change |at )?quality(?: to| of| at)?|(?:reduce|lower|increase) quality to) ?(\\d{1,3}) ?%?",
-    ([q]) => quality(q),
+    ([q]) => number("quality", q),
   ),
-  says("(?:with |at |in |use )?(\\d{1,3}) ?(?:%|percent) quality", ([q]) => quality(q)),
+  says("(?:with |at |in |use )?(\\d{1,3}) ?(?:%|percent) quality", ([q]) => number("quality", q)),
   says(`(?:품질|화질)${OBJECT} ?(\\d{1,3})(?:${PERCENT})?(?:${TO} ?(?:${UP}|${DOWN})|${TO}?${DO})`, ([q]) =>
-    quality(q),
+    number("quality", q),
   ),
   fixed(
     `(?:with |at |in |use )?low(?:er)? quality|(?:reduce|lower|decrease) quality|(?:낮은 (?:품질|화질)(?:로)?|저화질(?:로)?)${DO}|(?:품질|화질)${OBJECT} ?${DOWN}`,

@@ -1,11 +1,12 @@
 /** What the numbers and names in prompts come down to. Undefined: none that can be meant. */
+import { DEFAULT_LIMITS } from "../limits.ts";
 import { parseColour } from "./colours.ts";
 import type { Expression, Format, Options } from "./plan.ts";
+import { wordingOf } from "./transforms.ts";
 
-const SIDE_MAX = 16_383;
 const side = (text: string | undefined): number | undefined => {
   const value = Number(text);
-  return Number.isInteger(value) && value >= 1 && value <= SIDE_MAX ? value : undefined;
+  return Number.isInteger(value) && value >= 1 && value <= DEFAULT_LIMITS.resultSide ? value : undefined;
 };
 
 /** A factor of the width that the picture has by then: a fraction below 1, else an expression. */
@@ -88,33 +89,26 @@ export const knownRatio = (
   across: string | undefined,
   down: string | undefined,
 ): Partial<Options> | undefined => (RATIOS.includes(`${across}:${down}`) ? ratio(across, down) : undefined);
-export const turn = (degrees: number): Partial<Options> | undefined =>
-  Math.abs(degrees) > 360 || !Number.isFinite(degrees) ? undefined : { rotate: degrees };
-const within = (
-  name: "brightness" | "saturation",
-  value: number,
-  min: number,
-  max: number,
-): Partial<Options> | undefined =>
-  value >= min && value <= max ? { [name]: Number(value.toFixed(4)) } : undefined;
+/** What alias URLs may say by a number. */
+type Numbered =
+  | "rotate"
+  | "brightness"
+  | "saturation"
+  | "gamma"
+  | "hue"
+  | "blurSigma"
+  | "sharpenSigma"
+  | "quality";
+/** As far as they may say it. */
+export function number(name: Numbered, text: string | undefined): Partial<Options> | undefined {
+  const value = wordingOf(name, "weekerp")!.parse(text ?? "");
+  return value === undefined ? undefined : { [name]: value };
+}
+export const turn = (degrees: number): Partial<Options> | undefined => number("rotate", String(degrees));
 export const brightness = (value: number): Partial<Options> | undefined =>
-  within("brightness", value, 0.5, 2);
-export const saturation = (value: number): Partial<Options> | undefined => within("saturation", value, 0, 3);
-export const number = (
-  name: "gamma" | "hue",
-  text: string | undefined,
-  min: number,
-  max: number,
-): Partial<Options> | undefined => {
-  const value = Number(text);
-  return value >= min && value <= max ? { [name]: value } : undefined;
-};
-export const sigma = (name: "blurSigma" | "sharpenSigma", value: number): Partial<Options> | undefined =>
-  value >= 0.3 && value <= 20 ? { [name]: value } : undefined;
-export const quality = (text: string | undefined): Partial<Options> | undefined => {
-  const value = Number(text);
-  return Number.isInteger(value) && value >= 1 && value <= 100 ? { quality: value } : undefined;
-};
+  number("brightness", value.toFixed(4));
+export const saturation = (value: number): Partial<Options> | undefined =>
+  number("saturation", value.toFixed(4));
 
 const FORMATS: Readonly<Record<string, Format>> = {
   webp: "webp",

@@ -6,6 +6,7 @@
 import { cloudinaryChain } from "./rewritecloudinary.ts";
 import { fits, hasBothSides, imgixColour, whole } from "./rewritevalues.ts";
 import { valueOf, type Pair } from "./query.ts";
+import { oneOf } from "./values.ts";
 
 /** `cloudinary-preserve-types`: `image/upload` is part of the file's path, ImageKit's preserveAssetDeliveryTypes. */
 export type Rewriter = "cloudinary" | "cloudinary-preserve-types" | "imgix" | "akamai";
@@ -86,8 +87,6 @@ const IMGIX_ORIENTS: Readonly<Record<string, string>> = {
   "180": "180",
   "270": "270",
 };
-const named = (words: Readonly<Record<string, string>>, value: string): string | undefined =>
-  Object.hasOwn(words, value) ? words[value] : undefined;
 
 const DOCUMENT = /\.(pdf|ai)$/i;
 /** Parameters that say something only beside others. */
@@ -108,12 +107,12 @@ const IMGIX_ITEMS: Readonly<Record<string, Reader>> = {
     const counts = values.has("fit") && values.has("w") !== values.has("h");
     return ratio === null || !counts ? undefined : `ar-${ratio[1]}-${ratio[2]}`;
   },
-  fit: (value) => named(IMGIX_FITS, value),
-  fm: (value) => named(IMGIX_FORMATS, value),
+  fit: (value) => oneOf(IMGIX_FITS)(value),
+  fm: (value) => oneOf(IMGIX_FORMATS)(value),
   page: (value) => (whole(value) === undefined ? undefined : `pg-${value}`),
   auto: (value) => (value.split(",").includes("format") ? "f-auto" : undefined),
   orient: (value) => {
-    const degrees = named(IMGIX_ORIENTS, value);
+    const degrees = oneOf(IMGIX_ORIENTS)(value);
     return degrees === undefined ? undefined : `rt-${degrees}`;
   },
   "fill-color": (value) => background(value),
@@ -154,6 +153,6 @@ function imgixItems(values: ReadonlyMap<string, string>): string[] {
   const fitting = fits(items);
   // A chain would fill and crop.
   const fit = values.get("fit") ?? "";
-  const told = fit === "crop" || named(IMGIX_FITS, fit) !== undefined;
+  const told = fit === "crop" || oneOf(IMGIX_FITS)(fit) !== undefined;
   return hasBothSides(fitting) && !told ? [...fitting, IMGIX_FITS["clip"]!] : fitting;
 }

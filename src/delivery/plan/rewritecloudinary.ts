@@ -3,6 +3,7 @@ import { DeliveryError } from "../errors.ts";
 import { CHAIN_MAX } from "../limits.ts";
 import { cloudinaryColour, fits, hasBothSides, whole } from "./rewritevalues.ts";
 import type { Named, Rewritten } from "./rewrite.ts";
+import { oneOf } from "./values.ts";
 
 /** Parts of a component: a key of one to four letters and a value. */
 const PART = /^([a-z]{1,4})_(.+)$/s;
@@ -148,8 +149,6 @@ const AUTO_QUALITY: Readonly<Record<string, readonly [picture: number, film: num
   "auto:best": [86, 60],
 };
 const FORMATS = /^(auto|jpg|jpeg|png|webp|gif|avif|mp4|webm)$/;
-const own = <T>(words: Readonly<Record<string, T>>, value: string): T | undefined =>
-  Object.hasOwn(words, value) ? words[value] : undefined;
 const say = (name: string, value: string | number | undefined): string | undefined =>
   value === undefined ? undefined : `${name}-${value}`;
 const seconds = (value: string): string | undefined =>
@@ -177,9 +176,9 @@ const ITEMS: Readonly<Record<string, Reader>> = {
   x: (value, parts) => (parts.get("c") === "crop" ? undefined : say("x", value.replace(/^-/, "N"))),
   y: (value, parts) => (parts.get("c") === "crop" ? undefined : say("y", value.replace(/^-/, "N"))),
   ar: ratio,
-  c: (value) => own(CROPS, value),
-  g: (value) => say("fo", own(GRAVITIES, value)),
-  q: (value, _, { film }) => say("q", own(AUTO_QUALITY, value)?.[film ? 1 : 0] ?? whole(value)),
+  c: (value) => oneOf(CROPS)(value),
+  g: (value) => say("fo", oneOf(GRAVITIES)(value)),
+  q: (value, _, { film }) => say("q", oneOf(AUTO_QUALITY)(value)?.[film ? 1 : 0] ?? whole(value)),
   f: (value) => say("f", FORMATS.test(value) ? value : undefined),
   a: (value) =>
     value === "hflip" ? "fl-h" : value === "vflip" ? "fl-v" : say("rt", value.replace(/^-/, "N")),
@@ -190,7 +189,7 @@ const ITEMS: Readonly<Record<string, Reader>> = {
   dpr: (value) => say("dpr", value),
   dn: (value) => say("dn", whole(value)),
   e: effect,
-  fl: (_, parts) => flagsOf(parts).flatMap((flag) => own(PROGRESSIVE, flag) ?? [])[0],
+  fl: (_, parts) => flagsOf(parts).flatMap((flag) => oneOf(PROGRESSIVE)(flag) ?? [])[0],
   pg: (value) => say("pg", whole(value)),
   so: (value) => say("so", seconds(value)),
   eo: (value) => say("eo", seconds(value)),
@@ -243,7 +242,7 @@ function effect(value: string): string | undefined {
 
 /** The sides that a gravity names; "": neither. */
 function sidesOf(gravity: string | undefined): { across: string; down: string } {
-  const words = own(GRAVITIES, gravity ?? "")?.split("_") ?? [];
+  const words = oneOf(GRAVITIES)(gravity ?? "")?.split("_") ?? [];
   const among = (...sides: string[]): string => sides.find((one) => words.includes(one)) ?? "";
   return { across: among("left", "right"), down: among("top", "bottom") };
 }
@@ -272,7 +271,7 @@ function cornerOf(parts: Parts): string[] {
   if (x === undefined && y === undefined) return [];
   if (gravity === "xy_center") return [`xc-${inwards(x)}`, `yc-${inwards(y)}`];
   // What catches the eye lies nowhere that could be counted from.
-  if (/^(face|auto|custom)$/.test(own(GRAVITIES, gravity) ?? "auto")) return [];
+  if (/^(face|auto|custom)$/.test(oneOf(GRAVITIES)(gravity) ?? "auto")) return [];
   const { across, down } = sidesOf(gravity);
   const corner = [edgeOf(parts, "x", "w", across, x), edgeOf(parts, "y", "h", down, y)];
   return corner.every((edge) => edge !== undefined) ? corner : [];
@@ -344,7 +343,7 @@ function textItems(value: string, parts: Parts): string[] | undefined {
   const styles = [words.includes("bold") && "b", words.includes("italic") && "i"].filter(
     (one) => one !== false,
   );
-  const aligned = words.flatMap((word) => own(ALIGNMENTS, word) ?? []);
+  const aligned = words.flatMap((word) => oneOf(ALIGNMENTS)(word) ?? []);
   const [colour, under] = ["co", "b"].map((name) => cloudinaryColour(parts.get(name) ?? ""));
   const width = side("w", parts.get("w") ?? "", parts, { film: false, layer: true });
   // A share of its own width is what a text has without being wrapped.

@@ -26,29 +26,25 @@ export function fits(items: readonly string[]): string[] {
 export const hasBothSides = (items: readonly string[]): boolean =>
   ["w-", "h-"].every((side) => items.some((item) => item.startsWith(side)));
 
-/** `B4F9` → `BB44FF99`. */
-const doubled = (digits: string): string => digits.replace(/./g, "$&$&");
+/** A name of CSS. */
+const nameIn = (text: string): string | undefined => (isColourName(text) ? text.toLowerCase() : undefined);
 
-/** Six digits, and the opacity from 00 to 99 where it is not whole. */
-function withOpacity(rgb: string, hex: string): string {
-  const opacity = Math.round((parseInt(hex, 16) / 255) * 100);
-  return rgb.toUpperCase() + (opacity === 100 ? "" : String(opacity).padStart(2, "0"));
-}
-
-/** A name, or `rgb:` and 3, 4, 6 or 8 digits, the opacity last and in hexadecimal. */
+/** A name, or `rgb:` and 3, 4, 6 or 8 digits, the opacity last. */
 export function cloudinaryColour(text: string): string | undefined {
   const digits = /^(?:rgb:|#)([0-9a-f]{3,8})$/i.exec(text)?.[1];
-  if (digits === undefined) return isColourName(text) ? text.toLowerCase() : undefined;
-  const long = digits.length < 6 ? doubled(digits) : digits;
-  if (long.length === 6) return long.toUpperCase();
-  return long.length === 8 ? withOpacity(long.slice(0, 6), long.slice(6)) : undefined;
+  return digits === undefined ? nameIn(text) : colourIn(digits, 6);
 }
 
-/** A name, or 3, 4, 6 or 8 digits, the opacity first and in hexadecimal. */
-export function imgixColour(text: string): string | undefined {
-  if (isColourName(text)) return text.toLowerCase();
-  if (!/^[0-9a-f]{3,8}$/i.test(text)) return undefined;
-  const long = text.length < 6 ? doubled(text) : text;
-  if (long.length === 6) return long.toUpperCase();
-  return long.length === 8 ? withOpacity(long.slice(2), long.slice(0, 2)) : undefined;
+/** A name, or 3, 4, 6 or 8 digits, the opacity first. */
+export const imgixColour = (text: string): string | undefined =>
+  nameIn(text) ?? (/^[0-9a-f]{3,8}$/i.test(text) ? colourIn(text, 0) : undefined);
+
+/** Of hexadecimal digits: six, and the opacity from 00 to 99 where it is not whole. `at`: where that stands in eight. */
+function colourIn(digits: string, at: number): string | undefined {
+  const long = (digits.length < 6 ? digits.replace(/./g, "$&$&") : digits).toUpperCase();
+  if (long.length === 6) return long;
+  if (long.length !== 8) return undefined;
+  const opacity = Math.round((parseInt(long.slice(at, at + 2), 16) / 255) * 100);
+  const rgb = long.slice(0, at) + long.slice(at + 2);
+  return opacity === 100 ? rgb : rgb + String(opacity).padStart(2, "0");
 }

@@ -1,6 +1,7 @@
 /** Plans as text: what caches go by, and what people read. */
 import { colourText } from "./colours.ts";
 import { conditionText, expressionText } from "./expression.ts";
+import { isFontFile, PLACEMENT } from "./layers.ts";
 import type {
   Background,
   Expression,
@@ -12,6 +13,7 @@ import type {
   Plan,
   Radius,
   Step,
+  StepOptions,
   TextStyle,
 } from "./plan.ts";
 import type { Transformation } from "./rows.ts";
@@ -53,7 +55,7 @@ function stepText(step: Step): string {
 }
 
 /** In the order of the table, so that the order in the URL doesn't matter. */
-function optionTexts(options: Readonly<Partial<Options>>): string[] {
+function optionTexts(options: StepOptions): string[] {
   return (Object.keys(TRANSFORMATIONS) as (keyof Options)[]).flatMap((row) => {
     const value = options[row];
     if (value === undefined) return [];
@@ -209,21 +211,8 @@ function layerText(layer: Layer): string {
   return `${steps === "" ? head : `${head}:${steps}`},l-end`;
 }
 
-const PLACEMENT: readonly (readonly [keyof Placement, string])[] = [
-  ["x", "lx"],
-  ["y", "ly"],
-  ["centreX", "lxc"],
-  ["centreY", "lyc"],
-  ["anchor", "lap"],
-  ["focus", "lfo"],
-  ["mode", "lm"],
-  ["start", "lso"],
-  ["end", "leo"],
-  ["duration", "ldu"],
-];
-
 const placementTexts = (placement: Placement): string[] =>
-  PLACEMENT.flatMap(([field, name]) => {
+  Object.entries(PLACEMENT).flatMap(([name, [field]]) => {
     const value = placement[field];
     if (value === undefined) return [];
     return [`${name}-${typeof value === "string" ? value : coordinate(value)}`];
@@ -263,31 +252,5 @@ function fontText(font: NonNullable<TextStyle["font"]>): string {
   if ("family" in font) return escaped(font.family).replaceAll("@", "%40").replaceAll("/", "%2F");
   // A path that looks like a family says by its slash that it is none.
   const text = pathText(font.path);
-  return text.includes("@@") || /\.(ttf|otf|ttc|woff2?)$/i.test(text) ? text : `@@${text}`;
-}
-
-/** Every layer of all steps and branches, nested ones too, in order. */
-export function layersOf(steps: readonly Step[]): Layer[] {
-  return steps.flatMap((step): Layer[] => {
-    if ("when" in step) return [...layersOf(step.then), ...layersOf(step.otherwise)];
-    return step.layers.flatMap((layer) => [layer, ...("steps" in layer ? layersOf(layer.steps) : [])]);
-  });
-}
-
-/** Paths of pictures and fonts that a plan lays over its source, each once, in order. */
-export function pathsOf({ steps }: Plan): string[] {
-  const paths = layersOf(steps).flatMap((layer) => {
-    if (layer.kind === "image") return [layer.path];
-    const font = "style" in layer ? layer.style.font : undefined;
-    return font !== undefined && "path" in font ? [font.path] : [];
-  });
-  return [...new Set(paths)];
-}
-
-/** Paths of films and subtitles that a plan lays over its source, each once, in order. */
-export function videoPathsOf({ steps }: Plan): string[] {
-  const paths = layersOf(steps).flatMap((layer) =>
-    layer.kind === "video" || layer.kind === "subtitles" ? [layer.path] : [],
-  );
-  return [...new Set(paths)];
+  return text.includes("@@") || isFontFile(text) ? text : `@@${text}`;
 }

@@ -12,22 +12,11 @@ const OTHERS: readonly string[] = ["v", "ai", "debug"];
 const SPECIAL: readonly string[] = ["size", "s", "flip", "flop"];
 
 /** What films can have; of `rotate` quarters of a turn. */
+const FILM_ROWS = ["width", "height", "crop", "focus", "format", "quality", "rotate"] as const;
 const FILM_OPTIONS: readonly string[] = [
-  "width",
-  "w",
-  "height",
-  "h",
+  ...FILM_ROWS.flatMap((row) => wordingOf(row, "weekerp")!.names),
   "size",
   "s",
-  "fit",
-  "c",
-  "position",
-  "p",
-  "format",
-  "f",
-  "quality",
-  "q",
-  "rotate",
 ];
 const FILM_FORMATS = words(named("mp4", "webm", "auto"));
 

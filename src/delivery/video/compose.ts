@@ -7,7 +7,7 @@ import type { Input } from "../image/job.ts";
 import type { Size } from "../image/surface.ts";
 import { BLACK, WHITE } from "../plan/colours.ts";
 import { holds } from "../plan/expression.ts";
-import type { Colour, Layer, Options, Step } from "../plan/plan.ts";
+import type { Colour, Layer, Options, Step, StepOptions } from "../plan/plan.ts";
 import { FILES_ONLY } from "./ffmpeg.ts";
 import {
   add,
@@ -20,7 +20,6 @@ import {
   type Corners,
   type Graph,
   type Parent,
-  type StepOptions,
   type Track,
 } from "./filters.ts";
 import { DEINTERLACING, evenly, madeRate, settled, sharesDeep } from "./frames.ts";

@@ -16,12 +16,10 @@ import {
 import { pixelsOf, valuesOf, type Values, type Wanted } from "../image/resolve.ts";
 import type { Size } from "../image/surface.ts";
 import { evaluate } from "../plan/expression.ts";
-import type { Background, Colour, Options, Radius } from "../plan/plan.ts";
+import type { Background, Colour, Options, Radius, StepOptions } from "../plan/plan.ts";
 import { TRANSFORMATIONS } from "../plan/transforms.ts";
 import { OLD_MATRIX } from "./frames.ts";
 import { SIDE_MAX, type VideoLimits } from "./limits.ts";
-
-export type StepOptions = Readonly<Partial<Options>>;
 
 /** A graph under way. */
 export interface Graph {

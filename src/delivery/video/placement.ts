@@ -2,7 +2,7 @@
 import { DeliveryError } from "../errors.ts";
 import type { Values } from "../image/resolve.ts";
 import { evaluate } from "../plan/expression.ts";
-import type { Expression, Options, Placement } from "../plan/plan.ts";
+import type { Expression, Placement, StepOptions } from "../plan/plan.ts";
 
 /** What is shown of a film, in seconds. */
 export interface Cut {
@@ -21,11 +21,7 @@ export const wholeOf = ({ duration }: { readonly duration: number }): Cut => ({
  * What a step leaves of what the steps before have left. `parentSeconds`: of the film that this one lies on.
  * @throws DeliveryError InvalidParameter
  */
-export function cutFurther(
-  left: Cut,
-  options: Readonly<Partial<Options>>,
-  parentSeconds: number | undefined,
-): Cut {
+export function cutFurther(left: Cut, options: StepOptions, parentSeconds: number | undefined): Cut {
   const values = { idu: left.seconds, bdu: parentSeconds ?? left.seconds };
   const said = (name: "startOffset" | "endOffset" | "duration"): number | undefined => {
     const value = options[name];

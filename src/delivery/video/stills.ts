@@ -4,7 +4,7 @@ import { DeliveryError } from "../errors.ts";
 import type { Input, Job, Picture } from "../image/job.ts";
 import type { Size } from "../image/surface.ts";
 import type { Layer, Step } from "../plan/plan.ts";
-import { pathsOf } from "../plan/text.ts";
+import { pathsOf } from "../plan/steps.ts";
 
 /** Adds to a job what is the operator's to say: limits and services. */
 export interface StillRenderer {

@@ -2,11 +2,12 @@
 import { join } from "node:path";
 import { DeliveryError } from "../errors.ts";
 import type { Size } from "../image/surface.ts";
-import type { Options, Plan, Step } from "../plan/plan.ts";
+import type { Options, Plan, StepOptions } from "../plan/plan.ts";
+import { optionsOf } from "../plan/steps.ts";
 import { compose } from "./compose.ts";
 import { lastSaid, NO_METADATA, type Encoding } from "./encoding.ts";
 import { damaged, words } from "./ffmpeg.ts";
-import { add, nameOf, settle, type StepOptions, type Track } from "./filters.ts";
+import { add, nameOf, settle, type Track } from "./filters.ts";
 import { madeRate } from "./frames.ts";
 import type { VideoLimits } from "./limits.ts";
 import {
@@ -55,7 +56,7 @@ const OWN: readonly (keyof Options)[] = [
 
 /** @throws DeliveryError InvalidParameter */
 function heightsOf({ steps, defaults }: Plan): readonly number[] {
-  const options = allOptions(steps);
+  const options = optionsOf(steps);
   const heights = lastSaid(options, "streamingResolutions");
   if (heights === undefined) {
     throw new DeliveryError("InvalidParameter", "A stream needs its renditions: ?tr=sr-240_360_480.");
@@ -74,9 +75,6 @@ function heightsOf({ steps, defaults }: Plan): readonly number[] {
   }
   return heights;
 }
-
-const allOptions = (steps: readonly Step[]): StepOptions[] =>
-  steps.flatMap((step) => ("when" in step ? allOptions([...step.then, ...step.otherwise]) : [step.options]));
 
 /** By what a film is multiplied to fit into a rendition; upright films go into one that stands. */
 function scaleInto({ width, height }: Size, rung: Rung): number {

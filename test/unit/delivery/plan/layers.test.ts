@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseChain } from "../../../../src/delivery/plan/imagekit.ts";
-import { pathsOf, videoPathsOf } from "../../../../src/delivery/plan/text.ts";
+import { pathsOf, videoPathsOf } from "../../../../src/delivery/plan/steps.ts";
 import { layerOf, optionsOf, outcome, pictures, refusal, textOf } from "./setup.ts";
 
 const WHITE = { r: 255, g: 255, b: 255, a: 1 };
