@@ -1,7 +1,7 @@
 /** Blocks of one colour, or of a gradient, as layers. */
 import { BLACK, CLEAR } from "../plan/colours.ts";
 import type { Step, StepOptions } from "../plan/plan.ts";
-import { valuesOf, wantedSize } from "./resolve.ts";
+import { valuesOf, wantedSize, type Work } from "./resolve.ts";
 import { blank, settle, type Environment, type Size, type Surface } from "./surface.ts";
 
 /**
@@ -15,12 +15,8 @@ export async function canvas(
   const [first, ...rest] = steps;
   const options: StepOptions = first !== undefined && "options" in first ? first.options : {};
   const values = valuesOf(env.parent, env.parent, env);
-  const { width = env.parent.width, height = env.parent.height } = wantedSize(
-    options,
-    env.parent,
-    values,
-    env,
-  );
+  const work: Work = { options, values, env, pages: 1 };
+  const { width = env.parent.width, height = env.parent.height } = wantedSize(env.parent, work);
   env.spend({ width, height });
   const { background } = options;
   const bare = options.gradient === undefined ? BLACK : CLEAR;

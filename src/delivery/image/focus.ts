@@ -5,11 +5,13 @@ import { detect, type Region } from "./detector.ts";
 import { POINTS, type Point, type Rectangle } from "./geometry.ts";
 import { copyOf, settle, type Environment, type Size, type Surface } from "./surface.ts";
 
+/** Whether the focus is a place, whatever is to be seen there. */
+export const isPlace = (focus: Focus | undefined): focus is { readonly at: Position } =>
+  focus !== undefined && Object.hasOwn(POINTS, focus.at);
+
 /** The middle where the focus is no place. */
-export function placeOf(focus: Focus | undefined): Point {
-  if (focus === undefined || !Object.hasOwn(POINTS, focus.at)) return POINTS.center;
-  return POINTS[focus.at as Position];
-}
+export const placeOf = (focus: Focus | undefined): Point =>
+  isPlace(focus) ? POINTS[focus.at] : POINTS.center;
 
 /** The surface comes back settled where it had to be looked at. */
 interface Found {

@@ -3,12 +3,12 @@
  * that says so. What shows is what would be drawn of them.
  */
 import sharp from "sharp";
-import type { Colour, Options, StepOptions } from "../plan/plan.ts";
-import { placeOf } from "./focus.ts";
-import { geometryOf, POINTS, same, type Point, type Rectangle } from "./geometry.ts";
-import { wantedSize, type Values } from "./resolve.ts";
+import type { Colour, Options } from "../plan/plan.ts";
+import { isPlace, placeOf } from "./focus.ts";
+import { geometryOf, same, type Point, type Rectangle } from "./geometry.ts";
+import { wantedSize, type Work } from "./resolve.ts";
 import { resizedSize, shownBox } from "./size.ts";
-import type { Environment, Size } from "./surface.ts";
+import type { Size } from "./surface.ts";
 import { NAMESPACES, sanitizeSvg, type Attributes, type Root } from "./svg.ts";
 
 /** A drawing in its result, whose size this is. */
@@ -29,16 +29,12 @@ const alike = (exact: Size, rounded: Size): boolean =>
  * What a step's sizes make of it. Undefined: it can't say so, and is to be drawn.
  * @throws DeliveryError InvalidParameter, LimitExceeded
  */
-export function resizedFrame(
-  frame: Frame,
-  options: StepOptions,
-  values: Values,
-  env: Environment,
-): Frame | undefined {
-  const wanted = wantedSize(options, frame, values, env);
+export function resizedFrame(frame: Frame, work: Work): Frame | undefined {
+  const { options } = work;
+  const wanted = wantedSize(frame, work);
   const geometry = geometryOf(frame, wanted, options);
   const { window = frame, scaled = window, crop = scaled, pad = crop } = geometry;
-  const size = resizedSize(frame, 1, options, values, env);
+  const size = resizedSize(frame, work);
   if (size === undefined || shownBox(options, wanted) !== undefined) return undefined;
   const cut = !same(window, frame) || !same(crop, scaled);
   const padded = !same(pad, crop);
@@ -47,7 +43,7 @@ export function resizedFrame(
     return free ? { ...frame, ...size } : undefined;
   }
   const { focus, cropMode } = options;
-  const placed = focus === undefined || Object.hasOwn(POINTS, focus.at);
+  const placed = focus === undefined || isPlace(focus);
   if (!placed || frame.cover !== undefined || frame.canvas !== undefined) return undefined;
   const place = placeOf(focus);
   // An extract shows its part in the size that it had.

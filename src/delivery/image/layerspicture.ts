@@ -54,13 +54,19 @@ function drawnLarge(
 ): { surface: Surface; steps: readonly Step[] } {
   const [first, ...rest] = steps;
   if (first === undefined || "when" in first || cutsOut(first.options)) return { surface, steps };
-  const wanted = wantedSize(first.options, surface, valuesOf(surface, surface, env), env);
+  const { options: asked } = first;
+  const wanted = wantedSize(surface, {
+    options: asked,
+    values: valuesOf(surface, surface, env),
+    env,
+    pages: 1,
+  });
   const scale = Math.max((wanted.width ?? 0) / surface.width, (wanted.height ?? 0) / surface.height);
   if (scale <= 1) return { surface, steps };
   const width = Math.round(surface.width * scale);
   const height = Math.round(surface.height * scale);
   env.spend({ width, height });
-  const { width: _w, height: _h, aspectRatio: _a, dpr: _d, ...others } = first.options;
+  const { width: _w, height: _h, aspectRatio: _a, dpr: _d, ...others } = asked;
   const options = {
     ...others,
     ...(wanted.width === undefined ? {} : { width: wanted.width }),

@@ -19,18 +19,10 @@ import {
 import { backedFrame, resizedFrame, type Frame } from "./frame.ts";
 import { applyLayers } from "./layers.ts";
 import { applyModel, modelsOf } from "./models.ts";
-import { valuesOf, type Values } from "./resolve.ts";
+import { valuesOf, type Work } from "./resolve.ts";
 import { border, borderedSize, fade, flip, rotate, round, trim, turnedSize } from "./shape.ts";
 import { resize, resizedSize, showsAll } from "./size.ts";
 import { groundOf, settle, type Environment, type Size, type Surface } from "./surface.ts";
-
-interface Work {
-  readonly options: StepOptions;
-  readonly values: Values;
-  readonly env: Environment;
-  /** Frames of the whole, while one of them is worked on. */
-  readonly pages: number;
-}
 
 interface Operation {
   /** The options that call for it. */
@@ -76,10 +68,10 @@ const ORDER: readonly Operation[] = [
   {
     on: ["width", "height", "aspectRatio", "focus"],
     whole: true,
-    size: (from, { options, values, env, pages }) => resizedSize(from, pages, options, values, env),
-    keeps: (from, { options, values, env, pages }) => showsAll(from, pages, options, values, env),
-    frame: (from, { options, values, env }) => resizedFrame(from, options, values, env),
-    apply: (surface, { options, values, env }) => resize(surface, options, values, env),
+    size: resizedSize,
+    keeps: showsAll,
+    frame: resizedFrame,
+    apply: resize,
   },
   { on: ["flip"], keeps: () => false, apply: (surface, { options }) => flip(surface, options.flip!) },
   {

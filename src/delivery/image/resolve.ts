@@ -26,12 +26,21 @@ export function valuesOf(input: Size, current: Size, { parent }: Pick<Environmen
  * Pixels, at least 1: a value below 1 is a fraction of `of`.
  * @throws DeliveryError InvalidParameter for expressions that come to nothing or less
  */
-export function pixelsOf(length: Expression, of: number, values: Values, name: string): number {
+export function lengthOf(length: Expression, of: number, values: Values, name: string): number {
   const value = evaluate(length, values);
   if (value <= 0) {
     throw new DeliveryError("InvalidParameter", `${name} comes to ${value} here. Allowed: what is above 0.`);
   }
   return Math.max(1, Math.round(value < 1 ? value * of : value));
+}
+
+/** What an operation is told beside its picture. */
+export interface Work {
+  readonly options: StepOptions;
+  readonly values: Values;
+  readonly env: Environment;
+  /** Frames of the whole, while one of them is worked on. */
+  readonly pages: number;
 }
 
 export interface Wanted {
@@ -47,16 +56,10 @@ export interface Wanted {
 const DPR_PIXELS_MAX = 5000;
 
 /**
- * Width and height that a step asks for, in pixels. `pages`: how many frames become as large as that.
+ * Width and height that a step asks for, in pixels.
  * @throws DeliveryError InvalidParameter for expressions that come to nothing or less
  */
-export function wantedSize(
-  options: StepOptions,
-  from: Size,
-  values: Values,
-  env: Environment,
-  pages = 1,
-): Wanted {
+export function wantedSize(from: Size, { options, values, env, pages }: Work): Wanted {
   const { hints } = env.job;
   const given = {
     width: side(options.width, from.width, "w"),
@@ -83,7 +86,7 @@ export function wantedSize(
   return usable ? wanted : sized(1, hinted && Math.min(hinted, from.width));
 
   function side(length: Options["width"] | undefined, of: number, name: string): number | undefined {
-    return length === undefined || length === "auto" ? undefined : pixelsOf(length, of, values, name);
+    return length === undefined || length === "auto" ? undefined : lengthOf(length, of, values, name);
   }
 }
 

@@ -1,12 +1,12 @@
 /** Cropping, resizing and padding: the part of a step that every picture goes through. */
 import { CLEAR } from "../plan/colours.ts";
-import type { Gravity, Sharp } from "sharp";
-import type { Focus, Position, StepOptions } from "../plan/plan.ts";
+import type { Sharp } from "sharp";
+import type { Focus, StepOptions } from "../plan/plan.ts";
 import { eachFrame } from "./animation.ts";
 import { underlay } from "./background.ts";
-import { boxOf, focusOn, placeOf } from "./focus.ts";
+import { boxOf, focusOn, isPlace, placeOf } from "./focus.ts";
 import { around, geometryOf, named, resultOf, same, type Geometry, type Rectangle } from "./geometry.ts";
-import { wantedSize, type Values, type Wanted } from "./resolve.ts";
+import { wantedSize, type Wanted, type Work } from "./resolve.ts";
 import { groundOf, over, settle, type Environment, type Size, type Surface } from "./surface.ts";
 
 type BoxFocus = Extract<Focus, { at: "custom" | "face" | "object" }>;
@@ -15,30 +15,20 @@ type BoxFocus = Extract<Focus, { at: "custom" | "face" | "object" }>;
  * The size that a step makes of a size. Undefined: only the picture can tell.
  * @throws DeliveryError InvalidParameter, LimitExceeded
  */
-export function resizedSize(
-  size: Size,
-  pages: number,
-  options: StepOptions,
-  values: Values,
-  env: Environment,
-): Size | undefined {
-  const wanted = wantedSize(options, size, values, env, pages);
+export function resizedSize(size: Size, work: Work): Size | undefined {
+  const { options, values } = work;
+  const wanted = wantedSize(size, work);
   const both = wanted.width !== undefined && wanted.height !== undefined;
   if (!both && shownBox(options, wanted) !== undefined) return undefined;
   const geometry = geometryOf(size, wanted, options);
   if (geometry.window !== undefined) named(options, geometry.window, size, values);
-  return spend(size, pages, geometry, env);
+  return spend(size, geometry, work);
 }
 
 /** Whether a step leaves all of the picture and adds nothing, whatever it makes of its size. @throws as `resizedSize` */
-export function showsAll(
-  size: Size,
-  pages: number,
-  options: StepOptions,
-  values: Values,
-  env: Environment,
-): boolean {
-  const wanted = wantedSize(options, size, values, env, pages);
+export function showsAll(size: Size, work: Work): boolean {
+  const { options } = work;
+  const wanted = wantedSize(size, work);
   if (shownBox(options, wanted) !== undefined) return false;
   const geometry = geometryOf(size, wanted, options);
   const { window = size, scaled = size } = geometry;
@@ -46,7 +36,7 @@ export function showsAll(
 }
 
 /** Gives back the size that comes out. */
-function spend(from: Size, pages: number, geometry: Geometry, env: Environment): Size {
+function spend(from: Size, geometry: Geometry, { env, pages }: Work): Size {
   const result = resultOf(from, geometry);
   if (geometry.scaled !== undefined) env.spend(geometry.scaled, pages);
   env.spend(result, pages);
@@ -54,24 +44,20 @@ function spend(from: Size, pages: number, geometry: Geometry, env: Environment):
 }
 
 /** Animations too. @throws DeliveryError InvalidParameter, LimitExceeded */
-export async function resize(
-  surface: Surface,
-  options: StepOptions,
-  values: Values,
-  env: Environment,
-): Promise<Surface> {
-  const wanted = wantedSize(options, surface, values, env, surface.pages);
+export async function resize(surface: Surface, work: Work): Promise<Surface> {
+  const { options, values, env } = work;
+  const wanted = wantedSize(surface, work);
   let now = surface;
   let { focus } = options;
   const shown = shownBox(options, wanted);
   if (shown !== undefined) {
     const { surface: seen, box } = await boxOf(surface, shown, env);
-    if (box !== undefined) return showBox(seen, box, wanted, options, env);
+    if (box !== undefined) return showBox(seen, box, wanted, work);
     now = seen;
     focus = { at: "auto" };
   }
   const geometry = geometryOf(now, wanted, options);
-  spend(now, now.pages, geometry, env);
+  spend(now, geometry, work);
   const { window, scaled, crop } = geometry;
   let cut: Rectangle | undefined;
   if (window !== undefined) {
@@ -82,12 +68,12 @@ export async function resize(
     const box = around(found.point, window, now);
     cut = { ...box, left: left ?? box.left, top: top ?? box.top };
     // What is still to be cut off is less than a pixel.
-    if (focus !== undefined && !Object.hasOwn(GRAVITIES, focus.at)) focus = undefined;
+    if (!isPlace(focus)) focus = undefined;
   }
   const part = await cutAndScale(now, cut, { ...(scaled && { scaled }), ...(crop && { crop }) }, focus, env);
   if (geometry.pad === undefined) return part;
   // A pipeline pads once: an earlier step may have done so.
-  return pad(part === now && !now.fresh ? await settle(now) : part, geometry.pad, options, env);
+  return pad(part === now && !now.fresh ? await settle(now) : part, geometry.pad, work);
 }
 
 /**
@@ -110,23 +96,23 @@ async function showBox(
   surface: Surface,
   box: Rectangle,
   { width, height, ratio }: Wanted,
-  { zoom = 1, crop, focus }: StepOptions,
-  env: Environment,
+  work: Work,
 ): Promise<Surface> {
+  const { zoom = 1, crop, focus } = work.options;
   const both = width !== undefined && height !== undefined;
   const shape = both ? width / height : ratio;
   const cut = grow(box, focus?.at === "custom" ? 1 : zoom, shape, surface);
-  const part = await cutAndScale(surface, cut, {}, undefined, env);
+  const part = await cutAndScale(surface, cut, {}, undefined, work.env);
   if (!both) return part;
   const geometry = geometryOf(
     part,
     { width, height, ratio: undefined, dpr: 1 },
     crop === undefined ? {} : { crop },
   );
-  spend(part, part.pages, geometry, env);
+  spend(part, geometry, work);
   const { window, ...rest } = geometry;
   const inner = window === undefined ? undefined : around(placeOf(undefined), window, part);
-  return cutAndScale(await settle(part), inner, rest, undefined, env);
+  return cutAndScale(await settle(part), inner, rest, undefined, work.env);
 }
 
 /** A box made larger (zoom below 1) or smaller around its middle, and of the wanted ratio, within the picture. */
@@ -148,27 +134,13 @@ function grow(box: Rectangle, zoom: number, ratio: number | undefined, whole: Si
   return around(middle, { width: within(width, whole.width), height: within(height, whole.height) }, whole);
 }
 
-/** What sharp calls the places that it can crop around by itself, in the same run as it resizes. */
-const GRAVITIES: Readonly<Record<Position, Gravity>> = {
-  center: "centre",
-  top: "north",
-  bottom: "south",
-  left: "west",
-  right: "east",
-  top_left: "northwest",
-  top_right: "northeast",
-  bottom_left: "southwest",
-  bottom_right: "southeast",
-};
-
 /** How sharp can crop while it resizes; of an animation it can't look for what catches the eye. */
-function cropOf(focus: Focus | undefined, pages: number): Gravity | undefined {
-  if (focus === undefined) return "centre";
-  if (focus.at === "auto" || focus.at === "entropy") {
-    if (pages > 1) return undefined;
-    return focus.at === "auto" ? "attention" : "entropy";
-  }
-  return Object.hasOwn(GRAVITIES, focus.at) ? GRAVITIES[focus.at as Position] : undefined;
+function cropOf(focus: Focus | undefined, pages: number): string | undefined {
+  // It says `left top`.
+  if (isPlace(focus)) return focus.at.split("_").toReversed().join(" ");
+  if (focus === undefined) return "center";
+  if (pages > 1 || (focus.at !== "auto" && focus.at !== "entropy")) return undefined;
+  return focus.at === "auto" ? "attention" : "entropy";
 }
 
 const sizeOf = ({ width, height }: Size): Size => ({ width, height });
@@ -213,7 +185,7 @@ async function cutAndScale(
 }
 
 /** Sets the picture on a canvas, on the side that the focus names. */
-async function pad(surface: Surface, to: Size, options: StepOptions, env: Environment): Promise<Surface> {
+async function pad(surface: Surface, to: Size, { options, env }: Work): Promise<Surface> {
   if (surface.width >= to.width && surface.height >= to.height) return surface;
   const place = placeOf(options.focus);
   const left = Math.round((to.width - surface.width) * place.x);

@@ -13,7 +13,7 @@ import {
   type Point,
   type Rectangle,
 } from "../image/geometry.ts";
-import { pixelsOf, valuesOf, type Values, type Wanted } from "../image/resolve.ts";
+import { lengthOf, valuesOf, type Values, type Wanted } from "../image/resolve.ts";
 import type { Size } from "../image/surface.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Background, Colour, Options, Radius, StepOptions } from "../plan/plan.ts";
@@ -195,7 +195,7 @@ function spend(size: Size, { pixels }: VideoLimits): Size {
 function wantedOf(options: StepOptions, from: Size, values: Values): Wanted {
   // What a browser says of its width is nothing to films, which are made once for all.
   const side = (length: Options["width"] | undefined, of: number, name: string): number | undefined =>
-    length === undefined || length === "auto" ? undefined : pixelsOf(length, of, values, name);
+    length === undefined || length === "auto" ? undefined : lengthOf(length, of, values, name);
   const width = side(options.width, from.width, "w");
   const height = side(options.height, from.height, "h");
   const ratio = options.aspectRatio === undefined ? undefined : evaluate(options.aspectRatio, values);
