@@ -1,15 +1,17 @@
 /** What is seen beside and through a picture. */
-import sharp, { type Sharp } from "sharp";
+import type { Sharp } from "sharp";
 import { BLACK } from "../plan/colours.ts";
 import type { Background, Colour } from "../plan/plan.ts";
-import { around, POINTS } from "./geometry.ts";
+import { around, POINTS, shrunkTo } from "./geometry.ts";
 import {
   copyOf,
   pixelsOf,
   surfaceLike,
   blank,
   over,
+  runRgba,
   settle,
+  settled,
   type Pixels,
   type Size,
   type Surface,
@@ -63,12 +65,11 @@ export function dominantIn(data: Buffer): Colour | undefined {
 
 /** A small copy to take colours from. */
 async function probe(surface: Surface): Promise<Pixels> {
-  const by = Math.min(1, PROBE_SIDE / Math.max(surface.width, surface.height));
-  const width = Math.max(2, Math.round(surface.width * by));
-  const height = Math.max(2, Math.round(surface.height * by));
+  const small = shrunkTo(PROBE_SIDE, surface);
+  // So that there are two halves.
+  const size = { width: Math.max(2, small.width), height: Math.max(2, small.height) };
   // Neighbours are not mixed, so that only colours are found that are there.
-  const image = copyOf(surface).resize({ width, height, fit: "fill", kernel: "nearest" });
-  return pixelsOf({ ...surface, image, fresh: false });
+  return runRgba(copyOf(surface).resize({ ...size, fit: "fill", kernel: "nearest" }));
 }
 
 /** Side of the small copy that colours are taken from. */
@@ -84,18 +85,15 @@ async function blurred(
   const strength = intensity === "auto" ? INTENSITY_AUTO : intensity;
   const image = copyOf(surface).flatten({ background: "#ffffff" });
   const behind = strength === 0 ? covering(image, surface, to) : softened(image, to, strength);
-  const { data, info } = await behind.linear(1, brightness).raw().toBuffer({ resolveWithObject: true });
-  const raw = { width: info.width, height: info.height, channels: info.channels };
-  const whole = sharp(data, { raw }).resize({ ...to, fit: "fill", kernel: "cubic" });
-  return settle({ image: whole, ...to, alpha: false, pages: 1, fresh: false });
+  const { image: whole } = await settled(behind.linear(1, brightness));
+  return settled(whole.resize({ ...to, fit: "fill", kernel: "cubic" }));
 }
 
 /** A small copy: blurring it and enlarging it looks the same and costs the same whatever the size. */
 function softened(image: Sharp, to: Size, strength: number): Sharp {
-  const by = Math.min(1, PROBE_SIDE / Math.max(to.width, to.height));
-  const side = (length: number): number => Math.max(1, Math.round(length * by));
-  const small = { width: side(to.width), height: side(to.height) };
-  return image.resize({ ...small, fit: "cover" }).blur(Math.max(0.3, (strength / 100) * 12));
+  return image
+    .resize({ ...shrunkTo(PROBE_SIDE, to), fit: "cover" })
+    .blur(Math.max(0.3, (strength / 100) * 12));
 }
 
 /** Pixels beside an edge that an enlarging kernel looks at, on both sides together, and what is seen in part. */

@@ -14,6 +14,7 @@ import type { Job } from "./job.ts";
 import { isJxl } from "./jxl.ts";
 import { wantedPages } from "./pages.ts";
 import { isPsd, tiffOfPsd, withoutWhite } from "./psd.ts";
+import { runRgba, type Surface } from "./surface.ts";
 import { isSvg, sanitizeSvg } from "./svg.ts";
 
 /** libvips' loaders that strangers' bytes may reach, all from memory; none of them reads a file or a network. */
@@ -122,6 +123,20 @@ export async function openPicture(
   } catch (error) {
     throw asDeliveryError(error);
   }
+}
+
+/** As a surface, turned as EXIF says. */
+export function uprightOf({ image, metadata, pages }: Opened): Surface {
+  const { width, height } = metadata.autoOrient;
+  const turned = (metadata.orientation ?? 1) > 1 && pages === 1;
+  return {
+    image: turned ? image.autoOrient() : image,
+    width,
+    height: pages > 1 ? (metadata.pageHeight ?? height / pages) : height,
+    alpha: metadata.hasAlpha,
+    pages,
+    fresh: true,
+  };
 }
 
 function unsupported(bytes: Buffer): DeliveryError {
@@ -311,30 +326,24 @@ function describe(metadata: Metadata, delay: number[]): Pick<Opened, "metadata" 
   return { metadata: { ...metadata, height, autoOrient, pages, pageHeight: height, delay }, pages };
 }
 
+type Frames = Omit<Opened, "available" | "wanted">;
+
 /** Pages that don't follow each other, one below the other. */
 async function joinPages(
   bytes: Buffer,
   job: Job,
   pages: readonly number[],
   delay: number[],
-): Promise<Omit<Opened, "available" | "wanted">> {
+): Promise<Frames> {
   const options = optionsOf(job);
   const metadata = await sharp(bytes, options).metadata();
   const frames: Buffer[] = [];
-  for (const page of pages) frames.push(await rgbaOf(sharp(bytes, { ...options, page })));
+  for (const page of pages) frames.push((await runRgba(sharp(bytes, { ...options, page }))).data);
   return fromFrames(Buffer.concat(frames), metadata, job, delay);
 }
 
-const rgbaOf = (image: Sharp): Promise<Buffer> =>
-  image.toColourspace("srgb").ensureAlpha().raw({ depth: "uchar" }).toBuffer();
-
 /** Frames of one size in RGB or RGBA, one below the other. */
-function fromFrames(
-  data: Buffer,
-  metadata: Metadata,
-  job: Job,
-  delay: number[],
-): Omit<Opened, "available" | "wanted"> {
+function fromFrames(data: Buffer, metadata: Metadata, job: Job, delay: number[]): Frames {
   const { width, height } = metadata;
   const moves = delay.length > 1 ? { pageHeight: height } : {};
   const channels = data.length / (width * height * delay.length) === 3 ? 3 : 4;
@@ -349,10 +358,12 @@ async function openApng(
   { orientation: _orientation, ...metadata }: Metadata,
   job: Job,
   pages: readonly number[],
-): Promise<Omit<Opened, "available" | "wanted">> {
+): Promise<Frames> {
   const { width, height, loop, frames } = apng;
   const options = optionsOf(job);
-  const data = await framesOf(apng, pages, (png) => rgbaOf(eightBits(sharp(png, options), metadata)));
+  const data = await framesOf(apng, pages, async (png) => {
+    return (await runRgba(eightBits(sharp(png, options), metadata))).data;
+  });
   const delay = pages.map((page) => frames[page]!.delay);
   return fromFrames(withoutIdleAlpha(data), { ...metadata, loop, autoOrient: { width, height } }, job, delay);
 }

@@ -9,7 +9,9 @@ import type { Values } from "./resolve.ts";
 import {
   over,
   pixelsOf,
+  runRgba,
   settle,
+  settled,
   surfaceLike,
   surfaceOf,
   type Environment,
@@ -44,7 +46,7 @@ export async function adjustColours(surface: Surface, options: StepOptions): Pro
   }
   // Only the second half of what sharp does around a resize: the midtones become lighter.
   if (gamma !== undefined) image.gamma(1, gamma);
-  const adjusted = await settle({ ...surface, image, fresh: false });
+  const adjusted = await settled(image);
   if (options.contrast !== true && threshold === undefined) return adjusted;
   const pixels = await pixelsOf(adjusted);
   if (options.contrast === true) stretch(pixels.data);
@@ -86,14 +88,14 @@ function stretch(data: Buffer): void {
 /** Blur first, then sharpening. */
 export async function adjustSharpness(surface: Surface, options: StepOptions): Promise<Surface> {
   const { blur, blurSigma, sharpen, sharpenSigma } = options;
-  const { image, alpha, pages } = surface;
+  const { image, alpha } = surface;
   // ImageKit gives a radius, which is turned into a sigma as sharp's documentation says.
   const soft = blur === undefined ? blurSigma : 1 + blur / 2;
   if (soft !== undefined) image.blur(blurOf(soft));
   const how = sharpeningOf(sharpen, sharpenSigma);
-  if (how !== undefined && alpha && pages === 1) return sharpenSeen(surface, how);
+  if (how !== undefined && alpha) return sharpenSeen(surface, how);
   if (how !== undefined) image.sharpen(...how);
-  return settle({ ...surface, image, fresh: false });
+  return settled(image);
 }
 
 function sharpeningOf(amount: number | undefined, sigma: number | undefined): [SharpenOptions?] | undefined {
@@ -110,16 +112,14 @@ const SPREAD_ALPHA_MIN = 64;
 /** What isn't seen takes the colours beside it, or what is seen would be set off against it; far off, that of all. */
 async function sharpenSeen(surface: Surface, how: [SharpenOptions?]): Promise<Surface> {
   const pixels = await pixelsOf(surface);
-  const blurred = surfaceOf(pixels).image.blur({ sigma: SPREAD_SIGMA });
-  const around = await pixelsOf({ ...surfaceOf(pixels), image: blurred, fresh: false });
+  const around = await runRgba(surfaceOf(pixels).image.blur({ sigma: SPREAD_SIGMA }));
   const mean = meanOf(pixels.data);
   for (let n = 0; n < around.data.length; n += 4) {
     if (pixels.data[n + 3] !== 0) pixels.data.copy(around.data, n, n, n + 3);
     else if (around.data[n + 3]! < SPREAD_ALPHA_MIN) around.data.set(mean, n);
     around.data[n + 3] = 255;
   }
-  const image = surfaceOf(around).image.sharpen(...how);
-  const sharp = await pixelsOf({ ...surfaceOf(around), image, fresh: false });
+  const sharp = await runRgba(surfaceOf(around).image.sharpen(...how));
   for (let n = 3; n < sharp.data.length; n += 4) sharp.data[n] = pixels.data[n]!;
   return surfaceOf(sharp);
 }
@@ -139,8 +139,7 @@ function meanOf(data: Buffer): [number, number, number] {
 /** Adds what a blurred copy lacks, where the difference is more than the threshold (0 to 1). */
 export async function unsharp(surface: Surface, mask: Options["unsharp"]): Promise<Surface> {
   const sharp = await pixelsOf(surface);
-  const image = surface.image.blur(blurOf(Math.max(0.3, mask.sigma)));
-  const soft = await pixelsOf({ ...surface, image, fresh: false });
+  const soft = await runRgba(surface.image.blur(blurOf(Math.max(0.3, mask.sigma))));
   const least = mask.threshold * 255;
   for (let n = 0; n < sharp.data.length; n++) {
     if (n % 4 === 3) continue;
@@ -280,13 +279,6 @@ export async function shadow(surface: Surface, how: Options["shadow"], env: Envi
     }
   }
   const flat = surfaceOf(dark);
-  const blurred =
-    how.blur === 0
-      ? flat
-      : await settle({
-          ...flat,
-          image: flat.image.blur(blurOf(Math.max(0.3, how.blur))),
-          fresh: false,
-        });
+  const blurred = how.blur === 0 ? flat : await settled(flat.image.blur(blurOf(Math.max(0.3, how.blur))));
   return settle(await over(blurred, surfaceOf(source), { left, top }));
 }

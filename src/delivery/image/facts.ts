@@ -5,6 +5,7 @@ import { openPicture } from "./decode.ts";
 import { exifOf } from "./factsexif.ts";
 import { hexOf, jpegQuality, paletteOf, perceptualHash } from "./factspixels.ts";
 import type { Job, Picture } from "./job.ts";
+import { runRgba } from "./surface.ts";
 
 /** Longest side of the copy that colours and hashes are taken from: their cost doesn't grow with the picture. */
 const PROBE_SIDE = 100;
@@ -14,13 +15,8 @@ const BLURHASH: readonly [number, number] = [4, 3];
 /** `GET …/metadata`. @throws DeliveryError as `openPicture` */
 export async function factsOf(bytes: Buffer, job: Job): Promise<Picture> {
   const { image, metadata, available } = await openPicture(bytes, job, { animated: false });
-  const { data, info } = await image
-    .autoOrient()
-    .resize({ width: PROBE_SIDE, height: PROBE_SIDE, fit: "inside", withoutEnlargement: true })
-    .toColourspace("srgb")
-    .ensureAlpha()
-    .raw({ depth: "uchar" })
-    .toBuffer({ resolveWithObject: true });
+  const small = { width: PROBE_SIDE, height: PROBE_SIDE, fit: "inside", withoutEnlargement: true } as const;
+  const { data, ...probe } = await runRgba(image.autoOrient().resize(small));
   const { width, height } = metadata.autoOrient;
   const palette = paletteOf(data).map(hexOf);
   const quality = metadata.format === "jpeg" ? jpegQuality(bytes) : undefined;
@@ -35,11 +31,11 @@ export async function factsOf(bytes: Buffer, job: Job): Promise<Picture> {
     hasTransparency: metadata.hasAlpha,
     pages: available,
     orientation: metadata.orientation ?? 1,
-    pHash: await perceptualHash(data, info.width, info.height),
+    pHash: await perceptualHash(data, probe.width, probe.height),
     dominantColor: palette[0] ?? null,
     palette,
-    blurhash: encodeBlurhash(new Uint8ClampedArray(data), info.width, info.height, ...BLURHASH),
-    thumbhash: Buffer.from(rgbaToThumbHash(info.width, info.height, data)).toString("base64"),
+    blurhash: encodeBlurhash(new Uint8ClampedArray(data), probe.width, probe.height, ...BLURHASH),
+    thumbhash: Buffer.from(rgbaToThumbHash(probe.width, probe.height, data)).toString("base64"),
     exif: await exifOf(metadata.exif),
   };
   const json = Buffer.from(`${JSON.stringify(facts)}\n`);

@@ -2,8 +2,8 @@
 import type { Focus, Position } from "../plan/plan.ts";
 import { firstFrame } from "./animation.ts";
 import { detect, type Region } from "./detector.ts";
-import { POINTS, type Point, type Rectangle } from "./geometry.ts";
-import { copyOf, settle, type Environment, type Size, type Surface } from "./surface.ts";
+import { POINTS, shrunkTo, type Point, type Rectangle } from "./geometry.ts";
+import { copyOf, settle, settled, type Environment, type Size, type Surface } from "./surface.ts";
 
 /** Whether the focus is a place, whatever is to be seen there. */
 export const isPlace = (focus: Focus | undefined): focus is { readonly at: Position } =>
@@ -81,12 +81,8 @@ const PROBE_SIDE = 256;
 
 /** A small copy of the first frame, in which the eye-catching part is looked for. */
 async function shrunk(surface: Surface): Promise<Surface> {
-  const by = Math.min(1, PROBE_SIDE / Math.max(surface.width, surface.height));
-  const width = Math.max(1, Math.round(surface.width * by));
-  const height = Math.max(1, Math.round(surface.height * by));
-  const { alpha } = surface;
-  const image = copyOf(await firstFrame(surface)).resize({ width, height, fit: "fill" });
-  return settle({ image, width, height, alpha, pages: 1, fresh: false });
+  const small = shrunkTo(PROBE_SIDE, surface);
+  return settled(copyOf(await firstFrame(surface)).resize({ ...small, fit: "fill" }));
 }
 
 const enlarged = ({ left, top, width, height }: Rectangle, across: number, down: number): Rectangle => ({

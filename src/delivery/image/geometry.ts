@@ -29,6 +29,10 @@ const scale = ({ width, height }: Size, by: number): Size => ({
   height: Math.max(1, Math.round(height * by)),
 });
 
+/** So much smaller that no side is longer than this. */
+export const shrunkTo = (side: number, size: Size): Size =>
+  scale(size, Math.min(1, side / Math.max(size.width, size.height)));
+
 /** @throws DeliveryError InvalidParameter */
 export function geometryOf(
   from: Size,

@@ -2,7 +2,7 @@
 import { DeliveryError, ofLayer } from "../errors.ts";
 import type { Step, StepOptions } from "../plan/plan.ts";
 import { said } from "../plan/steps.ts";
-import { openPicture } from "./decode.ts";
+import { openPicture, uprightOf } from "./decode.ts";
 import { valuesOf, wantedSize } from "./resolve.ts";
 import type { Environment, Surface } from "./surface.ts";
 
@@ -18,22 +18,11 @@ export async function pictureOf(
   const bytes = env.inputs.get(path);
   if (bytes === undefined) throw new DeliveryError("NotFound", `The layer's picture ${path} is missing.`);
   const pages = said(steps, "pages").at(-1);
-  const { image, metadata } = await openPicture(bytes, env.job, { pages, animated: false }).catch(
-    (error: unknown) => {
-      throw ofLayer(path, error);
-    },
-  );
-  const { width, height } = metadata.autoOrient;
-  const turned = (metadata.orientation ?? 1) > 1;
-  const surface = {
-    image: turned ? image.clone().autoOrient() : image,
-    width,
-    height,
-    alpha: metadata.hasAlpha,
-    pages: 1,
-    fresh: true,
-  };
-  const drawn = metadata.format === "svg" ? drawnLarge(surface, steps, env) : { surface, steps };
+  const opened = await openPicture(bytes, env.job, { pages, animated: false }).catch((error: unknown) => {
+    throw ofLayer(path, error);
+  });
+  const surface = uprightOf(opened);
+  const drawn = opened.metadata.format === "svg" ? drawnLarge(surface, steps, env) : { surface, steps };
   return { surface: drawn.surface, steps: trimmedByDefault(drawn.steps) };
 }
 

@@ -2,8 +2,9 @@
  * The flattened picture that Photoshop keeps behind the layers of a PSD or PSB. Its rows are packed as TIFF's can be, so
  * it gets another head, and libtiff decodes it. Adobe Photoshop File Formats Specification, November 2019.
  */
-import sharp, { type Sharp } from "sharp";
+import type { Sharp } from "sharp";
 import { DeliveryError } from "../errors.ts";
+import { fromMemory, run } from "./surface.ts";
 import { headOfTiff, type Strip, type TiffLayout } from "./tiff.ts";
 
 // Types know what libvips reads.
@@ -181,11 +182,8 @@ function inverted(pixels: Buffer, strips: readonly Strip[], packed: boolean): Bu
 
 /** Takes the white away that Photoshop lays under what is transparent in part. */
 export async function withoutWhite(image: Sharp): Promise<Sharp> {
-  const { data, info } = await image
-    .toColourspace("srgb")
-    .raw({ depth: "uchar" })
-    .toBuffer({ resolveWithObject: true });
-  const { width, height, channels } = info;
+  const pixels = await run(image);
+  const { data, channels } = pixels;
   for (let n = 0; n < data.length; n += channels) {
     const alpha = data[n + channels - 1]!;
     if (alpha === 0 || alpha === 255) continue;
@@ -193,5 +191,5 @@ export async function withoutWhite(image: Sharp): Promise<Sharp> {
       data[one] = Math.max(0, Math.round(255 - ((255 - data[one]!) * 255) / alpha));
     }
   }
-  return sharp(data, { raw: { width, height, channels }, limitInputPixels: false });
+  return fromMemory(pixels, 1).image;
 }

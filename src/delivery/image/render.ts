@@ -2,7 +2,7 @@
  * From bytes to bytes. Runs in renderer processes only: the codecs are the part of Windlass that strangers' bytes are
  * most likely to break.
  */
-import sharp, { type Metadata } from "sharp";
+import type { Metadata } from "sharp";
 import { DeliveryError } from "../errors.ts";
 import { MEDIA_TYPES } from "../mediatypes.ts";
 import type { Format, FormatChoice, Plan, StepOptions } from "../plan/plan.ts";
@@ -10,7 +10,7 @@ import { said } from "../plan/steps.ts";
 import { firstFrame } from "./animation.ts";
 import { silentApng } from "./apng.ts";
 import { flattened } from "./background.ts";
-import { asDeliveryError, openPicture, unpacked, type Opened } from "./decode.ts";
+import { asDeliveryError, openPicture, unpacked, uprightOf, type Opened } from "./decode.ts";
 import { encode, opaque, type Encoding } from "./encode.ts";
 import { frameSvg, type Frame } from "./frame.ts";
 import { factsOf } from "./facts.ts";
@@ -18,7 +18,7 @@ import type { Job, Picture } from "./job.ts";
 import { mezzanineOf } from "./mezzanine.ts";
 import { alternatives, chooseFormat, isDrawing, moves, type Output } from "./negotiate.ts";
 import { applySteps, applyToFrame } from "./rendersteps.ts";
-import { copyOf, pixelsOf, settle, type Environment, type Surface } from "./surface.ts";
+import { copyOf, pixelsOf, settle, settled, type Environment, type Surface } from "./surface.ts";
 import { sanitizeSvg } from "./svg.ts";
 
 /**
@@ -71,7 +71,7 @@ async function picture(source: Buffer, job: Job, env: Environment): Promise<Pict
   const opened = await openPicture(source, job, { pages, animated: mayMove(plan) });
   const { metadata } = opened;
   let output = outputOf(plan);
-  const input = surfaceOf(opened);
+  const input = uprightOf(opened);
   if (metadata.format === "svg") {
     const kept = await keptSvg(source, input, plan, env);
     if (kept !== undefined) return kept;
@@ -94,7 +94,7 @@ async function picture(source: Buffer, job: Job, env: Environment): Promise<Pict
     format = chooseFormat(metadata, last, output, hints);
   }
   const about = { width: last.width, height: last.height, headers };
-  const stays = !changed && STAYING.includes(metadata.format) && (await mayStay(source, output, hints));
+  const stays = !changed && STAYING.includes(metadata.format) && mayStay(source, metadata, output, hints);
   const own = metadata.format === "heif" ? MEDIA_TYPES.avif : MEDIA_TYPES[metadata.format as Format];
   const original = { ...about, data: source, type: own };
   // What is too long to be worked on is there in the source alone, and a GIF that is made again is hardly smaller.
@@ -128,7 +128,7 @@ async function withoutIdleAlpha(surface: Surface): Promise<Surface> {
   if (!alpha || !fresh || memory?.channels !== 4) return surface;
   const { data } = memory;
   for (let n = 3; n < data.length; n += 4) if (data[n] !== 255) return surface;
-  return settle({ ...surface, image: surface.image.removeAlpha(), alpha: false, fresh: false });
+  return settled(surface.image.removeAlpha(), surface.pages);
 }
 
 /** The result, or what else was worth a try where that is smaller. @throws DeliveryError LimitExceeded */
@@ -187,11 +187,10 @@ const STAYING: readonly Metadata["format"][] = ["jpeg", "png", "gif", "webp", "h
  * Whether a source in which nothing was changed may be served as it is: the client reads it, and it says nothing that
  * results don't say, such as where it was taken.
  */
-async function mayStay(source: Buffer, output: Output, { accepts }: Job["hints"]): Promise<boolean> {
+function mayStay(source: Buffer, whole: Metadata, output: Output, { accepts }: Job["hints"]): boolean {
   const { format, explicitQuality, progressive, lossless, colourProfile, metadata, density } = output;
   if (format !== "auto" && format !== "source") return false;
   if (progressive || lossless || colourProfile || metadata || density !== undefined) return false;
-  const whole = await sharp(source).metadata();
   // PNG and GIF have none.
   if (explicitQuality && whole.format !== "png" && whole.format !== "gif") return false;
   const silent =
@@ -225,7 +224,7 @@ function hasComment(jpeg: Buffer): boolean {
 /** The source's EXIF, XMP and IPTC on pixels that were worked on, which have none. */
 async function withMetadataOf(source: Buffer, job: Job, made: Surface): Promise<Surface> {
   const { data, width, height } = await pixelsOf(made);
-  const { image } = surfaceOf(await openPicture(source, job, { animated: false }));
+  const { image } = uprightOf(await openPicture(source, job));
   const base = image.resize({ width, height, fit: "fill" });
   base.composite([{ input: data, raw: { width, height, channels: 4 }, blend: "source" }]);
   return { ...made, image: made.alpha ? base : base.removeAlpha(), fresh: false };
@@ -244,20 +243,6 @@ function mayMove({ steps, defaults }: Plan): boolean {
 /** Models paint stills. */
 const isPainted = ({ model, background }: StepOptions): boolean =>
   model !== undefined || background?.kind === "generated";
-
-/** Upright, as EXIF says. */
-function surfaceOf({ image, metadata, pages }: Opened): Surface {
-  const { width, height } = metadata.autoOrient;
-  const turned = (metadata.orientation ?? 1) > 1 && pages === 1;
-  return {
-    image: turned ? image.autoOrient() : image,
-    width,
-    height: pages > 1 ? (metadata.pageHeight ?? height / pages) : height,
-    alpha: metadata.hasAlpha,
-    pages,
-    fresh: true,
-  };
-}
 
 const outputOf = ({ defaults }: Plan): Output => ({
   explicitQuality: false,

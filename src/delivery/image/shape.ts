@@ -11,7 +11,9 @@ import {
   blank,
   over,
   pixelsOf,
+  rgba,
   settle,
+  settled,
   surfaceOf,
   type Environment,
   type Size,
@@ -30,11 +32,8 @@ export async function rotate(
 ): Promise<Surface> {
   const turn = turnOf(degrees);
   if (turn === 0) return surface;
-  const size = turnedSize(surface, degrees);
-  env.spend(size);
-  const { r, g, b, a } = fill;
-  const image = surface.image.rotate(turn, { background: { r, g, b, alpha: a } });
-  return settle({ ...surface, ...size, image, fresh: false });
+  env.spend(turnedSize(surface, degrees));
+  return settled(surface.image.rotate(turn, { background: rgba(fill) }));
 }
 
 /** 0 and above, below 360. */
@@ -165,15 +164,8 @@ export async function border(
   if (wide === 0) return surface;
   env.spend(size);
   if (radius === undefined) {
-    const { r, g, b, a } = colour;
-    const image = surface.image.extend({
-      top: wide,
-      bottom: wide,
-      left: wide,
-      right: wide,
-      background: { r, g, b, alpha: a },
-    });
-    return settle({ ...surface, ...size, image, fresh: false });
+    const edges = { top: wide, bottom: wide, left: wide, right: wide };
+    return settled(surface.image.extend({ ...edges, background: rgba(colour) }));
   }
   const corners = cornersOf(radius, surface, values);
   const outer = corners === "max" ? corners : (corners.map((one) => (one === 0 ? 0 : one + wide)) as Four);

@@ -7,7 +7,7 @@ import { underlay } from "./background.ts";
 import { boxOf, focusOn, isPlace, placeOf } from "./focus.ts";
 import { around, geometryOf, named, resultOf, same, type Geometry, type Rectangle } from "./geometry.ts";
 import { wantedSize, type Wanted, type Work } from "./resolve.ts";
-import { groundOf, over, settle, type Environment, type Size, type Surface } from "./surface.ts";
+import { groundOf, over, rgba, settle, type Environment, type Size, type Surface } from "./surface.ts";
 
 type BoxFocus = Extract<Focus, { at: "custom" | "face" | "object" }>;
 
@@ -202,7 +202,8 @@ async function pad(surface: Surface, to: Size, { options, env }: Work): Promise<
     });
   }
   // A colour that is seen through is laid under everything at once, later in the step.
-  const { r, g, b, a } = background.colour.a < 1 ? CLEAR : background.colour;
+  const colour = background.colour.a < 1 ? CLEAR : background.colour;
+  const { r, g, b, a } = colour;
   // A grey picture's pipeline makes greys of colours.
   const ready = r === g && g === b ? surface : await settle(surface);
   const image = ready.image.extend({
@@ -210,7 +211,7 @@ async function pad(surface: Surface, to: Size, { options, env }: Work): Promise<
     top,
     right: to.width - surface.width - left,
     bottom: to.height - surface.height - top,
-    background: { r, g, b, alpha: a },
+    background: rgba(colour),
   });
   const padded = { ...ready, ...sizeOf(to), image, alpha: ready.alpha || a < 1, fresh: false };
   // A pipeline that is to be flattened for a JPEG does that before it extends.

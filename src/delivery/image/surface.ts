@@ -70,16 +70,26 @@ export function fromMemory(memory: Memory, pages: number): Surface {
   return { image, width, height: frame, alpha: channels === 4, pages, fresh: true, memory };
 }
 
-/** Runs the pipeline; the result is a surface over pixels. Costs nothing where it is one already. */
-export async function settle(surface: Surface): Promise<Surface> {
-  const { image, pages, fresh, memory } = surface;
-  if (fresh && memory !== undefined) return fromMemory(memory, pages);
+/** What a pipeline comes to. */
+export async function run(image: Sharp): Promise<Memory> {
   const { data, info } = await image
     .toColourspace("srgb")
     .raw({ depth: "uchar" })
     .toBuffer({ resolveWithObject: true });
   const { width, height, channels } = info;
-  return fromMemory({ data, width, height, channels }, pages);
+  return { data, width, height, channels };
+}
+
+/** What a pipeline comes to, with an alpha channel. */
+export const runRgba = (image: Sharp): Promise<Memory> => run(image.ensureAlpha());
+
+/** A surface over the pixels that a pipeline comes to. */
+export const settled = async (image: Sharp, pages = 1): Promise<Surface> =>
+  fromMemory(await run(image), pages);
+
+/** Runs the pipeline; the result is a surface over pixels. Costs nothing where it is one already. */
+export async function settle({ image, pages, fresh, memory }: Surface): Promise<Surface> {
+  return fresh && memory !== undefined ? fromMemory(memory, pages) : settled(image, pages);
 }
 
 /** A pipeline of its own with the same result. sharp copies what isn't in memory yet. */
@@ -92,37 +102,27 @@ export async function pixelsOf(surface: Surface): Promise<Pixels> {
   if (fresh && memory?.channels === 4) {
     return { data: Buffer.from(memory.data), width: memory.width, height: memory.height };
   }
-  const image = fresh && memory !== undefined ? copyOf(surface) : surface.image;
-  const { data, info } = await image
-    .toColourspace("srgb")
-    .ensureAlpha()
-    .raw({ depth: "uchar" })
-    .toBuffer({ resolveWithObject: true });
-  return { data, width: info.width, height: info.height };
+  return runRgba(fresh && memory !== undefined ? copyOf(surface) : surface.image);
 }
 
 export const surfaceOf = ({ data, width, height }: Pixels): Surface =>
   fromMemory({ data, width, height, channels: 4 }, 1);
 
 /** Pixels without an alpha channel where there was none before, for work that makes nothing transparent. */
-export function surfaceLike(pixels: Pixels, { alpha }: Pick<Surface, "alpha">): Promise<Surface> {
+export async function surfaceLike(pixels: Pixels, { alpha }: Pick<Surface, "alpha">): Promise<Surface> {
   const surface = surfaceOf(pixels);
-  return alpha
-    ? Promise.resolve(surface)
-    : settle({ ...surface, image: surface.image.removeAlpha(), alpha: false, fresh: false });
+  return alpha ? surface : settled(surface.image.removeAlpha());
 }
 
-/** A surface of one colour. `a` 0–1. */
-export function blank(
-  { width, height }: Size,
-  colour: { r: number; g: number; b: number; a: number },
-): Surface {
-  const { r, g, b, a } = colour;
-  const image = sharp({
-    create: { width, height, channels: a < 1 ? 4 : 3, background: { r, g, b, alpha: a } },
-    limitInputPixels: false,
-  });
-  return { image, width, height, alpha: a < 1, pages: 1, fresh: true };
+/** As sharp has it. */
+export const rgba = ({ r, g, b, a }: Colour) => ({ r, g, b, alpha: a });
+
+/** A surface of one colour. */
+export function blank({ width, height }: Size, colour: Colour): Surface {
+  const alpha = colour.a < 1;
+  const create = { width, height, channels: alpha ? 4 : 3, background: rgba(colour) } as const;
+  const image = sharp({ create, limitInputPixels: false });
+  return { image, width, height, alpha, pages: 1, fresh: true };
 }
 
 /** `top` over `base`, whose size is kept; what lies outside is cut off. An opaque base stays opaque. */

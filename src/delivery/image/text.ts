@@ -1,13 +1,13 @@
 /** Text as a picture: Pango, through libvips, with exactly the font that was asked for. */
 import sharp from "sharp";
 import { DeliveryError } from "../errors.ts";
-import { BLACK, CLEAR } from "../plan/colours.ts";
+import { BLACK, CLEAR, colourText } from "../plan/colours.ts";
 import { evaluate } from "../plan/expression.ts";
 import type { Colour, Expression, TextStyle } from "../plan/plan.ts";
 import { withFace, type Face } from "./fonts.ts";
 import { checkLoaded, markupOf, plainText } from "./textmarkup.ts";
 import { fade, flip, rotate, round } from "./shape.ts";
-import { blank, over, settle, type Environment, type Size, type Surface } from "./surface.ts";
+import { blank, over, settle, settled, type Environment, type Size, type Surface } from "./surface.ts";
 
 /** ImageKit's default. */
 const FONT_SIZE = 45;
@@ -97,10 +97,9 @@ async function draw(setting: Setting, face: Face, env: Environment): Promise<Sur
 
 async function paint(setting: Setting, face: Face, markup: string): Promise<Surface> {
   const { width, colour, size, lineHeight, align } = setting;
-  const hex = [colour.r, colour.g, colour.b].map((one) => one.toString(16).padStart(2, "0")).join("");
   const attributes = [
     `size="${Math.round(size * PANGO_UNITS)}"`,
-    `foreground="#${hex}"`,
+    `foreground="#${colourText({ ...colour, a: 1 })}"`,
     `fgalpha="${Math.max(1, Math.round(colour.a * 65_535))}"`,
     ...(setting.strikethrough ? ['strikethrough="true"'] : []),
     // Up to 1024 Pango takes it for a factor.
@@ -109,7 +108,7 @@ async function paint(setting: Setting, face: Face, markup: string): Promise<Surf
       : [`line_height="${Math.max(PANGO_UNITS + 1, Math.round(lineHeight * PANGO_UNITS))}"`]),
   ];
   try {
-    const { data, info } = await sharp({
+    const image = sharp({
       text: {
         text: `<span ${attributes.join(" ")}>${markup}</span>`,
         font: face.family,
@@ -120,12 +119,8 @@ async function paint(setting: Setting, face: Face, markup: string): Promise<Surf
         ...(width === undefined ? {} : { width, wrap: "word-char" }),
       },
       limitInputPixels: false,
-    })
-      .raw()
-      .toBuffer({ resolveWithObject: true });
-    const raw = { width: info.width, height: info.height, channels: info.channels };
-    const image = sharp(data, { raw, limitInputPixels: false });
-    return { image, width: info.width, height: info.height, alpha: true, pages: 1, fresh: true };
+    });
+    return await settled(image);
   } catch (error) {
     const message = error instanceof Error ? error.message : "";
     // Blanks leave no ink.
