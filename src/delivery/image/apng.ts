@@ -76,7 +76,7 @@ export function apngIn(png: Buffer): Apng | undefined {
   return { width: numberAt(header, 0), height: numberAt(header, 4), frames, loop, header, colours };
 }
 
-const damaged = (): DeliveryError =>
+export const damaged = (): DeliveryError =>
   new DeliveryError("DamagedSource", "The source is damaged or cut short.");
 
 function numberAt(data: Buffer, at: number): number {

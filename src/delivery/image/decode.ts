@@ -2,14 +2,12 @@
  * Bytes to a picture. What no decoder is meant for is turned away by its first bytes, so that a stranger's file
  * reaches exactly the code that its signature names, and SVG reaches librsvg only in its sanitised form.
  */
-import { Worker } from "node:worker_threads";
 import { gunzipSync } from "node:zlib";
 import sharp, { type Metadata, type Sharp, type SharpOptions } from "sharp";
-import { programUrl } from "../../lib/program.ts";
 import { DeliveryError } from "../errors.ts";
 import type { Pages } from "../plan/plan.ts";
-import { apngIn, framesOf, type Apng } from "./apng.ts";
-import type { Decoded, Outcome, Undecoded } from "./decodethread.ts";
+import { apngIn, damaged, framesOf, type Apng } from "./apng.ts";
+import { checkPixels, decodeAside } from "./aside.ts";
 import type { Job } from "./job.ts";
 import { isJxl } from "./jxl.ts";
 import { wantedPages } from "./pages.ts";
@@ -97,7 +95,7 @@ export function unpacked(bytes: Buffer, { limits: { sourceBytes } }: Job): Buffe
     if (error instanceof RangeError) {
       throw new DeliveryError("LimitExceeded", `The source has more than ${sourceBytes} bytes, unpacked.`);
     }
-    throw new DeliveryError("DamagedSource", "The source is damaged or cut short.");
+    throw damaged();
   }
 }
 const GZIP = Buffer.from([0x1f, 0x8b]);
@@ -156,7 +154,7 @@ const optionsOf = ({ limits }: Job): SharpOptions => ({
 async function openStill(bytes: Buffer, job: Job): Promise<Opened> {
   const image = sharp(bytes, optionsOf(job));
   const metadata = await image.metadata();
-  checkPixels(metadata.width, metadata.height, job);
+  checkPixels(metadata, job.limits.sourcePixels);
   return {
     image: eightBits(image, metadata),
     metadata: still(metadata),
@@ -177,16 +175,6 @@ export const eightBits = (image: Sharp, { space }: Metadata): Sharp =>
 function still(metadata: Metadata): Metadata {
   const { pages: _pages, pageHeight: _height, delay: _delay, ...rest } = metadata;
   return rest;
-}
-
-function checkPixels(width: number, height: number, { limits }: Job): void {
-  const pixels = width * height;
-  if (pixels > limits.sourcePixels) {
-    throw new DeliveryError(
-      "LimitExceeded",
-      `The source has ${pixels} pixels; the limit is ${limits.sourcePixels}.`,
-    );
-  }
 }
 
 async function openJxl(bytes: Buffer, job: Job): Promise<Opened> {
@@ -237,32 +225,6 @@ async function openPsd(bytes: Buffer, job: Job, { pages }: Choice): Promise<Open
   };
 }
 
-/** In a thread of its own, which ends with the picture. @throws DeliveryError */
-async function decodeAside(
-  bytes: Buffer,
-  { limits }: Job,
-  how: Pick<Undecoded, "kind" | "alpha" | "icc" | "pages">,
-): Promise<Decoded & { tiff: Buffer }> {
-  const { sourcePixels: pixelsMax, resultSide: sideMax } = limits;
-  const thread = new Worker(programUrl(import.meta.url, "./decodethread.ts"), {
-    workerData: { ...how, bytes, pixelsMax, sideMax } satisfies Undecoded,
-    stdout: true,
-    stderr: true,
-  });
-  try {
-    const outcome = await new Promise<Outcome>((resolve, reject) => {
-      thread.once("message", resolve);
-      thread.once("error", reject);
-      thread.once("exit", () => reject(new Error("The decoder ended early.")));
-    });
-    if (!("tiff" in outcome)) throw new DeliveryError(outcome.code, outcome.message);
-    const { tiff } = outcome;
-    return { ...outcome, tiff: Buffer.from(tiff.buffer, tiff.byteOffset, tiff.length) };
-  } finally {
-    await thread.terminate();
-  }
-}
-
 /** Formats whose pages are frames of one size. TIFF's needn't be, so it gives one at a time. */
 const ANIMATED: readonly Kind[] = ["gif", "webp"];
 
@@ -289,7 +251,7 @@ async function openPages(bytes: Buffer, job: Job, kind: Kind, { pages, animated 
   const options = optionsOf(job);
   const whole = sharp(bytes, options);
   const metadata = await whole.metadata();
-  checkPixels(metadata.width, metadata.height, job);
+  checkPixels(metadata, job.limits.sourcePixels);
   const apng = kind === "png" ? apngIn(bytes) : undefined;
   const there = apng?.frames.length ?? metadata.pages ?? 1;
   const moves = there > 1 && (ANIMATED.includes(kind) || apng !== undefined);
@@ -395,5 +357,5 @@ export function asDeliveryError(error: unknown): DeliveryError {
   if (/bad dimensions|zero-sized/i.test(message)) {
     return new DeliveryError("LimitExceeded", "The source has no size, or one that is too large.");
   }
-  return new DeliveryError("DamagedSource", "The source is damaged or cut short.");
+  return damaged();
 }

@@ -5,15 +5,8 @@
  */
 import { DeliveryError } from "../errors.ts";
 import { call } from "../service.ts";
+import type { Rectangle } from "./geometry.ts";
 import type { Environment, Surface } from "./surface.ts";
-
-/** In pixels of the surface. */
-export interface Region {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
 
 /** Longest side of the copy that the service sees. */
 const PROBE_SIDE = 512;
@@ -28,14 +21,14 @@ const SCORE_MIN = 0.5;
 export const UNANSWERED = ["x-windlass-focus", "unavailable"] as const;
 
 /**
- * Undefined: there is no detector, or it gives no answer, which is said among the headers; what is asked for is then looked
+ * In pixels of the surface. Undefined: there is no detector, or it gives no answer, which is said among the headers; what is asked for is then looked
  * for in another way.
  */
 export async function detect(
   surface: Surface,
   what: string,
   env: Environment,
-): Promise<Region[] | undefined> {
+): Promise<Rectangle[] | undefined> {
   const { detector } = env.job;
   if (detector === undefined) return undefined;
   try {
@@ -65,7 +58,7 @@ export async function detect(
 }
 
 /** @throws SyntaxError for what is no JSON */
-function regionsOf(answer: Buffer, { width, height }: Surface): Region[] | undefined {
+function regionsOf(answer: Buffer, { width, height }: Surface): Rectangle[] | undefined {
   const said: unknown = JSON.parse(answer.toString());
   const regions = typeof said === "object" && said !== null && "regions" in said ? said.regions : undefined;
   if (!Array.isArray(regions)) return undefined;
@@ -76,8 +69,8 @@ function regionsOf(answer: Buffer, { width, height }: Surface): Region[] | undef
     const left = Math.min(width - 1, Math.floor(Number(x) * width));
     const top = Math.min(height - 1, Math.floor(Number(y) * height));
     const box = {
-      x: left,
-      y: top,
+      left,
+      top,
       width: Math.min(width - left, Math.round(Number(w) * width)),
       height: Math.min(height - top, Math.round(Number(h) * height)),
     };

@@ -1,5 +1,6 @@
 /** What pixels say of a picture: its colours, a hash that survives resizing, the quality that it was saved with. */
 import sharp from "sharp";
+import { segmentsOf } from "./jpeg.ts";
 
 type Rgb = readonly [number, number, number];
 
@@ -73,11 +74,11 @@ const CLAMPED = 255;
 
 /** 1–100, as libjpeg counts; undefined without a table of quantisation. */
 export function jpegQuality(bytes: Buffer): number | undefined {
-  for (let at = 2; at + 69 <= bytes.length && bytes[at] === 0xff; at += 2 + bytes.readUInt16BE(at + 2)) {
-    if (bytes[at + 1] !== 0xdb || bytes[at + 4] !== 0) continue;
+  for (const { marker, content } of segmentsOf(bytes)) {
+    if (marker !== 0xdb || content[0] !== 0 || content.length <= LUMINANCE.length) continue;
     let [sum, whole] = [0, 0];
     for (const [n, standard] of LUMINANCE.entries()) {
-      const value = bytes[at + 5 + n]!;
+      const value = content[1 + n]!;
       if (value === CLAMPED) continue;
       sum += value;
       whole += standard;

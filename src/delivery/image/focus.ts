@@ -1,8 +1,8 @@
 /** Where the interesting part of a picture is. */
 import type { Focus, Position } from "../plan/plan.ts";
 import { firstFrame } from "./animation.ts";
-import { detect, type Region } from "./detector.ts";
-import { POINTS, shrunkTo, type Point, type Rectangle } from "./geometry.ts";
+import { detect } from "./detector.ts";
+import { POINTS, shrunkTo, union, type Point, type Rectangle } from "./geometry.ts";
 import { copyOf, settle, settled, type Environment, type Size, type Surface } from "./surface.ts";
 
 /** Whether the focus is a place, whatever is to be seen there. */
@@ -118,14 +118,6 @@ async function catching(surface: Surface, part: Size, strategy: "auto" | "entrop
     y: (Math.abs(cropOffsetTop) + window.height / 2) / small.height,
   };
   return { surface: seen, point };
-}
-
-function union(boxes: readonly Region[]): Rectangle {
-  const left = Math.min(...boxes.map(({ x }) => x));
-  const top = Math.min(...boxes.map(({ y }) => y));
-  const right = Math.max(...boxes.map(({ x, width }) => x + width));
-  const bottom = Math.max(...boxes.map(({ y, height }) => y + height));
-  return { left, top, width: right - left, height: bottom - top };
 }
 
 /** Larger around its middle, as far as the picture goes. */

@@ -130,6 +130,15 @@ export const POINTS: Readonly<Record<Position, Point>> = {
   bottom_right: { x: 1, y: 1 },
 };
 
+/** The smallest part in which all of these lie. */
+export function union(boxes: readonly Rectangle[]): Rectangle {
+  const left = Math.min(...boxes.map((box) => box.left));
+  const top = Math.min(...boxes.map((box) => box.top));
+  const right = Math.max(...boxes.map((box) => box.left + box.width));
+  const bottom = Math.max(...boxes.map((box) => box.top + box.height));
+  return { left, top, width: right - left, height: bottom - top };
+}
+
 /** Where a part of that size lies around a point, as far within the picture as it can. */
 export function around(point: Point, part: Size, whole: Size): Rectangle {
   return {

@@ -3,7 +3,7 @@
  * continue as an uncompressed TIFF, because a TIFF can carry the colour profile that phones write (Display P3).
  */
 import { DeliveryError } from "../errors.ts";
-import type { Decoded, Undecoded } from "./decodethread.ts";
+import { checkPixels, type Decoded, type Undecoded } from "./aside.ts";
 import { tiffOf } from "./tiff.ts";
 
 /**
@@ -16,10 +16,7 @@ export async function decodeHeic({ bytes, pixelsMax, alpha, icc }: Undecoded): P
     pictures = await decode.all({ buffer: bytes });
     const first = pictures[0];
     if (first === undefined) throw new Error("no picture");
-    const pixels = first.width * first.height;
-    if (!(pixels > 0) || pixels > pixelsMax) {
-      throw new DeliveryError("LimitExceeded", `The source has ${pixels} pixels; the limit is ${pixelsMax}.`);
-    }
+    checkPixels(first, pixelsMax);
     return { tiff: tiffOf(await first.decode(), alpha === true, icc) };
   } catch (error) {
     if (error instanceof DeliveryError) throw error;

@@ -12,7 +12,7 @@ import { programUrl } from "../../lib/program.ts";
 import type { Kept } from "../cache/cache.ts";
 import { closing, DeliveryError, notNow } from "../errors.ts";
 import type { DeliveryLimits } from "../limits.ts";
-import { jsonFrame, readFrames, writeFrames } from "./frames.ts";
+import { jsonFrame, readFrames, writeFrames } from "./wire.ts";
 import type { Input, Job, Picture } from "./job.ts";
 import type { Answer, Order, PictureDraft } from "./process.ts";
 

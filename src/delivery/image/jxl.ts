@@ -1,6 +1,6 @@
 /** JPEG XL, which sharp's libvips lacks: libvips in WebAssembly decodes it to a TIFF, colour profile included. */
 import { DeliveryError } from "../errors.ts";
-import type { Decoded, Undecoded } from "./decodethread.ts";
+import { checkPixels, type Decoded, type Undecoded } from "./aside.ts";
 
 /** A naked codestream, or a container of ISO/IEC 18181-2. */
 export function isJxl(bytes: Buffer): boolean {
@@ -17,10 +17,7 @@ export async function decodeJxl({ bytes, pixelsMax }: Undecoded): Promise<Decode
   try {
     vips.concurrency(1);
     const image = vips.Image.jxlloadBuffer(bytes, { n: 1, fail_on: "truncated" });
-    const pixels = image.width * image.height;
-    if (pixels > pixelsMax) {
-      throw new DeliveryError("LimitExceeded", `The source has ${pixels} pixels; the limit is ${pixelsMax}.`);
-    }
+    checkPixels(image, pixelsMax);
     return { tiff: image.tiffsaveBuffer({ compression: "none", keep: "icc" }) };
   } catch (error) {
     if (error instanceof DeliveryError) throw error;

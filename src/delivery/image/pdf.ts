@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { PDFiumLibrary, type PDFiumDocument, type PDFiumPage } from "@hyzyla/pdfium";
 import { DeliveryError } from "../errors.ts";
-import type { Decoded, Undecoded } from "./decodethread.ts";
+import type { Decoded, Undecoded } from "./aside.ts";
 import { wantedPages } from "./pages.ts";
 import { tiffOf } from "./tiff.ts";
 

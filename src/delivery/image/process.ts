@@ -5,7 +5,7 @@ import { setPriority } from "node:os";
 import type { FileRange } from "../../blob/blob.ts";
 import { keepSync, WHOLE_BYTES_MAX, type Draft, type Facts } from "../cache/entries.ts";
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
-import { jsonFrame, readFrames, writeFrames, type Frame } from "./frames.ts";
+import { jsonFrame, readFrames, writeFrames, type Frame } from "./wire.ts";
 import type { Job, Picture } from "./job.ts";
 import { prepareCodecs } from "./decode.ts";
 import { render } from "./render.ts";

@@ -12,9 +12,10 @@ import { silentApng } from "./apng.ts";
 import { flattened } from "./background.ts";
 import { asDeliveryError, openPicture, unpacked, uprightOf, type Opened } from "./decode.ts";
 import { encode, opaque, type Encoding } from "./encode.ts";
-import { frameSvg, type Frame } from "./frame.ts";
+import { frameSvg, type Frame } from "./svgframe.ts";
 import { factsOf } from "./facts.ts";
 import type { Job, Picture } from "./job.ts";
+import { hasComment } from "./jpeg.ts";
 import { mezzanineOf } from "./mezzanine.ts";
 import { alternatives, chooseFormat, isDrawing, moves, type Output } from "./negotiate.ts";
 import { applySteps, applyToFrame } from "./rendersteps.ts";
@@ -209,16 +210,6 @@ function mayStay(source: Buffer, whole: Metadata, output: Output, { accepts }: J
     (whole.format === "jpeg" && hasComment(source)) ||
     (whole.format === "gif" && source.includes("XMP DataXMP"));
   return silent && read && !comments && (whole.orientation ?? 1) === 1;
-}
-
-/** Of comments sharp tells in PNGs alone. */
-function hasComment(jpeg: Buffer): boolean {
-  for (let at = 2; at + 4 <= jpeg.length && jpeg[at] === 0xff; at += 2 + jpeg.readUInt16BE(at + 2)) {
-    if (jpeg[at + 1] === 0xfe) return true;
-    // The pixels begin.
-    if (jpeg[at + 1] === 0xda) return false;
-  }
-  return false;
 }
 
 /** The source's EXIF, XMP and IPTC on pixels that were worked on, which have none. */

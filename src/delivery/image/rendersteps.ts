@@ -16,7 +16,7 @@ import {
   shadowedSize,
   unsharp,
 } from "./effects.ts";
-import { backedFrame, resizedFrame, type Frame } from "./frame.ts";
+import { backedFrame, resizedFrame, type Frame } from "./svgframe.ts";
 import { applyLayers } from "./layers.ts";
 import { applyModel, modelsOf } from "./models.ts";
 import { valuesOf, type Work } from "./resolve.ts";

@@ -5,7 +5,7 @@
 import { evaluate } from "../plan/expression.ts";
 import type { Colour, Expression, Options, Radius } from "../plan/plan.ts";
 import { everyFrame } from "./animation.ts";
-import type { Rectangle } from "./geometry.ts";
+import { same, union, type Rectangle } from "./geometry.ts";
 import type { Values } from "./resolve.ts";
 import {
   blank,
@@ -65,18 +65,10 @@ export async function trim(surface: Surface, threshold: number): Promise<Surface
   if (Math.min(surface.width, surface.height) < TRIM_SIDE_MIN) return surface;
   const ready = await settle(surface);
   const boxes = await everyFrame(ready, (frame) => trimmedBox(frame, threshold));
-  const left = Math.min(...boxes.map((box) => box.left));
-  const top = Math.min(...boxes.map((box) => box.top));
-  const width = Math.max(...boxes.map((box) => box.left + box.width)) - left;
-  const height = Math.max(...boxes.map((box) => box.top + box.height)) - top;
-  if (width === ready.width && height === ready.height) return ready;
-  return {
-    ...ready,
-    width,
-    height,
-    image: ready.image.extract({ left, top, width, height }),
-    fresh: false,
-  };
+  const shown = union(boxes);
+  const { width, height } = shown;
+  if (same(shown, ready)) return ready;
+  return { ...ready, width, height, image: ready.image.extract(shown), fresh: false };
 }
 
 async function trimmedBox(frame: Surface, threshold: number): Promise<Rectangle> {

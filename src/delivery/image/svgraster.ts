@@ -1,4 +1,5 @@
 /** The size that a raster picture says it has, read from its first bytes, without a decoder. */
+import { segmentsOf } from "./jpeg.ts";
 import type { Size } from "./surface.ts";
 
 /** Of PNG, GIF, WebP and JPEG; undefined for everything else. */
@@ -32,11 +33,12 @@ function webpSize(bytes: Buffer): Size | undefined {
 
 /** ITU T.81, section B.2.2: the frame header comes after segments that say their own length. */
 function jpegSize(bytes: Buffer): Size | undefined {
-  for (let at = 2; at + 9 <= bytes.length && bytes[at] === 0xff;) {
-    const marker = bytes[at + 1]!;
+  for (const { marker, content } of segmentsOf(bytes)) {
     const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
-    if (isFrame) return { height: bytes.readUInt16BE(at + 5), width: bytes.readUInt16BE(at + 7) };
-    at += 2 + bytes.readUInt16BE(at + 2);
+    if (!isFrame) continue;
+    return content.length < 5
+      ? undefined
+      : { height: content.readUInt16BE(1), width: content.readUInt16BE(3) };
   }
   return undefined;
 }

@@ -227,8 +227,8 @@ describe("the detector", () => {
   test("it sees a small JPEG, and fractions of it are pixels of the picture", async () => {
     reply = regions({ ...QUARTER, score: 0.9 }, { x: 0, y: 0, width: 1, height: 1 });
     expect(await find()).toEqual([
-      { x: 600, y: 200, width: 300, height: 400 },
-      { x: 0, y: 0, width: 1200, height: 800 },
+      { left: 600, top: 200, width: 300, height: 400 },
+      { left: 0, top: 0, width: 1200, height: 800 },
     ]);
     expect(calls[0]!.url).toBe("POST /find?v=2&class=face");
     expect(calls[0]!.headers).toMatchObject({ "content-type": "image/jpeg", authorization: "Bearer t" });
@@ -257,14 +257,14 @@ describe("the detector", () => {
       [],
       QUARTER,
     );
-    expect(await find()).toEqual([{ x: 600, y: 200, width: 300, height: 400 }]);
+    expect(await find()).toEqual([{ left: 600, top: 200, width: 300, height: 400 }]);
   });
 
   test("regions never leave the picture", async () => {
     reply = regions({ x: 0.9, y: 0.9, width: 1, height: 1 }, { x: 1, y: 1, width: 1, height: 1 });
     expect(await find()).toEqual([
-      { x: 1080, y: 720, width: 120, height: 80 },
-      { x: 1199, y: 799, width: 1, height: 1 },
+      { left: 1080, top: 720, width: 120, height: 80 },
+      { left: 1199, top: 799, width: 1, height: 1 },
     ]);
   });
 
