@@ -88,12 +88,7 @@ const FCTL_BYTES = 26;
 
 function frameOf(data: Buffer, header: Buffer): Frame {
   if (data.length < FCTL_BYTES) throw damaged();
-  const [width, height, left, top] = [4, 8, 12, 16].map((at) => data.readUInt32BE(at)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [width = 0, height = 0, left = 0, top = 0] = [4, 8, 12, 16].map((at) => data.readUInt32BE(at));
   const fits = left + width <= numberAt(header, 0) && top + height <= numberAt(header, 4);
   if (!fits || width === 0 || height === 0) throw damaged();
   const delay = Math.round((1000 * data.readUInt16BE(20)) / (data.readUInt16BE(22) || 100));

@@ -12,7 +12,7 @@ import type { Job } from "./job.ts";
 import { isJxl } from "./jxl.ts";
 import { wantedPages } from "./pages.ts";
 import { isPsd, tiffOfPsd, withoutWhite } from "./psd.ts";
-import { runRgba, type Surface } from "./surface.ts";
+import { isOpaque, runRgba, type Surface } from "./surface.ts";
 import { isSvg, sanitizeSvg } from "./svg.ts";
 
 /** libvips' loaders that strangers' bytes may reach, all from memory; none of them reads a file or a network. */
@@ -137,7 +137,7 @@ export function uprightOf({ image, metadata, pages }: Opened): Surface {
   };
 }
 
-function unsupported(bytes: Buffer): DeliveryError {
+function unsupported(bytes: Buffer = Buffer.alloc(0)): DeliveryError {
   const head = bytes.toString("hex", 0, 16);
   const name = KNOWN_BUT_UNSUPPORTED.find(([signature]) => signature.test(head))?.[1];
   const what =
@@ -282,9 +282,9 @@ function framesWithin({ width, height }: Metadata, { limits }: Job): number {
 
 function describe(metadata: Metadata, delay: number[]): Pick<Opened, "metadata" | "pages"> {
   const pages = delay.length;
-  const height = pages === 1 ? metadata.height : (metadata.pageHeight ?? metadata.height);
-  const autoOrient = pages === 1 ? metadata.autoOrient : { width: metadata.width, height };
-  if (pages === 1) return { metadata: { ...still(metadata), height, autoOrient }, pages };
+  if (pages === 1) return { metadata: still(metadata), pages };
+  const height = metadata.pageHeight ?? metadata.height;
+  const autoOrient = { width: metadata.width, height };
   return { metadata: { ...metadata, height, autoOrient, pages, pageHeight: height, delay }, pages };
 }
 
@@ -332,7 +332,7 @@ async function openApng(
 
 /** RGBA as RGB, in the same memory, where nothing is transparent. */
 function withoutIdleAlpha(data: Buffer): Buffer {
-  for (let n = 3; n < data.length; n += 4) if (data[n] !== 255) return data;
+  if (!isOpaque(data)) return data;
   const pixels = data.length / 4;
   for (let n = 0; n < pixels; n++) data.copyWithin(n * 3, n * 4, n * 4 + 3);
   return data.subarray(0, pixels * 3);
@@ -347,10 +347,7 @@ export function asDeliveryError(error: unknown): DeliveryError {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof TypeError || message.startsWith("Expected ")) throw error;
   if (/unsupported image format|operation is blocked|buffer is empty/i.test(message)) {
-    return new DeliveryError(
-      "UnsupportedSource",
-      `The source is no picture that can be decoded: ${SUPPORTED} can.`,
-    );
+    return unsupported();
   }
   if (/pixel limit|too large|exceeds/i.test(message))
     return new DeliveryError("LimitExceeded", "The source has too many pixels.");

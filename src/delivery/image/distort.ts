@@ -97,13 +97,8 @@ function perspective(source: Pixels, corners: readonly Corner[], size: Size): Pi
 }
 
 /** Heckbert, Fundamentals of Texture Mapping and Image Warping (1989), section 2.2.3. */
-function unitSquareTo(quad: readonly (readonly [number, number])[]): number[] {
-  const [[x0, y0], [x1, y1], [x2, y2], [x3, y3]] = quad as [
-    [number, number],
-    [number, number],
-    [number, number],
-    [number, number],
-  ];
+function unitSquareTo(quad: readonly Corner[]): number[] {
+  const [[x0, y0], [x1, y1], [x2, y2], [x3, y3]] = quad as [Corner, Corner, Corner, Corner];
   const [dx1, dx2, sx] = [x1 - x2, x3 - x2, x0 - x1 + x2 - x3];
   const [dy1, dy2, sy] = [y1 - y2, y3 - y2, y0 - y1 + y2 - y3];
   const area = dx1 * dy2 - dx2 * dy1;
@@ -117,17 +112,7 @@ const flat = (): DeliveryError =>
   new DeliveryError("InvalidParameter", "e-distort: the four corners must span a surface.");
 
 function inverse(m: readonly number[]): number[] {
-  const [a, b, c, d, e, f, g, h, i] = m as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0, i = 0] = m;
   const adjugate = [
     e * i - f * h,
     c * h - b * i,

@@ -4,7 +4,7 @@ import type { Step, StepOptions } from "../plan/plan.ts";
 import { said } from "../plan/steps.ts";
 import { openPicture, uprightOf } from "./decode.ts";
 import { valuesOf, wantedSize } from "./resolve.ts";
-import type { Environment, Surface } from "./surface.ts";
+import { pipedTo, type Environment, type Surface } from "./surface.ts";
 
 /**
  * The picture, upright, and the steps that are to be done to it: overlays lose their edges of one colour, unless a
@@ -62,10 +62,7 @@ function drawnLarge(
     ...(wanted.height === undefined ? {} : { height: wanted.height }),
   };
   const image = surface.image.clone().resize({ width, height, fit: "fill" });
-  return {
-    surface: { ...surface, image, width, height, fresh: false },
-    steps: [{ ...first, options }, ...rest],
-  };
+  return { surface: pipedTo(surface, { width, height }, image), steps: [{ ...first, options }, ...rest] };
 }
 
 /** Whether places in the picture are meant, which would be others in a larger one. */

@@ -19,7 +19,7 @@ import { hasComment } from "./jpeg.ts";
 import { mezzanineOf } from "./mezzanine.ts";
 import { alternatives, chooseFormat, isDrawing, moves, type Output } from "./negotiate.ts";
 import { applySteps, applyToFrame } from "./rendersteps.ts";
-import { copyOf, pixelsOf, settle, settled, type Environment, type Surface } from "./surface.ts";
+import { copyOf, isOpaque, pixelsOf, settle, settled, type Environment, type Surface } from "./surface.ts";
 import { sanitizeSvg } from "./svg.ts";
 
 /**
@@ -126,9 +126,7 @@ function checkFrames({ pages, wanted, metadata: { width, height } }: Opened, for
 /** Work on pixels leaves an alpha channel behind. Where nothing is transparent, what was a JPEG may be one again. */
 async function withoutIdleAlpha(surface: Surface): Promise<Surface> {
   const { memory, fresh, alpha } = surface;
-  if (!alpha || !fresh || memory?.channels !== 4) return surface;
-  const { data } = memory;
-  for (let n = 3; n < data.length; n += 4) if (data[n] !== 255) return surface;
+  if (!alpha || !fresh || memory?.channels !== 4 || !isOpaque(memory.data)) return surface;
   return settled(surface.image.removeAlpha(), surface.pages);
 }
 

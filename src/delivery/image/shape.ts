@@ -10,6 +10,7 @@ import type { Values } from "./resolve.ts";
 import {
   blank,
   over,
+  pipedTo,
   pixelsOf,
   rgba,
   settle,
@@ -66,9 +67,7 @@ export async function trim(surface: Surface, threshold: number): Promise<Surface
   const ready = await settle(surface);
   const boxes = await everyFrame(ready, (frame) => trimmedBox(frame, threshold));
   const shown = union(boxes);
-  const { width, height } = shown;
-  if (same(shown, ready)) return ready;
-  return { ...ready, width, height, image: ready.image.extract(shown), fresh: false };
+  return same(shown, ready) ? ready : pipedTo(ready, shown, ready.image.extract(shown));
 }
 
 async function trimmedBox(frame: Surface, threshold: number): Promise<Rectangle> {

@@ -7,7 +7,16 @@ import { underlay } from "./background.ts";
 import { boxOf, focusOn, isPlace, placeOf } from "./focus.ts";
 import { around, geometryOf, named, resultOf, same, type Geometry, type Rectangle } from "./geometry.ts";
 import { wantedSize, type Wanted, type Work } from "./resolve.ts";
-import { groundOf, over, rgba, settle, type Environment, type Size, type Surface } from "./surface.ts";
+import {
+  groundOf,
+  over,
+  pipedTo,
+  rgba,
+  settle,
+  type Environment,
+  type Size,
+  type Surface,
+} from "./surface.ts";
 
 type BoxFocus = Extract<Focus, { at: "custom" | "face" | "object" }>;
 
@@ -143,8 +152,6 @@ function cropOf(focus: Focus | undefined, pages: number): string | undefined {
   return focus.at === "auto" ? "attention" : "entropy";
 }
 
-const sizeOf = ({ width, height }: Size): Size => ({ width, height });
-
 /** A still in one pipeline, so that decoders may shrink while they decode. */
 async function cutAndScale(
   surface: Surface,
@@ -160,14 +167,14 @@ async function cutAndScale(
   const ready = surface.fresh ? surface : await settle(surface);
   const { image } = ready;
   if (part !== undefined) image.extract(part);
-  if (!resizes) return { ...ready, ...sizeOf(from), image, fresh: false };
-  const size = sizeOf(crop ?? scaled);
-  const fill = { ...sizeOf(scaled), fit: "fill" } as const;
+  if (!resizes) return pipedTo(ready, from, image);
+  const size = crop ?? scaled;
+  const fill = { ...scaled, fit: "fill" } as const;
   const position = cropOf(focus, ready.pages);
   let resizing = (now: Sharp): Sharp => now.resize(fill);
   let whole: Surface = { ...ready, fresh: ready.fresh && part === undefined };
   if (crop !== undefined && position !== undefined) {
-    resizing = (now) => now.resize({ ...size, fit: "cover", position });
+    resizing = (now) => now.resize({ ...crop, fit: "cover", position });
   } else if (crop !== undefined) {
     const by = ready.width / scaled.width;
     const shown = { width: Math.round(crop.width * by), height: Math.round(crop.height * by) };
@@ -176,12 +183,7 @@ async function cutAndScale(
     resizing = (now) => now.resize(fill).extract(around(point, crop, scaled));
   }
   // All at once, the frames' edges would be mixed with what lies above and below them: other frames.
-  return eachFrame(whole, env, async (frame) => ({
-    ...frame,
-    ...size,
-    image: resizing(frame.image),
-    fresh: false,
-  }));
+  return eachFrame(whole, env, async (frame) => pipedTo(frame, size, resizing(frame.image)));
 }
 
 /** Sets the picture on a canvas, on the side that the focus names. */
@@ -213,7 +215,7 @@ async function pad(surface: Surface, to: Size, { options, env }: Work): Promise<
     bottom: to.height - surface.height - top,
     background: rgba(colour),
   });
-  const padded = { ...ready, ...sizeOf(to), image, alpha: ready.alpha || a < 1, fresh: false };
+  const padded = { ...pipedTo(ready, to, image), alpha: ready.alpha || a < 1 };
   // A pipeline that is to be flattened for a JPEG does that before it extends.
   return padded.alpha ? settle(padded) : padded;
 }

@@ -92,6 +92,15 @@ export async function settle({ image, pages, fresh, memory }: Surface): Promise<
   return fresh && memory !== undefined ? fromMemory(memory, pages) : settled(image, pages);
 }
 
+/** Whose pipeline has gone on, up to a picture of that size. */
+export const pipedTo = (surface: Surface, { width, height }: Size, image: Sharp): Surface => ({
+  ...surface,
+  width,
+  height,
+  image,
+  fresh: false,
+});
+
 /** A pipeline of its own with the same result. sharp copies what isn't in memory yet. */
 export const copyOf = ({ image, pages, fresh, memory }: Surface): Sharp =>
   fresh && memory !== undefined ? fromMemory(memory, pages).image : image.clone();
@@ -112,6 +121,12 @@ export const surfaceOf = ({ data, width, height }: Pixels): Surface =>
 export async function surfaceLike(pixels: Pixels, { alpha }: Pick<Surface, "alpha">): Promise<Surface> {
   const surface = surfaceOf(pixels);
   return alpha ? surface : settled(surface.image.removeAlpha());
+}
+
+/** Of RGBA: whether nothing is seen through. */
+export function isOpaque(data: Buffer): boolean {
+  for (let n = 3; n < data.length; n += 4) if (data[n] !== 255) return false;
+  return true;
 }
 
 /** As sharp has it. */

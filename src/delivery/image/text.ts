@@ -49,12 +49,8 @@ export async function renderText(
     align: style.align ?? "center",
   };
   const ink = await withFace(style, env, (face) => draw(setting, face, env));
-  const [top, right, bottom, left] = (style.padding ?? [0, 0, 0, 0]).map((one) => side("pa", one, 0)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const padding = (style.padding ?? []).map((one) => side("pa", one, 0));
+  const [top = 0, right = 0, bottom = 0, left = 0] = padding;
   const inner = setting.width === undefined ? ink.width : Math.max(setting.width, ink.width);
   const box = { width: left + inner + right, height: top + ink.height + bottom };
   env.spend(box);

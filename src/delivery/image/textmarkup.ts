@@ -1,5 +1,6 @@
 /** Text as Pango's markup: every sign in a font that has it, and nothing of the text taken for markup. */
 import sharp from "sharp";
+import { escapeXml } from "../../lib/xml.ts";
 import { bundledFace, EMOJI_FAMILY, hasSigns, INVISIBLE, standIns, type Face } from "./fonts.ts";
 import { FontError } from "./fontsfile.ts";
 
@@ -11,15 +12,6 @@ export function plainText(text: string): string {
     .replace(/(?!\n)\p{Cc}/gu, "")
     .replace(/\p{Cs}|[\uFFFE\uFFFF]/gu, "\uFFFD");
 }
-
-const ESCAPES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-const escaped = (text: string): string => text.replace(/[&<>"']/g, (found) => ESCAPES[found] ?? "");
 
 /** Families that systems have for what no bundled font has; the first that is there is taken. */
 const SYSTEM_FAMILIES: readonly (readonly [RegExp, string])[] = [
@@ -56,7 +48,7 @@ export async function markupOf(text: string, face: Face): Promise<string> {
   }
   const weight = (face.bold ? ' weight="bold"' : "") + (face.italic ? ' style="italic"' : "");
   return runs
-    .map((run) => `<span font_family="${run.family}" fallback="false"${weight}>${escaped(run.text)}</span>`)
+    .map((run) => `<span font_family="${run.family}" fallback="false"${weight}>${escapeXml(run.text)}</span>`)
     .join("");
 }
 

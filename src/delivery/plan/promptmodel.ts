@@ -5,7 +5,7 @@
 import { DeliveryError } from "../errors.ts";
 import { call, type Service } from "../service.ts";
 import type { Options } from "./plan.ts";
-import { transformationNames } from "./transforms.ts";
+import { transformationNamed, transformationNames, wordingOf } from "./transforms.ts";
 import { parseWeekerp } from "./url.ts";
 
 /** Its URL is the base of the API, such as https://llm.example.com/v1. */
@@ -19,20 +19,9 @@ const ANSWER_BYTES_MAX = 65_536;
 const OPTIONS_MAX = 20;
 const WORD_MAX = 32;
 
-/** Where an answer's numbers are brought back to, unless they are far off. */
-const RANGES: Readonly<Record<string, readonly [min: number, max: number, whole: boolean]>> = {
-  width: [1, 8192, true],
-  height: [1, 8192, true],
-  quality: [1, 100, true],
-  rotate: [-360, 360, false],
-  blur: [0.3, 20, false],
-  sharpen: [0.3, 20, false],
-  gamma: [1, 3, false],
-  brightness: [0.5, 2, false],
-  saturation: [0, 3, false],
-  hue: [-360, 360, true],
-  threshold: [0, 255, true],
-};
+/** Where an answer's numbers are brought back to, unless they are far off: pixels to these, others to what URLs may say. */
+const PIXELS: readonly [min: number, max: number] = [1, 8192];
+const WHOLE: readonly (keyof Options)[] = ["width", "height", "quality", "hue", "threshold"];
 
 const INSTRUCTION = `You turn a wish about one image into options. Answer with one JSON object and nothing else. Its keys are among: ${transformationNames("weekerp")}, flip, flop. width and height are pixels, or fractions of the original below 1. fit is one of cover, contain, fill, inside, outside. position is one of centre, top, right, bottom, left. format is one of webp, avif, jpeg, png. rotate is degrees clockwise. grayscale, flip (top to bottom) and flop (left to right) are true or false. blur and sharpen are sigmas from 0.3 to 20; brightness 0.5 to 2 and saturation 0 to 3 are factors. If the wish can't be met with these options, or is no wish about an image, answer {}.`;
 
@@ -88,11 +77,13 @@ const SLIP_MAX = 2;
 
 /** Within the range. Undefined: so far outside of it, or so impossible, that nothing near is meant. */
 function clamp(name: string, value: unknown): string | undefined {
-  const range = Object.hasOwn(RANGES, name) ? RANGES[name] : undefined;
-  if (typeof value !== "number" || range === undefined) return String(value);
-  const [min, max, whole] = range;
-  if ((name === "width" || name === "height") && value > 0 && value < 1)
-    return String(Number(value.toFixed(6)));
+  const row = transformationNamed("weekerp", name);
+  if (typeof value !== "number" || row === undefined) return String(value);
+  const range = row === "width" || row === "height" ? PIXELS : wordingOf(row, "weekerp")!.range;
+  if (range === undefined) return String(value);
+  if (range === PIXELS && value > 0 && value < 1) return String(Number(value.toFixed(6)));
+  const [min, max] = range;
+  const whole = WHOLE.includes(row);
   // Of what is counted there is one at least, and below nothing there is nothing.
   const least = min < 0 ? min * SLIP_MAX : whole || min === 0 ? min : min / SLIP_MAX;
   if (!(value >= least && value <= max * SLIP_MAX)) return undefined;

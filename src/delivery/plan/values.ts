@@ -25,6 +25,8 @@ export interface Value<T> {
   readonly allowed: string;
   /** Undefined: not allowed. */
   readonly parse: (this: void, text: string) => T | undefined;
+  /** Of numbers alone. */
+  readonly range?: readonly [min: number, max: number];
 }
 
 /** Above it ImageKit ignores a side. */
@@ -85,6 +87,7 @@ function parseRatioValue(text: string): Expression | undefined {
 export const whole = (min: number, max: number): Value<number> => ({
   allowed: `a whole number from ${min} to ${max}`,
   parse: (text) => parseWhole(text, min, max),
+  range: [min, max],
 });
 export function parseWhole(text: string, min: number, max: number): number | undefined {
   const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
@@ -94,6 +97,7 @@ export function parseWhole(text: string, min: number, max: number): number | und
 export const number = (min: number, max: number): Value<number> => ({
   allowed: `a number from ${min} to ${max}`,
   parse: (text) => parseNumber(text, min, max),
+  range: [min, max],
 });
 /** An expression is held to the bounds once it is computed. */
 export const within = ([min, max]: readonly [number, number]): Value<Expression> => ({

@@ -1,4 +1,5 @@
 /** What players read of a stream: HLS and DASH over the same segments. Pure: sets are files of sets.ts. */
+import { escapeXml } from "../../lib/xml.ts";
 import { numberOf } from "./frames.ts";
 
 /** Seconds of a segment: short ones start sooner. */
@@ -136,9 +137,6 @@ export function mediaPlaylist(playlist: string, how: Addressing): string {
     .join("\n");
 }
 
-const xml = (text: string): string =>
-  text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-
 const total = (seconds: readonly number[]): number => seconds.reduce((sum, one) => sum + one, 0);
 
 /** Ticks of a second in what we write. */
@@ -201,7 +199,7 @@ function templateOf(name: string, segments: readonly number[] | undefined, how: 
   // A dollar in a query would be taken for the beginning of a variable.
   const { prefix, suffix } = how;
   const address = (file: string): string =>
-    xml(uri(file, { prefix, suffix: suffix.replaceAll("$", "$$$$") }));
+    escapeXml(uri(file, { prefix, suffix: suffix.replaceAll("$", "$$$$") }));
   const common =
     `timescale="${TIMESCALE}" startNumber="0" initialization="${address(initName(name))}" ` +
     `media="${address(segmentName(name, "$Number%05d$"))}"`;
