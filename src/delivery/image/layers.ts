@@ -32,7 +32,7 @@ interface Kept {
  */
 const KEPT = new WeakMap<Environment["inputs"], Kept>();
 
-/** `applySteps` of render.ts, which calls this. */
+/** `applySteps` of rendersteps.ts, which calls this. */
 type ApplySteps = (surface: Surface, steps: readonly Step[], env: Environment) => Promise<Surface>;
 
 /** What the making of a layer needs: its parent is known. */

@@ -82,13 +82,8 @@ export function readItem(options: Partial<Options>, text: string): void {
   const row = transformationNamed("imagekit", name) ?? refuseItem(text);
   const wording = wordingOf(row, "imagekit")!;
   const rest = text.slice(name.length);
-  const value =
-    row === "model"
-      ? // Eight names share the row, so the name is part of what it says.
-        wording.parse(text)
-      : wording.bare !== undefined && (rest === "" || NO_VALUE.test(rest))
-        ? wording.bare
-        : wording.parse(rest.slice(1));
+  const isBare = wording.bare !== undefined && (rest === "" || NO_VALUE.test(rest));
+  const value = isBare ? wording.bare : wording.parse(rest.slice(1), name);
   if (value === IGNORED) return;
   if (value !== undefined) return putOption(options, row, name, value);
   // ImageKit's guide to conditions writes `c-pad_resize`, and others take the two for one.

@@ -101,7 +101,7 @@ type Numbered =
   | "quality";
 /** As far as they may say it. */
 export function number(name: Numbered, text: string | undefined): Partial<Options> | undefined {
-  const value = wordingOf(name, "weekerp")!.parse(text ?? "");
+  const value = wordingOf(name, "weekerp")!.parse(text ?? "", name);
   return value === undefined ? undefined : { [name]: value };
 }
 export const turn = (degrees: number): Partial<Options> | undefined => number("rotate", String(degrees));

@@ -3,11 +3,13 @@ import type { Options } from "./plan.ts";
 import type { IGNORED, Value } from "./values.ts";
 
 /** What a grammar calls an option, and what it may say. */
-export interface Wording<T> extends Value<T | typeof IGNORED> {
+export interface Wording<T> extends Omit<Value<T>, "parse"> {
   /** The first is the canonical one. ImageKit's end in no dash: `w`, `e-blur`. */
   readonly names: readonly string[];
   /** The name alone, without a value, means this, where that isn't what an empty value means. */
   readonly bare?: T;
+  /** `name`: which of the names it is that says so. Undefined: not allowed. */
+  readonly parse: (this: void, text: string, name: string) => T | typeof IGNORED | undefined;
 }
 
 export interface Transformation<T> {

@@ -25,14 +25,7 @@ import {
   type Value,
 } from "./values.ts";
 
-const TASKS: Readonly<Record<string, ModelTask>> = {
-  "e-bgremove": { task: "bgremove" },
-  "e-removedotbg": { task: "removedotbg" },
-  "e-upscale": { task: "upscale" },
-  "e-retouch": { task: "retouch" },
-  "e-genvar": { task: "genvar" },
-};
-
+const PLAIN_TASKS = ["bgremove", "removedotbg", "upscale", "retouch", "genvar"] as const;
 const SIGMA = number(0.3, 20);
 const TURN: Value<number> = { ...number(-360, 360), allowed: "degrees from -360 to 360" };
 /** An effect that has no value, though ImageKit's own page writes `e-contrast-1`. */
@@ -198,19 +191,9 @@ export const LOOK_ROWS = {
   }),
   model: {
     imagekit: {
-      names: [
-        "e-bgremove",
-        "e-removedotbg",
-        "e-upscale",
-        "e-retouch",
-        "e-genvar",
-        "e-changebg",
-        "e-edit",
-        "e-dropshadow",
-      ],
+      names: [...PLAIN_TASKS.map((task) => `e-${task}`), "e-changebg", "e-edit", "e-dropshadow"],
       allowed:
         "no value; e-changebg and e-edit: prompt-TEXT or prompte-BASE64; e-dropshadow: az- from 0 to 360, el- from 0 to 90, st- from 0 to 100, joined by _",
-      // The name is part of what is parsed here (imagekit.ts), since eight names share the row.
       parse: parseModel,
     },
     fallback: "none",
@@ -219,15 +202,14 @@ export const LOOK_ROWS = {
   },
 } satisfies Partial<Rows>;
 
-function parseModel(text: string): ModelTask | undefined {
-  const plain = oneOf(TASKS)(text);
-  if (plain !== undefined) return plain;
-  if (text === "e-dropshadow") return parseDropShadow("");
-  const match = /^e-(changebg|edit|dropshadow)-(.+)$/s.exec(text);
-  if (match === null) return undefined;
-  if (match[1] === "dropshadow") return parseDropShadow(match[2]!);
-  const prompt = parsePrompt(match[2]!);
-  return prompt === undefined ? undefined : { task: match[1] as "changebg" | "edit", prompt };
+function parseModel(text: string, name: string): ModelTask | undefined {
+  if (name === "e-dropshadow") return parseDropShadow(text);
+  if (name === "e-changebg" || name === "e-edit") {
+    const prompt = parsePrompt(text);
+    return prompt === undefined ? undefined : { task: name === "e-edit" ? "edit" : "changebg", prompt };
+  }
+  const task = PLAIN_TASKS.find((one) => name === `e-${one}`);
+  return task === undefined || text !== "" ? undefined : { task };
 }
 
 /** That only parameters of alias URLs name. */

@@ -62,10 +62,10 @@ function setOption(options: Partial<Options>, name: string, text: string): void 
   // `contain` is the only fit that pads, and fits exclude each other.
   if (row === "crop" && (text === "contain" || options.cropMode !== undefined)) {
     if (options.crop !== undefined) throw new DeliveryError("InvalidParameter", `${name} stands twice.`);
-    if (text === "contain" || parse(text) !== undefined)
+    if (text === "contain" || parse(text, name) !== undefined)
       return putOption(options, "cropMode", name, "pad_resize");
   }
-  const value = parse(text);
+  const value = parse(text, name);
   if (value === undefined || value === IGNORED) return refuse(name, text, allowed);
   putOption(options, row, name, value);
 }
