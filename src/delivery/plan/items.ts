@@ -17,6 +17,9 @@ export function refuse(name: string, value: string, allowed: string): never {
   throw new DeliveryError("InvalidParameter", `${name} can't be ${quote(value)}. Allowed: ${allowed}.`);
 }
 
+export const twice = (name: string): DeliveryError =>
+  new DeliveryError("InvalidParameter", `${name} stands twice.`);
+
 /** No step begins with slashes: they go on an address, as in `di-https:@@@@…`. */
 const STEP_END = /:(?!@@)/;
 /** What SDKs write behind a name that is to stand alone. */
@@ -95,7 +98,7 @@ export function readItem(options: Partial<Options>, text: string): void {
 
 /** @throws DeliveryError InvalidParameter where the option is there already */
 export function putOption(options: Partial<Options>, row: keyof Options, name: string, value: unknown): void {
-  if (options[row] !== undefined) throw new DeliveryError("InvalidParameter", `${name} stands twice.`);
+  if (options[row] !== undefined) throw twice(name);
   Object.assign(options, { [row]: value });
 }
 

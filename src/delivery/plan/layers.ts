@@ -2,7 +2,7 @@
 import { DeliveryError } from "../errors.ts";
 import { LAYERS_MAX, NESTING_MAX, TEXT_BASE64_MAX, TEXT_MAX } from "../limits.ts";
 import { isColourName, parseColour } from "./colours.ts";
-import { nameOf, quote, refuse, type Items } from "./items.ts";
+import { nameOf, quote, refuse, twice, type Items } from "./items.ts";
 import type { Expression, Layer, Options, Placement, Step, TextStyle } from "./plan.ts";
 import { transformationNamed } from "./transforms.ts";
 import {
@@ -220,14 +220,14 @@ function put<T>(
   value: string,
   [field, { parse, allowed }]: readonly [keyof T, Value<unknown>],
 ): true {
-  if (into[field] !== undefined) throw new DeliveryError("InvalidParameter", `${name} stands twice.`);
+  if (into[field] !== undefined) throw twice(name);
   Object.assign(into as object, { [field]: parse(value) ?? refuse(name, value, allowed) });
   return true;
 }
 
 function readContent(reading: Reading, name: "i" | "ie", value: string): true {
   const field = name === "i" ? "plain" : "encoded";
-  if (reading[field] !== undefined) throw new DeliveryError("InvalidParameter", `${name} stands twice.`);
+  if (reading[field] !== undefined) throw twice(name);
   const content = name === "i" ? value : parseBase64(value);
   if (content === undefined || hasControls(content)) {
     refuse(name, value, name === "i" ? "text" : "UTF-8 in Base64, percent-encoded");

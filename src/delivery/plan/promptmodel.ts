@@ -7,6 +7,7 @@ import { call, type Service } from "../service.ts";
 import type { Options } from "./plan.ts";
 import { transformationNamed, transformationNames, wordingOf } from "./transforms.ts";
 import { parseWeekerp } from "./url.ts";
+import { OTHERS } from "./weekerp.ts";
 
 /** Its URL is the base of the API, such as https://llm.example.com/v1. */
 export interface PromptService extends Service {
@@ -39,7 +40,7 @@ export async function askModel(
   }
   if (typeof said !== "object" || said === null || Array.isArray(said)) return undefined;
   const entries = Object.entries(said as Readonly<Record<string, unknown>>).filter(
-    ([name]) => !CONTROLS.includes(name),
+    ([name]) => !OTHERS.includes(name),
   );
   // Other values have no text of their own, or one that no URL can hold.
   if (entries.length > OPTIONS_MAX || !entries.every(([name, value]) => isWord(name) && isWord(value))) {
@@ -68,9 +69,6 @@ const isWord = (value: unknown): boolean =>
   typeof value === "number" ||
   typeof value === "boolean" ||
   (typeof value === "string" && value.length <= WORD_MAX && /^[\w.:-]*$/.test(value));
-
-/** Options that are no wish about the picture. */
-const CONTROLS: readonly string[] = ["ai", "debug", "v"];
 
 /** Beyond its range by more than this, a number is no slip, and its edge no wish that anybody had. */
 const SLIP_MAX = 2;

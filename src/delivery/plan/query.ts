@@ -1,6 +1,6 @@
 /** Percent-encoding and queries, as far as they are the same for all grammars. */
 import { DeliveryError } from "../errors.ts";
-import { refuse } from "./items.ts";
+import { refuse, twice } from "./items.ts";
 import { BOOLEAN, hasControls } from "./values.ts";
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -65,7 +65,7 @@ export const formValueOf = ({ rawValue }: Pair): string => decode(rawValue.repla
 export function isTrue(pairs: readonly Pair[], name: string, strict = false): boolean {
   const found = pairs.filter((pair) => pair.name === name);
   if (!strict) return found.some(({ rawValue }) => rawValue === "true");
-  if (found.length > 1) throw new DeliveryError("InvalidParameter", `${name} stands twice.`);
+  if (found.length > 1) throw twice(name);
   if (found[0] === undefined) return false;
   const text = valueOf(found[0]);
   return BOOLEAN.parse(text) ?? refuse(name, text, BOOLEAN.allowed);
@@ -77,7 +77,7 @@ const PROMPT_MAX = 500;
 /** The prompt of `ai=`. @throws DeliveryError InvalidParameter, InvalidPath */
 export function promptOf(pairs: readonly Pair[]): string | undefined {
   const found = pairs.filter(({ name }) => name === "ai");
-  if (found.length > 1) throw new DeliveryError("InvalidParameter", "ai stands twice.");
+  if (found.length > 1) throw twice("ai");
   if (found[0] === undefined) return undefined;
   const prompt = formValueOf(found[0]).trim();
   if (prompt !== "" && prompt.length <= PROMPT_MAX && !hasControls(prompt)) return prompt;

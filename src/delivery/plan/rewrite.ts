@@ -4,22 +4,12 @@
  * https://imagekit.io/docs/integration/url-rewriters
  */
 import { cloudinaryChain } from "./rewritecloudinary.ts";
-import { fits, hasBothSides, imgixColour, whole } from "./rewritevalues.ts";
+import { fits, hasBothSides, imgixColour, whole, type Named, type Rewritten } from "./rewritevalues.ts";
 import { valueOf, type Pair } from "./query.ts";
 import { oneOf } from "./values.ts";
 
 /** `cloudinary-preserve-types`: `image/upload` is part of the file's path, ImageKit's preserveAssetDeliveryTypes. */
 export type Rewriter = "cloudinary" | "cloudinary-preserve-types" | "imgix" | "akamai";
-
-export interface Rewritten {
-  /** From this segment of the path up to that one they are no part of the file's path. */
-  readonly start: number;
-  readonly end: number;
-  readonly chain: string | undefined;
-}
-
-/** Chains of named transformations. */
-export type Named = ReadonlyMap<string, string>;
 
 /**
  * `segments` are decoded. `named`: those that there are; left out, they are still to be looked up and any name may be

@@ -1,8 +1,7 @@
 /** Cloudinary's URLs as ImageKit's chains: `image/upload/w_300,c_fill/l_logo,g_north_east/v1234/photo.jpg`. */
 import { DeliveryError } from "../errors.ts";
 import { CHAIN_MAX } from "../limits.ts";
-import { cloudinaryColour, fits, hasBothSides, whole } from "./rewritevalues.ts";
-import type { Named, Rewritten } from "./rewrite.ts";
+import { cloudinaryColour, fits, hasBothSides, whole, type Named, type Rewritten } from "./rewritevalues.ts";
 import { oneOf } from "./values.ts";
 
 /** Parts of a component: a key of one to four letters and a value. */

@@ -1,8 +1,18 @@
-/** What the rewriters have in common: colours, and which items a chain takes. */
+/** What the rewriters have in common: what they give back, colours, and which items a chain takes. */
 import { DeliveryError } from "../errors.ts";
 import { isColourName } from "./colours.ts";
 import { readItem } from "./items.ts";
 import type { Options } from "./plan.ts";
+
+export interface Rewritten {
+  /** From this segment of the path up to that one they are no part of the file's path. */
+  readonly start: number;
+  readonly end: number;
+  readonly chain: string | undefined;
+}
+
+/** Chains of named transformations. */
+export type Named = ReadonlyMap<string, string>;
 
 /** A whole number above 0, as text. */
 export const whole = (text: string): string | undefined =>

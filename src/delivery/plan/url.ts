@@ -9,7 +9,8 @@ import { WHITE } from "./colours.ts";
 import { originalSteps, parseChain } from "./imagekit.ts";
 import { isEmpty, quote } from "./items.ts";
 import type { Plan, Step } from "./plan.ts";
-import { isCloudinary, isRewritten, rewrite, type Named, type Rewriter } from "./rewrite.ts";
+import { isCloudinary, isRewritten, rewrite, type Rewriter } from "./rewrite.ts";
+import type { Named } from "./rewritevalues.ts";
 import { decode, formValueOf, isTrue, pairsOf, promptOf, type Pair } from "./query.ts";
 import { isOption, parseOptions } from "./weekerp.ts";
 

@@ -1,13 +1,13 @@
 /** Options in the query of alias URLs: `?width=800&fit=contain`. https://docs.weekerp.com */
 import { DeliveryError } from "../errors.ts";
-import { putOption, quote, refuse } from "./items.ts";
+import { putOption, quote, refuse, twice } from "./items.ts";
 import type { Options } from "./plan.ts";
 import { valueOf, type Pair } from "./query.ts";
 import { transformationNamed, transformationNames, wordingOf } from "./transforms.ts";
 import { BOOLEAN, IGNORED, named, PLAIN_PIXELS, words } from "./values.ts";
 
-/** Read elsewhere, or of no meaning: `v` bursts caches, and no web server hears of it. */
-const OTHERS: readonly string[] = ["v", "ai", "debug"];
+/** Read elsewhere, or of no meaning: `v` bursts caches, and no web server hears of it. No wishes about the picture. */
+export const OTHERS: readonly string[] = ["v", "ai", "debug"];
 /** Read here and not by the table, because each says part of a row. */
 const SPECIAL: readonly string[] = ["size", "s", "flip", "flop"];
 
@@ -41,7 +41,7 @@ export function parseOptions(family: "image" | "video", pairs: readonly Pair[]):
     if (family === "video" && !FILM_OPTIONS.includes(name)) refuseOption(name, FILM_OPTIONS.join(", "));
     const value = valueOf(pair);
     if (!SPECIAL.includes(name)) set(options, name, value);
-    else if (special.has(name)) throw new DeliveryError("InvalidParameter", `${name} stands twice.`);
+    else if (special.has(name)) throw twice(name);
     else special.set(name, value);
   }
   readSize(options, special);
@@ -61,7 +61,7 @@ function setOption(options: Partial<Options>, name: string, text: string): void 
   const { parse, allowed } = wordingOf(row, "weekerp")!;
   // `contain` is the only fit that pads, and fits exclude each other.
   if (row === "crop" && (text === "contain" || options.cropMode !== undefined)) {
-    if (options.crop !== undefined) throw new DeliveryError("InvalidParameter", `${name} stands twice.`);
+    if (options.crop !== undefined) throw twice(name);
     if (text === "contain" || parse(text, name) !== undefined)
       return putOption(options, "cropMode", name, "pad_resize");
   }
@@ -84,9 +84,7 @@ function setFilmOption(options: Partial<Options>, name: string, text: string): v
 
 /** `800x600`; width and height win over it. */
 function readSize(options: Partial<Options>, special: ReadonlyMap<string, string>): void {
-  if (special.has("size") && special.has("s")) {
-    throw new DeliveryError("InvalidParameter", "size stands twice.");
-  }
+  if (special.has("size") && special.has("s")) throw twice("size");
   const text = special.get("size") ?? special.get("s");
   if (text === undefined) return;
   const match = /^(\d{1,5})x(\d{1,5})$/.exec(text);
