@@ -121,8 +121,11 @@ function fill(receiving: Receiving, piece: Buffer): void {
 }
 
 async function answer(socket: Socket, order: Order, sent: Receiving["inputs"]): Promise<void> {
+  // With the worker gone nobody waits for it, and this process ends with its socket.
   const tell = (said: Unweighed<Answer>, ...more: Frame[]): Promise<void> =>
-    writeFrames(socket, jsonFrame("answer", { ...said, resident: process.memoryUsage.rss() }), ...more);
+    writeFrames(socket, jsonFrame("answer", { ...said, resident: process.memoryUsage.rss() }), ...more).catch(
+      () => undefined,
+    );
   try {
     const inputs = order.inputs.map(({ size, files }, n) => sent[n] ?? readFiles(files ?? [], size, n));
     if (!inputs.every((input) => input !== undefined)) return await tell({ kind: "unread" });

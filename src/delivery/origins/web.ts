@@ -147,7 +147,8 @@ function infoOf(headers: Answered["headers"], range: { size: number | undefined 
     contentEncoding: headers["content-encoding"],
     contentLanguage: headers["content-language"],
     contentDisposition: undefined,
-    cacheControl: headers["cache-control"],
+    // An empty one says nothing.
+    cacheControl: headers["cache-control"]?.trim() || undefined,
     age: Number(/^\d{1,9}$/.exec(headers["age"] ?? "")?.[0] ?? 0),
     private: headers["is-private-file"] === "true" || headers["x-goog-meta-isprivatefile"] === "true",
     customCoordinates: headers["x-goog-meta-customcoordinates"],

@@ -97,6 +97,14 @@ test("a web server may be an endpoint of ours over our own bucket", async () => 
   expect((await site.get("/root/twice/own.txt")).body.toString()).toBe("own");
 });
 
+test("an empty Cache-Control of a web server says nothing", async () => {
+  await using silent = await startWeb((_, response) => response.setHeader("cache-control", "").end("a"));
+  const origin = await added({ type: "web", baseUrl: silent.url });
+  await createEndpoint(site.store, { name: "empty", origins: [origin] });
+  const reply = await site.get("/root/empty/a.txt");
+  expect(reply.headers.get("cache-control")).toBe("public, max-age=86400");
+});
+
 test("a public bucket that is asked as a web server lacks what it calls AccessDenied: the next origin has it", async () => {
   await using bucket = await startWeb((request, response) => {
     if (request.url === "/there.txt") response.end("there");
