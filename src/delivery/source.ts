@@ -84,8 +84,7 @@ export async function openSource(
     const named = { owner, name };
     const asked = { ...wanted, host, seconds: rules.cacheSeconds, started };
     try {
-      if (ours && document.type !== "bucket")
-        throw new DeliveryError("OriginFailed", "The origin leads back to this server.");
+      if (ours && document.type !== "bucket") context.clients.refuseLoop(titleOf(named));
       const found =
         document.type === "bucket"
           ? await ownFile(context, named, document, wanted)

@@ -41,8 +41,8 @@ export interface Head {
   readonly failure: HttpFailure | undefined;
 }
 
-/** RFC 9110, section 7.2, and RFC 3986, section 3.2.2, but for the comma: a repeated Host is joined with one. */
-const HOST = /^(?:\[[\w.:%]+\]|[\w.~%!$&'()*+;=-]*)(?::\d*)?$/;
+/** RFC 9110, section 7.2; RFC 3986, section 3.2.2; RFC 6874; but for the comma: a repeated Host is joined with one. */
+const HOST = /^(?:\[[\w.:%~-]+\]|[\w.~%!$&'()*+;=-]*)(?::\d*)?$/;
 
 interface Target {
   /** Of the absolute form; undefined in the origin form. */

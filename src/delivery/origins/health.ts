@@ -74,7 +74,7 @@ export class OriginHealth {
       // Then nobody was asked.
       if (!(error instanceof OutsideOrigin)) {
         count(error instanceof DeliveryError ? error.code : "InternalError");
-        this.#say(origin, error);
+        this.say(origin, error);
       }
       throw error;
     }
@@ -89,7 +89,7 @@ export class OriginHealth {
         return {
           next: () =>
             inner.next().catch((error: unknown) => {
-              this.#say(origin, error);
+              this.say(origin, error);
               throw error;
             }),
           return: () => inner.return?.() ?? Promise.resolve({ done: true, value: undefined }),
@@ -106,7 +106,8 @@ export class OriginHealth {
     counted.seconds += ms / 1000;
   }
 
-  #say(origin: string, error: unknown): void {
+  /** Tells the operator of a fault, but not of the same one every time. */
+  say(origin: string, error: unknown): void {
     if (!(error instanceof DeliveryError) || !FAULTS.includes(error.code)) return;
     const { code, message, detail = message } = error;
     const about = `${origin} ${code}`;

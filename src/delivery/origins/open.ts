@@ -205,6 +205,13 @@ export class OriginClients {
     return client;
   }
 
+  /** Instead of asking it; the log says so. @throws DeliveryError OriginFailed */
+  refuseLoop(title: string): never {
+    const error = new DeliveryError("OriginFailed", "The origin leads back to this server.");
+    this.#health.say(title, error);
+    throw error;
+  }
+
   close(): void {
     for (const { client } of this.#clients.values()) client.close();
     this.#clients.clear();

@@ -87,6 +87,7 @@ describe.each(["web server", ...Object.keys(kinds(""))])("the address of a %s", 
     await createEndpoint(site.store, { name: prefix, origins: [origin] });
     const { status } = await site.get(`/root/${prefix}/a.jpg`);
     expect([status, counted(origin)]).toEqual([502, { OriginFailed: 1 }]);
+    expect(said(origin)).toEqual(["warn an origin fails OriginFailed The origin leads back to this server."]);
   });
 });
 

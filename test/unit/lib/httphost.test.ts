@@ -16,7 +16,7 @@ async function told(target: string, host: string): Promise<string> {
   return `${answer!.status} ${answer!.body}`;
 }
 
-test.each(["", "h:", "[::1]:80", "a_b.example.com.", "xn--fiq.example.com:8080"])(
+test.each(["", "h:", "[::1]:80", "[fe80::1%25br-lan]", "a_b.example.com.", "xn--fiq.example.com:8080"])(
   "%j is a Host",
   async (host) => {
     expect(await told("/", host)).toBe(`200 ${host}`);
