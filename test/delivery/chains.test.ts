@@ -134,3 +134,16 @@ describe("frames of an animation don't run into each other", () => {
     }
   });
 });
+
+test("an animation is worked on in the memory that its frames take", async () => {
+  await using small = await openSite({ renderers: 1, renderBytes: 560 * 1024 ** 2 });
+  const frames = [0, 60, 120, 180, 240, 30, 90, 150, 210, 15, 75, 135].map((light) =>
+    sharp({ create: { width: 2000, height: 2000, channels: 3, background: { r: light, g: 60, b: 0 } } })
+      .png({ compressionLevel: 1 })
+      .toBuffer(),
+  );
+  const film = sharp(await Promise.all(frames), { join: { animated: true } });
+  await small.put("film.gif", await film.gif({ effort: 1 }).toBuffer());
+  const { status, headers } = await small.get("/root/tr:w-1990,f-webp,q-1/film.gif");
+  expect([status, headers.get("x-windlass-error")]).toEqual([200, null]);
+});

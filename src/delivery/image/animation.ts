@@ -29,14 +29,24 @@ export async function eachFrame(
   const { pages } = surface;
   const whole = await memoryOf(surface);
   const within: Environment = { ...env, spend: (size) => env.spend(size, pages) };
-  const frames: Memory[] = [];
+  // What was read here alone makes room for what is made: an animation may be hundreds of megabytes.
+  const own = whole === surface.memory ? undefined : whole.data;
+  let all: Memory | undefined;
   for (let page = 0; page < pages; page++) {
-    frames.push(await memoryOf(await apply(frameOf(whole, pages, page), within)));
+    const { data, ...made } = await memoryOf(await apply(frameOf(whole, pages, page), within));
+    const bytes = data.length * pages;
+    all ??= {
+      ...made,
+      height: made.height * pages,
+      data: own !== undefined && bytes <= own.length ? own.subarray(0, bytes) : Buffer.allocUnsafe(bytes),
+    };
+    if (made.channels !== all.channels || bytes !== all.data.length) {
+      throw new TypeError("Frames became different.");
+    }
+    // Never beyond the frames that are done with.
+    data.copy(all.data, page * data.length);
   }
-  const { width, height, channels } = frames[0]!;
-  if (frames.some((frame) => frame.channels !== channels)) throw new TypeError("Frames became different.");
-  const data = Buffer.concat(frames.map((frame) => frame.data));
-  return fromMemory({ data, width, height: height * pages, channels }, pages);
+  return fromMemory(all!, pages);
 }
 
 /** Something that is to be known of all frames. */
