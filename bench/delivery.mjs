@@ -40,12 +40,16 @@ const FORMATS = ["jpeg", "webp", "avif", "png"];
  */
 const BARE = { processes: 1, atOnce: 2 };
 const BARE_APART = { processes: 2, atOnce: 1 };
-/** The two ways to run Windlass on such a machine: a worker for each core, and everything but the renderers in one process. */
+/** The two ways to run Windlass on such a machine: with workers as they are needed, and everything but the renderers in one process. */
 const CONFIGURATIONS = { "default workers": [], "--workers 1": ["--workers", "1"] };
 /** A look at the memory of all processes takes some 6 ms of the cores that are measured. */
 const SAMPLE_MS = 1000;
 /** Clients that want one picture at the same moment. */
 const CROWD = 200;
+/** For thousands of requests a second to call the workers that they need. */
+const WARM_SECONDS = 3;
+/** After such a time without them these workers have gone again. */
+const CALM_SECONDS = 15;
 /** Further than any measurement: for cases that go through their requests once. */
 const ONCE_SECONDS = 600;
 
@@ -103,7 +107,7 @@ async function drive(server, name, more = {}) {
   return { ...result, rate: result.requests / result.seconds, cpuMs, bytes: result.bytes / result.requests };
 }
 
-/** The same, with the memory of all processes looked at meanwhile. */
+/** With the memory of all processes looked at meanwhile. */
 async function watched(server, measure, peak) {
   const timer = setInterval(() => {
     const { rss, pss } = memory(server.pid);
@@ -206,7 +210,9 @@ const measurements = () => ({
   cache: [],
   crowds: [],
   storms: [],
+  /** MiB resident while pictures are made, and while thousands of requests a second are answered. */
   peak: {},
+  peakServing: {},
 });
 
 /** A row of each configuration. */
@@ -316,12 +322,16 @@ const memoryTable = ({ windlass }) =>
   table([
     [
       "resident, all processes, MiB",
-      "idle, sum",
-      "rendering, sum at most",
-      "idle, shared pages once",
-      "rendering, shared pages once, at most",
+      ...["sum", "shared pages once"].flatMap((way) =>
+        ["idle", "rendering, at most", "thousands of requests a second, at most"].map(
+          (when) => `${when}, ${way}`,
+        ),
+      ),
     ],
-    ...rowsOf(windlass, (name, { idle, peak }) => [name, idle.rss, peak.rss, idle.pss ?? "", peak.pss ?? ""]),
+    ...rowsOf(windlass, (name, { idle, peak, peakServing }) => [
+      name,
+      ...["rss", "pss"].flatMap((way) => [idle, peak, peakServing].map((each) => each[way] ?? "")),
+    ]),
   ]);
 
 const report = (measured) =>
@@ -366,15 +376,22 @@ try {
       for (let n = 0; n < measures.length; n++) await measures[(round + n) % measures.length]();
     }
     for (const [name, server] of all) {
-      const { cache, crowds, storms, peak } = windlass[name];
-      say(`cached, ${name}`);
-      const picture = await drive(server, "GET cached");
-      const object = await drive(server, "GET 64 KiB", { keys: 0 });
-      cache.push({ picture, object });
+      const { crowds, storms, peak } = windlass[name];
       say(`storm, ${name}`);
       crowds.push(await crowd(server));
       storms.push(await storm(server, peak));
     }
+    for (const [name, server] of all) {
+      const { cache, peakServing } = windlass[name];
+      say(`cached, ${name}`);
+      await drive(server, "GET cached", { seconds: Math.min(seconds, WARM_SECONDS) });
+      const both = async () => ({
+        picture: await drive(server, "GET cached"),
+        object: await drive(server, "GET 64 KiB", { keys: 0 }),
+      });
+      cache.push(await watched(server, both, peakServing));
+    }
+    if (round + 1 < rounds) await sleep(CALM_SECONDS * 1000);
   }
   note("");
   const machine = `${cpus().length} × ${cpus()[0].model}, Node ${process.version}`;

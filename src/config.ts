@@ -80,14 +80,9 @@ const OPTIONS = {
     [],
     "Private key of each `--tls-cert`, in the same order. SIGHUP reads both again.",
   ),
-  workers: option(
-    integer(1, 256),
-    availableParallelism(),
-    "Worker processes. 1: everything in one process.",
-    {
-      fallbackDoc: "one per core",
-    },
-  ),
+  workers: option(optional(integer(1, 256)), undefined, "Worker processes. 1: everything in one process.", {
+    fallbackDoc: "one, and more while they are busy, up to one per core",
+  }),
   domain: option(
     list("NAME", checkHostName),
     ["s3.localhost", "localhost"],
@@ -249,12 +244,16 @@ export function regionOf(config: Pick<Config, "region" | "location">): string {
   return config.region ?? config.location[0]?.split("=")[0] ?? "us-east-1";
 }
 
+/** How many workers there may be. */
+export const workersMax = ({ workers }: Pick<Config, "workers">): number => workers ?? availableParallelism();
+
 /**
- * How many pictures one worker makes at the same time. All together have a process for each core; a second one where there
+ * How many pictures each of `workers` makes at the same time. All together make one for each core; a second one where there
  * is room, because connections don't spread evenly over workers.
  */
 export function renderersOf(
-  { deliveryRenderers, workers }: Pick<Config, "deliveryRenderers" | "workers">,
+  { deliveryRenderers }: Pick<Config, "deliveryRenderers">,
+  workers: number,
   cores = availableParallelism(),
 ): number {
   return deliveryRenderers ?? Math.max(Math.ceil(cores / workers), cores < 4 ? 1 : 2);

@@ -1,7 +1,8 @@
 /** What one process serves: the listeners over an open store, what they count, and the jobs beside them. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { createAdmin } from "./admin/admin.ts";
 import { family, Measures, processFamilies, type Family } from "./admin/measures.ts";
-import { ConfigError, DRAIN_MS, regionOf, renderersOf, type Config } from "./config.ts";
+import { ConfigError, DRAIN_MS, regionOf, renderersOf, workersMax, type Config } from "./config.ts";
 import { dataPaths } from "./datadir.ts";
 import { createDelivery, type Delivery, type DeliveryCounts, type Services } from "./delivery/delivery.ts";
 import type { Service as Helper } from "./delivery/service.ts";
@@ -17,6 +18,8 @@ import { version } from "./version.ts";
 /** Between two sweeps, where the grace period is not shorter; a lease lets one process at a time do the work. */
 const SWEEP_MS = 60_000;
 const SWEEP_MS_MIN = 1000;
+/** Between two looks whether films are still made for nobody who waits. */
+const RETIRE_LOOK_MS = 1000;
 /** An answer to a probe that takes longer is none: whoever asks has a deadline too. */
 const PROBE_MS = 2000;
 
@@ -33,6 +36,8 @@ export interface ServingOptions {
   readonly log: Logger;
   /** `worker 1`; tells the processes apart in the metrics. */
   readonly processName: string;
+  /** How many processes serve, with this one. */
+  readonly workers: number;
   /** Why nothing can be written, where the store itself does not know it. */
   readonly readonly: () => string | undefined;
   /** The metrics of every process; this one's own when left out. */
@@ -42,6 +47,12 @@ export interface ServingOptions {
 export interface Serving {
   readonly urls: Urls;
   ownFamilies(): Family[];
+  /** So many processes serve now. */
+  share(workers: number): void;
+  /** Clients that are connected now are told, with their next answers, to connect anew: there are more processes for them. */
+  shed(): void;
+  /** Takes no new connections; resolves when no client is connected any more and nothing is made in the background. */
+  retire(): Promise<void>;
   /** Reads the certificates again; when they can't be used, the old ones stay and the log says so. */
   reload(): Promise<void>;
   /** Drains the listeners and ends the jobs. The store stays open. */
@@ -66,7 +77,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   const admin = createAdmin({
     store: storage.store,
     log,
-    workers: config.workers,
+    workers: workersMax(config),
     trustedProxies: config.trustedProxy,
     version: version(),
     urls: () => urls,
@@ -94,6 +105,14 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   return {
     urls,
     ownFamilies,
+    share: (workers) => delivery.share(renderersOf(config, workers)),
+    shed() {
+      for (const listener of open) listener.shed();
+    },
+    async retire() {
+      await Promise.all(open.map((listener) => listener.retire()));
+      while (isMaking(delivery)) await sleep(RETIRE_LOOK_MS);
+    },
     reload: () => reload(certificates, log),
     async close() {
       await Promise.all(open.map((listener) => listener.close(DRAIN_MS)));
@@ -101,6 +120,11 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
       await jobs.stop();
     },
   };
+}
+
+function isMaking(delivery: Delivery): boolean {
+  const { films } = delivery.counts();
+  return films.running + films.waiting > 0;
 }
 
 function s3Service({ config, storage, log }: ServingOptions): Service {
@@ -124,7 +148,7 @@ function s3Service({ config, storage, log }: ServingOptions): Service {
   });
 }
 
-function deliveryService({ config, storage, log }: ServingOptions): Delivery {
+function deliveryService({ config, storage, log, workers }: ServingOptions): Delivery {
   return createDelivery({
     store: storage.store,
     cacheDir: dataPaths(config).cache,
@@ -135,7 +159,7 @@ function deliveryService({ config, storage, log }: ServingOptions): Delivery {
     limits: {
       cacheBytes: config.deliveryCacheBytes,
       memoryBytes: config.deliveryMemoryBytes,
-      renderers: renderersOf(config),
+      renderers: renderersOf(config, workers),
       renderSeconds: config.deliveryRenderTime,
       sourceBytes: config.deliverySourceBytes,
       sourcePixels: config.deliverySourcePixels,

@@ -99,7 +99,7 @@ async function openAll(config: Config, log: Logger, opened: Opened): Promise<Run
   );
   const rootKey = await ensureRoot(storage.store, config);
   const serving = opened.add(
-    await openServing({ config, storage, log, processName: "server", readonly: () => readonly }),
+    await openServing({ config, storage, log, processName: "server", workers: 1, readonly: () => readonly }),
     (listeners) => listeners.close(),
   );
   return {

@@ -91,7 +91,8 @@ export async function freePort(): Promise<number> {
 /** Runs `windlass serve` from dist/ with free ports, as an operator would. */
 export async function startProcess(options: {
   data: string;
-  workers?: number;
+  /** 2 when left out; "as needed": what Windlass does when it isn't told. */
+  workers?: number | "as needed";
   env?: Record<string, string>;
   args?: readonly string[];
   /** The folder that holds `dist`; the project's own. */
@@ -100,7 +101,7 @@ export async function startProcess(options: {
   fileBytesMax?: number;
 }): Promise<ServerProcess> {
   const ports = ["--s3", "127.0.0.1:0", "--console", "127.0.0.1:0", "--delivery", "127.0.0.1:0"];
-  const workers = ["--workers", String(options.workers ?? 2)];
+  const workers = options.workers === "as needed" ? [] : ["--workers", String(options.workers ?? 2)];
   const command = [
     process.execPath,
     "dist/main.js",

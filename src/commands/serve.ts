@@ -1,6 +1,6 @@
 /** windlass serve: starts the server, says how to use it, and stops it when it is told to. */
 import { Command } from "commander";
-import { optionDocs, regionOf, readConfig, type Config, type OptionName } from "../config.ts";
+import { optionDocs, regionOf, readConfig, workersMax, type Config, type OptionName } from "../config.ts";
 import { version } from "../version.ts";
 import type { RootKey } from "../root.ts";
 import type { Urls } from "../serving.ts";
@@ -17,7 +17,7 @@ interface Running {
 
 async function run(config: Config): Promise<Running> {
   // Only one of the two is loaded: the primary of many processes needs little of what a worker needs.
-  if (config.workers === 1) {
+  if (workersMax(config) === 1) {
     const { openSystem } = await import("../system.ts");
     return openSystem(config);
   }

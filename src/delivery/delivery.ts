@@ -61,6 +61,8 @@ export interface Delivery {
   readonly onFailure: (failure: HttpFailure, context: FailureContext) => HttpResponse;
   /** Process ids of the renderers that run now. */
   rendererPids(): number[];
+  /** So many pictures are made at the same time from now on. */
+  share(atOnce: number): void;
   counts(): DeliveryCounts;
   /** Ends renderers and encoders. Listeners are closed before. */
   close(): Promise<void>;
@@ -112,6 +114,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       return attempt((error) => (error instanceof SourceChanged ? attempt(failed) : failed(error)));
     },
     onFailure: (reason, { id }) => loopFailure(reason, id),
+    share: (atOnce) => (renderers.atOnce = atOnce),
     rendererPids: () => renderers.pids,
     counts: () => ({
       renders: renderers.counts,

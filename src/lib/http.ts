@@ -159,6 +159,10 @@ export interface Listener {
   readonly port: number;
   /** Now open connections and requests in work. */
   counts(): { connections: number; requests: number };
+  /** Each connection that is open now ends with its next answer, which says so: whoever asks again makes a new one. */
+  shed(): void;
+  /** Accepts no more; what is open ends as `shed` says, or when it has been idle for long. Resolves when all are gone. */
+  retire(): Promise<void>;
   /**
    * Accepts no more, closes idle connections at once and busy ones after their answer. Resolves when all are gone;
    * after `deadlineMs` the rest is cut.
@@ -174,6 +178,7 @@ export interface Shared {
   readonly nextId: () => string;
   readonly connections: Map<Socket, Connection>;
   requests: number;
+  retiring: boolean;
   closing: boolean;
 }
 
@@ -187,6 +192,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     nextId: requestIds(),
     connections: new Map(),
     requests: 0,
+    retiring: false,
     closing: false,
   };
   const server = createServer(shared);
@@ -213,6 +219,13 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     for (const connection of shared.connections.values()) connection.sweep(now);
   }, tickMs);
   sweep.unref();
+  let closed: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    closed ??= new Promise<void>((resolve) => {
+      server.close(() => resolve());
+    }).finally(() => clearInterval(sweep));
+    return closed;
+  };
   const { port } = server.address() as AddressInfo;
   const named = options.host === "0.0.0.0" || options.host === "::" ? "localhost" : options.host;
   return {
@@ -220,8 +233,16 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     host: options.host,
     port,
     counts: () => ({ connections: shared.connections.size, requests: shared.requests }),
-    close: (deadlineMs) =>
-      closeListener(server, shared, sockets, deadlineMs).finally(() => clearInterval(sweep)),
+    shed: () => shed(shared),
+    retire() {
+      shared.retiring = true;
+      shed(shared);
+      return stop();
+    },
+    close(deadlineMs) {
+      shared.closing = true;
+      return drain(stop(), shared, sockets, deadlineMs);
+    },
   };
 }
 
@@ -268,19 +289,19 @@ function createServer(shared: Shared): Server {
   return server;
 }
 
+function shed({ connections }: Shared): void {
+  for (const connection of connections.values()) connection.last = true;
+}
+
 /** Milliseconds that a connection which has not asked yet may still ask while the listener drains. */
 const FIRST_REQUEST_MS = 1000;
 
-async function closeListener(
-  server: Server,
+async function drain(
+  closed: Promise<void>,
   shared: Shared,
   sockets: Set<Socket>,
   deadlineMs: number,
 ): Promise<void> {
-  shared.closing = true;
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
   const closeIdle = (fresh: boolean) => {
     for (const connection of shared.connections.values()) connection.closeIfIdle(fresh);
   };

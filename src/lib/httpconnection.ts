@@ -18,6 +18,8 @@ export class Connection {
   readonly surplus: boolean;
   /** Its last answer is out or on its way; whatever else arrives is not looked at. */
   ending = false;
+  /** The next answer is its last. */
+  last: boolean;
   readonly #shared: Shared;
   readonly #waiting: { message: IncomingMessage; output: ServerResponse }[] = [];
   #current: Exchange | undefined;
@@ -28,6 +30,7 @@ export class Connection {
   constructor(socket: Socket, shared: Shared) {
     this.socket = socket;
     this.#shared = shared;
+    this.last = shared.retiring;
     this.surplus = shared.connections.size >= shared.limits.maxConnections;
     // IPv4 clients of a listener on "::" are named as IPv4.
     this.remoteAddress = (socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");

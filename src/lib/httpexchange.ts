@@ -197,7 +197,7 @@ export class Exchange implements HttpRequest {
     // Behind a head that others may read differently nothing is taken for a request.
     const suspect = this.#refused !== undefined && this.#refused !== "Overloaded";
     if (suspect) connection.ending = true;
-    if (this.#shared.closing || connection.surplus || connection.ending) {
+    if (this.#shared.closing || connection.surplus || connection.last || connection.ending) {
       this.#output.shouldKeepAlive = false;
     }
     if (!suspect) {

@@ -7,11 +7,12 @@ import cluster, { type Worker } from "node:cluster";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { processFamilies, type Family } from "../admin/measures.ts";
-import { ConfigError, DRAIN_MS, type Config } from "../config.ts";
+import { ConfigError, DRAIN_MS, workersMax, type Config } from "../config.ts";
 import type { Logger } from "../lib/log.ts";
 import { programUrl } from "../lib/program.ts";
 import type { RootKey } from "../root.ts";
 import type { Urls } from "../serving.ts";
+import { Demand } from "./demand.ts";
 import { closeWithWorker } from "./handoff.ts";
 import type { FromChild, ToChild } from "./messages.ts";
 import { Tally } from "./tally.ts";
@@ -50,8 +51,8 @@ interface Slot {
   /** 0: the writer. */
   readonly number: number;
   readonly child: ChildProcess;
-  /** "begun" when it was told to start. */
-  state: "forked" | "loaded" | "begun" | "ready";
+  /** "begun" when it was told to start, "retiring" when it was told to end because fewer are needed. */
+  state: "forked" | "loaded" | "begun" | "ready" | "retiring";
   readonly gone: Promise<void>;
   readonly startedAt: number;
   readonly crashes: number;
@@ -76,7 +77,9 @@ class Supervisor {
   readonly #config: Config;
   readonly #socket: string;
   readonly #log: Logger;
+  /** By number: the writer's, and those of the workers without a gap. */
   readonly #slots: Slot[] = [];
+  readonly #demand: Demand;
   readonly #measurings = new Map<number, Measuring>();
   readonly #tally = new Tally();
   #stopping = false;
@@ -93,6 +96,7 @@ class Supervisor {
     this.#config = config;
     this.#socket = socket;
     this.#log = log;
+    this.#demand = new Demand(initialWorkers(config), workersMax(config));
   }
 
   async start(): Promise<Primary> {
@@ -101,7 +105,7 @@ class Supervisor {
       this.#settleStart = { resolve, reject };
     });
     // The workers load their programs while the writer opens the database; they begin when it is ready.
-    for (let number = 0; number <= this.#config.workers; number++) this.#spawn(number);
+    for (let number = 0; number <= initialWorkers(this.#config); number++) this.#spawn(number);
     await started;
     this.#started = true;
     return {
@@ -177,7 +181,8 @@ class Supervisor {
   #begin(slot: Slot): void {
     const { child, number } = slot;
     slot.state = "begun";
-    const message: ToChild = { kind: "start", config: this.#config, socket: this.#socket, number };
+    const { length: workers } = this.#workers();
+    const message: ToChild = { kind: "start", config: this.#config, socket: this.#socket, number, workers };
     send(child, this.#readonly === undefined ? message : { ...message, readonly: this.#readonly });
   }
 
@@ -188,6 +193,8 @@ class Supervisor {
         return this.#beginLoaded();
       case "ready":
         return this.#isReady(slot, message);
+      case "load":
+        return this.#weigh(slot, message.load);
       case "failed":
         this.#log.error({ child: slot.name, reason: message.message }, "failed to start");
         if (!this.#started) this.#settleStart?.reject(new ConfigError(message.message));
@@ -224,13 +231,47 @@ class Supervisor {
     }
     if (message.urls !== undefined && slot.number === 1) this.#urls ??= message.urls;
     this.#rootKey ??= message.rootKey;
-    if (this.#started) this.#log.info({ child: slot.name }, "is ready again");
-    else if (this.#slots.every(({ state }) => state === "ready")) this.#settleStart?.resolve();
+    if (this.#started) {
+      this.#log.info({ child: slot.name }, slot.crashes > 0 ? "is ready again" : "is ready");
+      // Those that were there make room for a new one.
+      this.#tellWorkers();
+    } else if (this.#slots.every(({ state }) => state === "ready")) this.#settleStart?.resolve();
+  }
+
+  /** The workers that stay. */
+  #workers(): Slot[] {
+    return this.#slots.filter(({ number, state }) => number > 0 && state !== "retiring");
+  }
+
+  #tellWorkers(): void {
+    this.#broadcast({ kind: "workers", workers: this.#workers().length });
+  }
+
+  /** One worker more, or fewer, when all that there are serve and have had their say. */
+  #weigh({ number }: Slot, load: number): void {
+    if (this.#stopping || !this.#slots.every(({ state }) => state === "ready")) return;
+    const wish = this.#demand.hear(number, load, performance.now());
+    if (wish === undefined) return;
+    const last = this.#slots.at(-1)!;
+    if (wish === "more") {
+      this.#log.info({ child: `worker ${this.#slots.length}` }, "is started: there is work for it");
+      this.#spawn(this.#slots.length);
+    } else {
+      this.#log.info({ child: last.name }, "ends when its work is done: the others have time enough");
+      last.state = "retiring";
+      send(last.child, { kind: "retire" });
+      this.#tellWorkers();
+    }
+    this.#demand.changed(this.#workers().length);
   }
 
   #ended(slot: Slot, how: string): void {
     if (this.#stopping || this.#slots[slot.number] !== slot) return;
     this.#tally.end(slot.number);
+    if (slot.state === "retiring") {
+      this.#slots.pop();
+      return;
+    }
     if (!this.#started) {
       this.#settleStart?.reject(new ConfigError(`The ${slot.name} ended at its start (${how}).`));
       return;
@@ -253,7 +294,9 @@ class Supervisor {
   }
 
   async #measureAll(): Promise<Family[][]> {
-    const asked = this.#slots.filter(({ state, child }) => state === "ready" && child.connected);
+    const asked = this.#slots.filter(
+      ({ state, child }) => (state === "ready" || state === "retiring") && child.connected,
+    );
     const id = this.#measures++;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, MEASURE_MS);
@@ -268,6 +311,9 @@ class Supervisor {
     return [processFamilies("primary"), ...this.#tally.families()];
   }
 }
+
+/** Who doesn't say how many workers there are has one, and others while they are needed. */
+const initialWorkers = ({ workers }: Config): number => workers ?? 1;
 
 /** A child that is just ending can't be told anything more; its exit is heard of elsewhere. */
 function send(child: ChildProcess, message: ToChild): void {

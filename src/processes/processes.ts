@@ -5,7 +5,7 @@ import { createLogger } from "../lib/log.ts";
 import { startPrimary, type Primary } from "./primary.ts";
 
 /**
- * Takes the data directory, starts the writer and `config.workers` workers, and resolves when all of them serve.
+ * Takes the data directory, starts the writer and the workers, and resolves when all of them serve.
  * @throws ConfigError
  */
 export async function openProcesses(config: Config): Promise<Primary> {

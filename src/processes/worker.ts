@@ -11,9 +11,13 @@ process.title = "windlass: worker";
 
 /** Between two looks at the store's health. */
 const FAILURE_MS = 500;
+/** Over which the load is measured. */
+const LOAD_MS = 1000;
 
 let running: { serving: Serving; storage: Storage } | undefined;
 let readonly: string | undefined;
+/** How many there are. */
+let workers = 1;
 let questions = 0;
 const waiting = new Map<number, (families: Family[][]) => void>();
 
@@ -22,6 +26,7 @@ async function start(message: ToChild & { kind: "start" }): Promise<void> {
   const name = `worker ${number}`;
   process.title = `windlass: ${name}`;
   readonly ??= message.readonly;
+  ({ workers } = message);
   const log = createLogger({ level: config.logLevel, fd: 2, name });
   const storage = await openStorage(config, { writer: socket, log, readonly: () => readonly });
   // Once for all of them.
@@ -32,6 +37,7 @@ async function start(message: ToChild & { kind: "start" }): Promise<void> {
     storage,
     log,
     processName: name,
+    workers,
     readonly: () => readonly,
     families: () =>
       new Promise((resolve) => {
@@ -42,6 +48,7 @@ async function start(message: ToChild & { kind: "start" }): Promise<void> {
   });
   running = { serving, storage };
   setInterval(() => tellFailure(storage), FAILURE_MS).unref();
+  if (config.workers === undefined) tellLoad();
   tell({ kind: "ready", urls: serving.urls, ...(rootKey === undefined ? {} : { rootKey }) });
 }
 
@@ -53,14 +60,41 @@ function tellFailure({ store, meta }: Storage): void {
   tell({ kind: "broken", reason });
 }
 
+function tellLoad(): void {
+  const { eventLoopUtilization } = performance;
+  let before = eventLoopUtilization();
+  setInterval(() => {
+    const now = eventLoopUtilization();
+    tell({ kind: "load", load: eventLoopUtilization(now, before).utilization });
+    before = now;
+  }, LOAD_MS).unref();
+}
+
+/** A new worker gets its part of the clients as soon as those of the old ones connect again. */
+function countWorkers(count: number): void {
+  const more = count > workers;
+  workers = count;
+  running?.serving.share(count);
+  if (more) running?.serving.shed();
+}
+
+async function end(): Promise<void> {
+  await running?.serving.close();
+  await running?.storage.close();
+  process.exit(0);
+}
+
 obey(async (message) => {
   switch (message.kind) {
     case "start":
       return start(message);
+    case "workers":
+      return countWorkers(message.workers);
+    case "retire":
+      await running?.serving.retire();
+      return end();
     case "drain":
-      await running?.serving.close();
-      await running?.storage.close();
-      process.exit(0);
+      return end();
     case "reload":
       return running?.serving.reload();
     case "readonly":

@@ -27,6 +27,8 @@ obey(async (message) => {
     case "measure":
       tell({ kind: "measured", id: message.id, families: processFamilies("writer") });
       return;
+    case "workers":
+    case "retire":
     case "reload":
     case "readonly":
     case "measuredAll":

@@ -155,6 +155,6 @@ test.each([
   [8, 3, 3],
   [16, 16, 2],
 ])("%i cores and %i workers: each worker makes %i pictures at a time", (cores, workers, renderers) => {
-  expect(renderersOf({ workers, deliveryRenderers: undefined }, cores)).toBe(renderers);
-  expect(renderersOf({ workers, deliveryRenderers: 7 }, cores)).toBe(7);
+  expect(renderersOf({ deliveryRenderers: undefined }, workers, cores)).toBe(renderers);
+  expect(renderersOf({ deliveryRenderers: 7 }, workers, cores)).toBe(7);
 });

@@ -91,6 +91,7 @@ interface Renderer {
 
 export class Renderers {
   readonly #limits: DeliveryLimits;
+  atOnce: number;
   readonly #log: Logger;
   readonly #all = new Set<Renderer>();
   readonly #queue: Task[] = [];
@@ -104,6 +105,7 @@ export class Renderers {
 
   constructor(limits: DeliveryLimits, log: Logger) {
     this.#limits = limits;
+    this.atOnce = limits.renderers;
     this.#log = log;
   }
 
@@ -186,7 +188,7 @@ export class Renderers {
     const usable = [...this.#all].filter(({ retired, tasks }) => !retired && tasks.length < DEPTH);
     const best = usable.toSorted((a, b) => a.tasks.length - b.tasks.length)[0];
     if (best?.tasks.length === 0) return best;
-    return (this.#all.size < this.#limits.renderers ? this.#start() : undefined) ?? best;
+    return (this.#all.size < this.atOnce ? this.#start() : undefined) ?? best;
   }
 
   /** Undefined: the system has no room for another process, or no descriptors for its pipes. */

@@ -9,6 +9,8 @@ export interface Trial {
   /** Lines logged, parsed. */
   logged: Record<string, unknown>[];
   counts: () => { connections: number; requests: number };
+  shed: () => void;
+  retire: () => Promise<void>;
   close: (deadlineMs?: number) => Promise<void>;
 }
 
@@ -35,6 +37,8 @@ export async function startTrial(options: Partial<ListenerOptions>): Promise<Tri
     records,
     logged,
     counts: () => listener.counts(),
+    shed: () => listener.shed(),
+    retire: () => listener.retire(),
     close: (deadlineMs = 0) => listener.close(deadlineMs),
   };
 }
