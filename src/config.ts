@@ -161,7 +161,7 @@ const OPTIONS = {
   deliveryRenderers: option(
     optional(integer(1, 256)),
     undefined,
-    "Pictures that one worker makes at the same time, each in a process of its own.",
+    "Pictures that one worker makes at the same time, two in one process.",
     {
       fallbackDoc: "its share of the cores; 2 at least where there are four or more",
     },
@@ -250,7 +250,7 @@ export function regionOf(config: Pick<Config, "region" | "location">): string {
 }
 
 /**
- * How many pictures one worker makes at the same time. All together have a process for each core; a second one where there
+ * How many pictures one worker makes at the same time. All together make one for each core; a second one where there
  * is room, because connections don't spread evenly over workers.
  */
 export function renderersOf(

@@ -61,6 +61,8 @@ export interface Delivery {
   readonly onFailure: (failure: HttpFailure, context: FailureContext) => HttpResponse;
   /** Process ids of the renderers that run now. */
   rendererPids(): number[];
+  /** From now on this process makes that many pictures at the same time, one or more; what is at work goes on. */
+  share(picturesAtOnce: number): void;
   counts(): DeliveryCounts;
   /** Ends renderers and encoders. Listeners are closed before. */
   close(): Promise<void>;
@@ -113,6 +115,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     },
     onFailure: (reason, { id }) => loopFailure(reason, id),
     rendererPids: () => renderers.pids,
+    share: (picturesAtOnce) => void (renderers.atOnce = picturesAtOnce),
     counts: () => ({
       renders: renderers.counts,
       cache: cache.counts,
