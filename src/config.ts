@@ -156,7 +156,7 @@ const OPTIONS = {
   deliveryRenderers: option(
     optional(integer(1, 256)),
     undefined,
-    "Pictures that one worker makes at the same time, each in a process of its own.",
+    "Pictures that one worker makes at the same time, two in one process.",
     {
       fallbackDoc: "its share of the cores; 2 at least where there are four or more",
     },

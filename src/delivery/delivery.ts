@@ -61,8 +61,8 @@ export interface Delivery {
   readonly onFailure: (failure: HttpFailure, context: FailureContext) => HttpResponse;
   /** Process ids of the renderers that run now. */
   rendererPids(): number[];
-  /** So many pictures are made at the same time from now on. */
-  share(atOnce: number): void;
+  /** From now on this process makes that many pictures at the same time, one or more; what is at work goes on. */
+  share(picturesAtOnce: number): void;
   counts(): DeliveryCounts;
   /** Ends renderers and encoders. Listeners are closed before. */
   close(): Promise<void>;
@@ -114,8 +114,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       return attempt((error) => (error instanceof SourceChanged ? attempt(failed) : failed(error)));
     },
     onFailure: (reason, { id }) => loopFailure(reason, id),
-    share: (atOnce) => (renderers.atOnce = atOnce),
     rendererPids: () => renderers.pids,
+    share: (picturesAtOnce) => void (renderers.atOnce = picturesAtOnce),
     counts: () => ({
       renders: renderers.counts,
       cache: cache.counts,

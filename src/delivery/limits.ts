@@ -23,13 +23,19 @@ export interface DeliveryLimits {
   readonly renderSeconds: number;
   /** Renders that may wait in one process; more are answered 429. Stops a flood of new URLs from piling up memory. */
   readonly queueLength: number;
-  /** Renderer processes of one process. Each renders one picture at a time. */
+  /** Pictures that one process makes at the same time, as it begins. Two share a renderer. */
   readonly renderers: number;
   /** Renders after which a renderer is replaced. Stops leaks in codecs. */
   readonly rendersPerProcess: number;
-  /** Resident bytes at which a renderer is killed at its work (Linux). Stops codecs that take gigabytes for kilobytes. */
+  /**
+   * Resident bytes at which a renderer is killed at its work (Linux), whether that is one picture or two. Stops codecs that
+   * take gigabytes for kilobytes.
+   */
   readonly renderBytes: number;
-  /** Resident bytes above which a renderer is replaced after its render. Stops heap fragmentation from growing for ever. */
+  /**
+   * Resident bytes above which a renderer is replaced after its render; as many again where another is under way. Stops
+   * heap fragmentation from growing for ever.
+   */
   readonly rendererBytes: number;
   /** Seconds without work after which a renderer ends, so that an idle server holds no codec in memory. */
   readonly idleSeconds: number;

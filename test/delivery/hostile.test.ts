@@ -227,6 +227,30 @@ describe("renderers", () => {
     expect(await sizeOf((await waiting).body)).toBe("jpeg 30x30");
   });
 
+  test("one that is killed with two pictures at work costs no answer", async () => {
+    await using site = await openSite({ renderers: 2 });
+    const pid = await halted(site);
+    const replies = [30, 31].map((width) => site.get(`/root/tr:w-${width}/photo.jpg`));
+    while (site.reads.count < 3) await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(site.delivery.rendererPids()).toEqual([pid]);
+    process.kill(pid, "SIGKILL");
+    const sizes = (await Promise.all(replies)).map(({ body }) => sizeOf(body));
+    expect(await Promise.all(sizes)).toEqual(["jpeg 30x30", "jpeg 31x31"]);
+    expect(site.delivery.rendererPids()).not.toContain(pid);
+  });
+
+  test("more of them make what waits, as soon as there may be more", async () => {
+    await using site = await openSite({ renderers: 1 });
+    const pid = await halted(site);
+    const replies = [30, 31, 32].map((width) => site.get(`/root/tr:w-${width}/photo.jpg`));
+    await vi.waitUntil(() => site.delivery.counts().renders.waiting === 1, 30_000);
+    site.delivery.share(3);
+    expect((await Promise.race(replies)).status).toBe(200);
+    process.kill(pid, "SIGCONT");
+    expect((await Promise.all(replies)).map(({ status }) => status)).toEqual([200, 200, 200]);
+  });
+
   test("one that is killed while idle costs nothing", async () => {
     await using site = await openSite({ renderers: 1 });
     await site.put("photo.jpg", await noise(300, 300));

@@ -1,7 +1,8 @@
-/** A renderer: one picture at a time, over a socket to the worker that forked it. Pictures can kill it. */
+/** A renderer: as many pictures at the same time as it is told, over a socket to the worker that forked it. Pictures can kill it. */
 import { closeSync, constants, openSync, readdirSync, readSync } from "node:fs";
 import { Socket } from "node:net";
 import { setPriority } from "node:os";
+import { performance, type EventLoopUtilization } from "node:perf_hooks";
 import type { FileRange } from "../../blob/blob.ts";
 import { keepSync, WHOLE_BYTES_MAX, type Draft, type Facts } from "../cache/entries.ts";
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
@@ -20,6 +21,8 @@ export interface Order {
   readonly job: Job;
   readonly inputs: readonly { readonly size: number; readonly files?: readonly FileRange[] }[];
   readonly draft?: PictureDraft;
+  /** Pictures that may be at work at the same time from now on. */
+  readonly places: number;
 }
 /** What a renderer answers. `resident` is its memory in bytes. */
 export type Answer =
@@ -34,6 +37,8 @@ export type Answer =
       readonly kept?: number;
       readonly resident: number;
     }
+  /** Milliseconds since the picture was begun in which the thread of all pictures had nothing to do. */
+  | { readonly kind: "asked"; readonly freeMs: number; readonly resident: number }
   /** A file was gone or too short: the bytes are to be sent. */
   | { readonly kind: "unread"; readonly resident: number }
   | {
@@ -59,6 +64,7 @@ function stepBack(): void {
 
 /** A job whose inputs are arriving, or have arrived. */
 interface Receiving {
+  readonly id: number;
   readonly order: Order;
   /** Of inputs that are in files they are read when it is their job's turn. */
   readonly inputs: readonly (Buffer | undefined)[];
@@ -67,37 +73,86 @@ interface Receiving {
   filled: number;
 }
 
-/** Inputs of the next job arrive while one is rendered. */
-function serve(socket: Socket): void {
-  let receiving: Receiving | undefined;
-  let work: Promise<void> = Promise.resolve();
-  const start = (): void => {
-    const { order, inputs } = receiving!;
-    receiving = undefined;
-    // What is not a DeliveryError is a defect: the process ends, and one answer with it.
-    work = work.then(() => answer(socket, order, inputs));
-  };
-  readFrames(socket, {
-    json(kind, value) {
-      if (kind === "drop") {
-        receiving = undefined;
-        return;
-      }
-      const order = value as Order;
-      const inputs = order.inputs.map(({ size, files }) =>
-        files === undefined ? Buffer.allocUnsafe(size) : undefined,
-      );
-      receiving = { order, inputs, input: 0, filled: 0 };
-      advance(receiving);
-      if (isComplete(receiving)) start();
-    },
-    bytes(piece) {
-      // The rest of a job that was dropped.
-      if (receiving === undefined) return;
-      fill(receiving, piece);
-      if (isComplete(receiving)) start();
-    },
-  });
+/** Where a picture is made. */
+interface Place {
+  /** For its source: new memory for each would keep the garbage collector busy. */
+  spare: Buffer;
+}
+
+/** Inputs of further jobs arrive while others are rendered. */
+class Renderings {
+  readonly #socket: Socket;
+  readonly #receiving = new Map<number, Receiving>();
+  /** In the order in which they became complete. */
+  readonly #ready: Receiving[] = [];
+  /** What the thread had done when they were begun, by their ids. */
+  readonly #working = new Map<number, EventLoopUtilization>();
+  readonly #unused: Place[] = [];
+  #places = 1;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  listen(): void {
+    readFrames(this.#socket, {
+      json: (kind, id, value) => {
+        if (kind === "drop") this.#receiving.delete(id);
+        else if (kind === "ask") this.#say(id);
+        else this.#take(id, value as Order);
+      },
+      bytes: (id, piece) => {
+        const receiving = this.#receiving.get(id);
+        // The rest of a job that was dropped.
+        if (receiving === undefined) return;
+        fill(receiving, piece);
+        this.#proceed(receiving);
+      },
+    });
+  }
+
+  #take(id: number, order: Order): void {
+    const inputs = order.inputs.map(({ size, files }) =>
+      files === undefined ? Buffer.allocUnsafe(size) : undefined,
+    );
+    const receiving = { id, order, inputs, input: 0, filled: 0 };
+    this.#places = order.places;
+    this.#receiving.set(id, receiving);
+    advance(receiving);
+    this.#proceed(receiving);
+  }
+
+  #proceed(receiving: Receiving): void {
+    if (!isComplete(receiving)) return;
+    this.#receiving.delete(receiving.id);
+    this.#ready.push(receiving);
+    this.#begin();
+  }
+
+  #begin(): void {
+    while (this.#working.size < this.#places && this.#ready.length > 0) {
+      const next = this.#ready.shift()!;
+      const place = this.#unused.pop() ?? { spare: Buffer.alloc(0) };
+      this.#working.set(next.id, performance.eventLoopUtilization());
+      void this.#make(next, place);
+    }
+  }
+
+  /** What is not a DeliveryError is a defect: the process ends, and with it what is at work. */
+  async #make(next: Receiving, place: Place): Promise<void> {
+    await answer(this.#socket, next, place);
+    this.#working.delete(next.id);
+    this.#unused.push(place);
+    this.#begin();
+  }
+
+  /** While the thread was idle all pictures had what they needed of it. */
+  #say(id: number): void {
+    const began = this.#working.get(id);
+    if (began === undefined) return;
+    const freeMs = performance.eventLoopUtilization(began).idle;
+    void tell(this.#socket, id, { kind: "asked", freeMs });
+  }
 }
 
 const isComplete = ({ input, inputs }: Receiving): boolean => input === inputs.length;
@@ -120,35 +175,42 @@ function fill(receiving: Receiving, piece: Buffer): void {
   }
 }
 
-async function answer(socket: Socket, order: Order, sent: Receiving["inputs"]): Promise<void> {
-  // With the worker gone nobody waits for it, and this process ends with its socket.
-  const tell = (said: Unweighed<Answer>, ...more: Frame[]): Promise<void> =>
-    writeFrames(socket, jsonFrame("answer", { ...said, resident: process.memoryUsage.rss() }), ...more).catch(
-      () => undefined,
-    );
+async function answer(socket: Socket, { id, order, inputs: sent }: Receiving, place: Place): Promise<void> {
   try {
-    const inputs = order.inputs.map(({ size, files }, n) => sent[n] ?? readFiles(files ?? [], size, n));
-    if (!inputs.every((input) => input !== undefined)) return await tell({ kind: "unread" });
+    const inputs = order.inputs.map(
+      ({ size, files }, n) =>
+        sent[n] ?? readFiles(files ?? [], size, n === 0 ? room(place, size) : undefined),
+    );
+    if (!inputs.every((input) => input !== undefined)) return await tell(socket, id, { kind: "unread" });
     const { data, ...picture } = await render(inputs, order.job);
     const { draft } = order;
     const { length: size } = data;
     const kept = draft === undefined ? undefined : keepSync(draft, { ...picture, ...draft.about }, data);
     const follows = kept === undefined || size <= WHOLE_BYTES_MAX;
     const said = { kind: "done", picture, size, follows, ...(kept !== undefined && { kept }) } as const;
-    await (follows ? tell(said, { kind: "bytes", bytes: data }) : tell(said));
+    await tell(socket, id, said, ...(follows ? [{ kind: "bytes", id, bytes: data } as const] : []));
   } catch (error) {
     if (!(error instanceof DeliveryError)) throw error;
     const { code, message } = error;
-    await tell({ kind: "failed", code, message });
+    await tell(socket, id, { kind: "failed", code, message });
   }
 }
 
 type Unweighed<Told> = Told extends Answer ? Omit<Told, "resident"> : never;
 
-/** Undefined: they are gone, or have other sizes. Nothing else waits for this thread. */
-function readFiles(files: readonly FileRange[], size: number, n: number): Buffer | undefined {
+/** With the worker gone nobody waits for it, and this process ends with its socket. */
+function tell(socket: Socket, id: number, said: Unweighed<Answer>, ...more: Frame[]): Promise<void> {
+  const whole = { ...said, resident: process.memoryUsage.rss() };
+  return writeFrames(socket, jsonFrame("answer", id, whole), ...more).catch(() => undefined);
+}
+
+/** Undefined: they are gone, or have other sizes. Files of these sizes are read before others could have the thread. */
+function readFiles(
+  files: readonly FileRange[],
+  size: number,
+  bytes: Buffer = Buffer.allocUnsafe(size),
+): Buffer | undefined {
   if (files.reduce((sum, { start, end }) => sum + end - start, 0) !== size) return undefined;
-  const bytes = n === 0 ? room(size) : Buffer.allocUnsafe(size);
   let filled = 0;
   try {
     for (const { path, start, end } of files) {
@@ -170,12 +232,11 @@ function readFiles(files: readonly FileRange[], size: number, n: number): Buffer
   }
 }
 
-/** For the one source of the one job at a time: new memory for each would keep the garbage collector busy. */
-function room(size: number): Buffer {
-  if (size > spare.length && size <= SPARE_BYTES_MAX) spare = Buffer.allocUnsafeSlow(size);
-  return size <= spare.length ? spare.subarray(0, size) : Buffer.allocUnsafe(size);
+function room(place: Place, size: number): Buffer {
+  if (size > SPARE_BYTES_MAX) return Buffer.allocUnsafe(size);
+  if (size > place.spare.length) place.spare = Buffer.allocUnsafeSlow(size);
+  return place.spare.subarray(0, size);
 }
-let spare = Buffer.alloc(0);
 const SPARE_BYTES_MAX = 8 * 1024 ** 2;
 
 // The worker decides when a renderer ends; a terminal's Ctrl-C reaches all processes of the group.
@@ -188,4 +249,4 @@ const socket = new Socket({ fd: SOCKET_FD, readable: true, writable: true });
 // An orderly exit would wait for the codec that is at work.
 socket.on("close", () => process.kill(process.pid, "SIGKILL"));
 socket.on("error", () => process.kill(process.pid, "SIGKILL"));
-serve(socket);
+new Renderings(socket).listen();

@@ -1,0 +1,189 @@
+/** Renderers that make two pictures at the same time. They are compiled: `npm run build` first. */
+import { afterEach, describe, expect, test, vi } from "vitest";
+import {
+  codeOf,
+  counted,
+  halting,
+  job,
+  open,
+  pass,
+  sleep,
+  source,
+  until,
+  useClock,
+  widthOf,
+} from "./pool.ts";
+
+afterEach(() => void vi.useRealTimers());
+
+const MIB = 1024 ** 2;
+/** A defect ends the process: nothing of this plan can be read. */
+const poison = (): ReturnType<typeof job> => ({ ...job(10), plan: {} as never });
+
+/** A pool whose one process has made a picture and is stopped, so that it is known what is at work when it goes on. */
+async function stopped(...args: Parameters<typeof open>): Promise<ReturnType<typeof open>> {
+  const pool = open({ renderers: 2, ...args[0] });
+  await pool.make(5);
+  process.kill(pool.pid, "SIGSTOP");
+  return pool;
+}
+
+test("two are made by one process, and the source of a third one arrives meanwhile", async () => {
+  await using pool = await stopped();
+  const sources = [counted(), counted(), counted(), counted()];
+  const answers = sources.map(({ input }, n) => widthOf(pool.make(10 + n, input)));
+  await until(() => sources[2]!.reads() === 1);
+  await sleep(50);
+  expect(sources.map(({ reads }) => reads())).toEqual([1, 1, 1, 0]);
+  expect(pool.pids).toHaveLength(1);
+  process.kill(pool.pid, "SIGCONT");
+  expect(await Promise.all(answers)).toEqual([10, 11, 12, 13]);
+});
+
+test("a short one is not held up by a long one", async () => {
+  await using pool = open({ renderers: 2 });
+  const order: string[] = [];
+  const long = pool.render(job("w-3000,h-3000,c-force,f-avif"), [source()]).then(() => order.push("long"));
+  for (const width of [10, 11, 12]) await pool.make(width).then(() => order.push(`${width}`));
+  await long;
+  expect(order).toEqual(["10", "11", "12", "long"]);
+});
+
+test("a source that is slow holds up nobody, and one that never comes costs no renderer", async () => {
+  await using pool = open({ renderers: 2 });
+  await pool.make(5);
+  const { pid } = pool;
+  useClock();
+  const slow = halting();
+  const answer = codeOf(pool.make(10, slow.input));
+  await until(() => slow.reads() === 1);
+  const others = [11, 12, 13, 14].map((width) => widthOf(pool.make(width)));
+  expect(await Promise.all(others)).toEqual([11, 12, 13, 14]);
+  pass(11);
+  expect([await answer, await widthOf(pool.make(15)), pool.pids]).toEqual(["OriginTimeout", 15, [pid]]);
+});
+
+describe("a process that is killed", () => {
+  test("with two at work costs no answer: each is made once more", async () => {
+    await using pool = await stopped();
+    const { pid } = pool;
+    const sources = [counted(), counted(), counted(), counted()];
+    const answers = sources.map(({ input }, n) => widthOf(pool.make(10 + n, input)));
+    await until(() => sources[2]!.reads() === 1);
+    await sleep(50);
+    process.kill(pid, "SIGKILL");
+    expect(await Promise.all(answers)).toEqual([10, 11, 12, 13]);
+    expect(sources.map(({ reads }) => reads())).toEqual([2, 2, 2, 1]);
+    expect(pool.pids).not.toContain(pid);
+  });
+
+  test("with one at work costs that one, and not what arrives", async () => {
+    await using pool = await stopped();
+    const arriving = halting();
+    const answers = [codeOf(pool.make(10)), widthOf(pool.make(11, arriving.input))];
+    await until(() => arriving.reads() === 1);
+    await sleep(50);
+    process.kill(pool.pid, "SIGKILL");
+    await until(() => arriving.reads() === 2);
+    arriving.go();
+    expect(await Promise.all(answers)).toEqual(["RendererFailed", 11]);
+  });
+});
+
+test("a picture that kills its process beside another one costs its own answer alone", async () => {
+  await using pool = await stopped();
+  const { input, reads } = counted();
+  const answers = [codeOf(pool.render(poison(), [source()])), widthOf(pool.make(11, input))];
+  await until(() => reads() === 1);
+  await sleep(50);
+  process.kill(pool.pid, "SIGCONT");
+  expect(await Promise.all(answers)).toEqual(["RendererFailed", 11]);
+  expect(reads()).toBe(2);
+});
+
+test("nobody is begun more than twice, however many others kill their processes", async () => {
+  await using pool = open({ renderers: 2 });
+  await pool.make(5);
+  const good = [10, 11, 12].map((width) => ({ width, ...counted() }));
+  const answers = good.flatMap(({ width, input }) => [
+    codeOf(pool.render(poison(), [source()])),
+    widthOf(pool.make(width, input)),
+    codeOf(pool.render(poison(), [source()])),
+  ]);
+  const failed = "RendererFailed";
+  expect(await Promise.all(answers)).toEqual([10, 11, 12].flatMap((width) => [failed, width, failed]));
+  for (const { reads } of good) expect(reads()).toBeLessThanOrEqual(2);
+});
+
+describe("of two at work", () => {
+  test("the one that holds the thread of both too long fails, and the other one is made", async () => {
+    await using pool = open({ renderers: 2, renderSeconds: 2 });
+    await pool.make(5);
+    const { pid } = pool;
+    // Ten seconds in one loop.
+    const held = codeOf(pool.render(job("w-4000,h-4000,c-force,e-distort-a-180"), [source()]));
+    await sleep(1000);
+    const { input, reads } = counted();
+    expect(await widthOf(pool.make(10, input))).toBe(10);
+    expect([await held, reads()]).toEqual(["LimitExceeded", 2]);
+    expect(pool.pids).not.toContain(pid);
+  });
+
+  test("the one that takes too long by itself fails at once; the other one is begun again", async () => {
+    await using pool = open({ renderers: 2, renderSeconds: 1.5 });
+    await pool.make(5);
+    const slow = { ...counted(), width: 8000 };
+    const began = performance.now();
+    const answer = codeOf(pool.render(job("w-8000,h-6000,c-force,f-avif"), [slow.input]));
+    await until(() => slow.reads() === 1);
+    expect(await widthOf(pool.make(10))).toBe(10);
+    expect(await answer).toBe("LimitExceeded");
+    expect(slow.reads()).toBe(1);
+    expect(performance.now() - began).toBeLessThan(2900);
+  });
+
+  test("neither is refused when the process does nothing at all", async () => {
+    await using pool = await stopped();
+    useClock();
+    const sources = [counted(), counted()];
+    const answers = sources.map(({ input }, n) => widthOf(pool.make(10 + n, input)));
+    await until(() => sources[1]!.reads() === 1);
+    await sleep(50);
+    pass(10);
+    await sleep(50);
+    pass(1);
+    expect(await Promise.all(answers)).toEqual([10, 11]);
+    expect(sources.map(({ reads }) => reads())).toEqual([2, 2]);
+  });
+
+  test.runIf(process.platform === "linux")("the one that takes too much memory fails", async () => {
+    await using pool = await stopped({ renderBytes: 200 * MIB });
+    const { input, reads } = counted();
+    const large = codeOf(pool.render(job("w-6000,h-6000,c-force,e-contrast,f-png"), [source()]));
+    const other = widthOf(pool.render(job("w-2000,h-2000,c-force,f-avif"), [input]));
+    await until(() => reads() === 1);
+    process.kill(pool.pid, "SIGCONT");
+    expect(await Promise.all([large, other])).toEqual(["LimitExceeded", 2000]);
+  });
+});
+
+test("how many are made at the same time may change", async () => {
+  await using pool = open({ renderers: 1, idleSeconds: 0.3 });
+  await pool.make(5);
+  const { pid } = pool;
+  process.kill(pid, "SIGSTOP");
+  const answers = [10, 11, 12, 13].map((width) => widthOf(pool.make(width)));
+  expect([pool.pids, pool.counts.waiting]).toEqual([[pid], 2]);
+  pool.atOnce = 4;
+  expect(pool.counts.waiting).toBe(0);
+  expect([await answers[2], await answers[3]]).toEqual([12, 13]);
+  expect(pool.pids).toHaveLength(2);
+  pool.atOnce = 1;
+  process.kill(pid, "SIGCONT");
+  expect(await Promise.all(answers)).toEqual([10, 11, 12, 13]);
+  for (let width = 14; pool.pids.length > 1; width++) {
+    expect(await widthOf(pool.make(width))).toBe(width);
+    await sleep(20);
+  }
+  expect(pool.pids).toEqual([pid]);
+});
