@@ -46,7 +46,7 @@ async function run(job) {
   };
 }
 
-/** One connection's loop: write a request, count its answer's bytes, write the next. */
+/** One connection's loop: write a request, count its answer's bytes, write the next; on a new one where the server wishes it. */
 function connection(job, shape, requests, body, state, latencies) {
   return new Promise((resolve, reject) => {
     // One buffer for all that comes: the client must not need the time that it measures.
@@ -56,6 +56,7 @@ function connection(job, shape, requests, body, state, latencies) {
     let head = true;
     let left = 0;
     let pending;
+    let last = false;
     const send = () => {
       if (state.stop || (state.once && state.next >= requests.length)) {
         socket.destroy();
@@ -76,7 +77,10 @@ function connection(job, shape, requests, body, state, latencies) {
       if (state.done < LATENCIES_MAX) latencies[state.done] = performance.now() - sentAt;
       state.done++;
       if (body !== undefined) state.bytes += body.length;
-      if (shape.pauseMs === undefined) send();
+      if (last) {
+        resolve(connection(job, shape, requests, body, state, latencies));
+        socket.destroy();
+      } else if (shape.pauseMs === undefined) send();
       else setTimeout(send, shape.pauseMs);
     };
     socket.on("connect", send);
@@ -99,6 +103,7 @@ function connection(job, shape, requests, body, state, latencies) {
             process.stderr.write(`${job.case}: ${chunk.toString("latin1").slice(0, 600)}\n`);
         }
         if (text.includes("\r\nX-Cache: MISS")) state.misses++;
+        last = /\r\nconnection: *close/i.test(text);
         const length = /\r\ncontent-length: *(\d+)/i.exec(text);
         left = shape.method === "HEAD" || status === 204 || length === null ? 0 : Number(length[1]);
         chunk = chunk.subarray(end + 4);
@@ -110,7 +115,7 @@ function connection(job, shape, requests, body, state, latencies) {
     }
     socket.on("error", reject);
     socket.on("close", () =>
-      state.stop ? resolve() : reject(new Error(`${job.case}: the connection closed`)),
+      state.stop || last ? resolve() : reject(new Error(`${job.case}: the connection closed`)),
     );
   });
 }
