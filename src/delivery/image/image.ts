@@ -89,6 +89,7 @@ export class Renderers {
         inputs,
         draft,
         sends: false,
+        lost: false,
         alone: false,
         resolve: (picture) => {
           this.#done++;

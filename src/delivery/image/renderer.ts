@@ -50,10 +50,9 @@ export interface Task {
   readonly draft: PictureDraft | undefined;
   /** Files could not be read: all inputs are sent. */
   sends: boolean;
-  /**
-   * It lost its renderer, which may have been its own doing: it is made with nothing beside it. So whatever others do, it is
-   * begun twice at most.
-   */
+  /** It was with a renderer that ended. */
+  lost: boolean;
+  /** That may have been its own doing, or it was not the first: it is made with nothing beside it, and so for the last time. */
   alone: boolean;
   resolve(picture: Rendered): void;
   reject(error: unknown): void;
@@ -63,8 +62,11 @@ export interface Task {
 interface Attempt {
   readonly id: number;
   readonly task: Task;
-  /** `ready`: its inputs are all with the renderer, which has none of its places free. */
-  state: "arriving" | "ready" | "working";
+  /**
+   * `ready`: its inputs are all with the renderer, which has none of its places free. `late`: it has been refused, and its
+   * codec goes on.
+   */
+  state: "arriving" | "ready" | "working" | "late";
   /** A frame of it is on its way into the renderer: what it waits for is not its source. */
   writing: boolean;
   /** There was another one at work beside it, which may have held the thread of both. */
@@ -192,7 +194,7 @@ export class Renderer {
   look(): void {
     const { renderBytes } = this.#limits;
     if (this.size === 0 || this.#killed || residentBytes(this.pid) <= renderBytes) return;
-    const [first, second] = this.#working();
+    const [first, second] = this.#busy();
     const error = new DeliveryError(
       "LimitExceeded",
       `Rendering needs more than ${renderBytes} bytes of memory.`,
@@ -201,8 +203,9 @@ export class Renderer {
     this.#abandon(guilty, error);
   }
 
-  #working(): Attempt[] {
-    return [...this.#attempts.values()].filter(({ state }) => state === "working");
+  /** What takes its places. */
+  #busy(): Attempt[] {
+    return [...this.#attempts.values()].filter(({ state }) => state === "working" || state === "late");
   }
 
   /** Names the inputs' files, or hands them over chunk by chunk: they are never whole in this process. */
@@ -275,14 +278,14 @@ export class Renderer {
   #advance(): void {
     if (this.#killed) return;
     const attempts = [...this.#attempts.values()];
-    let free = this.#places - this.#working().length;
+    let free = this.#places - this.#busy().length;
     for (const attempt of attempts.filter(({ state }) => state === "ready").slice(0, Math.max(0, free))) {
       attempt.state = "working";
       free--;
       this.#time(attempt, () => this.#late(attempt));
     }
-    const working = this.#working();
-    if (working.length > 1) for (const attempt of working) attempt.shared = true;
+    const busy = this.#busy();
+    if (busy.length > 1) for (const attempt of busy) attempt.shared = true;
     for (const attempt of attempts.filter(({ state }) => state === "arriving").slice(0, Math.max(0, free))) {
       if (attempt.deadline === undefined) this.#time(attempt, () => this.#missing(attempt));
     }
@@ -294,23 +297,37 @@ export class Renderer {
 
   #missing(attempt: Attempt): void {
     const { renderSeconds } = this.#limits;
-    const error = new DeliveryError(
-      "OriginTimeout",
-      `The source did not come within ${renderSeconds} seconds.`,
-    );
-    if (!attempt.writing) this.#refuse(attempt, error);
-    // It is the renderer that takes nothing, for another one's sake if there is one.
-    else this.#abandon(this.size === 1 ? attempt : undefined, error);
+    if (!attempt.writing) {
+      const message = `The source did not come within ${renderSeconds} seconds.`;
+      this.#refuse(attempt, new DeliveryError("OriginTimeout", message));
+    } else {
+      // It is the renderer that takes nothing, for another one's sake if there is one.
+      this.#abandon(this.size === 1 ? attempt : undefined, this.#tooSlow());
+    }
   }
 
   /** The renderer is asked whether it was this picture alone that took the time; one whose thread is held says nothing. */
   #late(attempt: Attempt): void {
     if (!attempt.shared) {
-      this.#abandon(attempt, this.#tooSlow());
+      this.#convict(attempt);
       return;
     }
     void writeFrames(this.#socket, jsonFrame("ask", attempt.id)).catch(ignore);
     attempt.deadline = setTimeout(() => this.#abandon(), REPLY_MS);
+  }
+
+  /** It is refused, and ends with the process, as nothing else stops a codec: once what is beside it is done. */
+  #convict(attempt: Attempt): void {
+    clearTimeout(attempt.deadline);
+    attempt.state = "late";
+    this.#retired = true;
+    attempt.task.reject(this.#tooSlow());
+    this.#endLate();
+  }
+
+  #endLate(): void {
+    const busy = this.#busy();
+    if (busy.length > 0 && busy.every(({ state }) => state === "late")) this.kill();
   }
 
   #tooSlow(): DeliveryError {
@@ -318,7 +335,7 @@ export class Renderer {
     return new DeliveryError("LimitExceeded", `Rendering took longer than ${renderSeconds} seconds.`);
   }
 
-  /** The process ends: nothing else stops a codec. This one with an error; all others are made again. */
+  /** The process ends, this one with an error; all others are made again. */
   #abandon(guilty?: Attempt, error?: DeliveryError): void {
     this.kill();
     if (guilty !== undefined && this.#settle(guilty)) guilty.task.reject(error);
@@ -326,10 +343,10 @@ export class Renderer {
 
   #answered(id: number, answer: Answer): void {
     const attempt = this.#attempts.get(id);
-    if (attempt === undefined) return;
+    if (attempt === undefined || attempt.state === "late") return;
     if (answer.kind === "asked") {
-      const own = answer.freeMs >= this.#limits.renderSeconds * 1000 * OWN_SHARE;
-      this.#abandon(own ? attempt : undefined, this.#tooSlow());
+      if (answer.freeMs >= this.#limits.renderSeconds * 1000 * OWN_SHARE) this.#convict(attempt);
+      else this.#abandon();
       return;
     }
     if (answer.kind === "done" && answer.follows) {
@@ -350,7 +367,7 @@ export class Renderer {
   #received(id: number, piece: Buffer): void {
     const arriving = this.#arriving;
     const attempt = this.#attempts.get(id);
-    if (arriving === undefined || attempt === undefined) return;
+    if (arriving === undefined || attempt === undefined || attempt.state === "late") return;
     const { picture, size, kept } = arriving.answer;
     const whole = piece.length === size;
     const data = whole ? piece : (arriving.data ??= Buffer.allocUnsafe(size));
@@ -368,8 +385,9 @@ export class Renderer {
     this.#settle(attempt);
     this.#renders++;
     // What others take now they will give back.
-    const most = rendererBytes * (1 + this.#working().length);
+    const most = rendererBytes * (1 + this.#busy().length);
     if (this.#renders >= rendersPerProcess || resident > most) this.#retired = true;
+    this.#endLate();
     this.#advance();
   }
 
@@ -382,7 +400,7 @@ export class Renderer {
 
   /**
    * It has ended, as told or not. A picture that was alone at work fails with it; of two each is suspected, and made once
-   * more, and so is what was to come.
+   * more. What was to come is not, unless that happens to it again.
    */
   #gone(how: string): void {
     if (this.#ended) return;
@@ -390,17 +408,23 @@ export class Renderer {
     this.#retired = true;
     this.#socket.destroy();
     const attempts = [...this.#attempts.values()];
-    const working = this.#working();
-    const [guilty, another] = working.length > 0 ? working : attempts;
+    const busy = this.#busy();
+    const [guilty, another] = busy.length > 0 ? busy : attempts;
     if (!this.#killed && guilty !== undefined) {
       this.#log.warn({ renderer: this.pid, how }, "a renderer died at its work");
-      if (another === undefined && this.#settle(guilty)) {
+      if (another === undefined && guilty.state !== "late" && this.#settle(guilty)) {
         guilty.task.reject(new DeliveryError("RendererFailed", "The renderer died at this picture."));
       }
     }
-    const again = attempts.filter((attempt) => this.#settle(attempt)).map(({ task }) => task);
-    for (const task of again) task.alone = true;
-    this.#freed(this, again);
+    const again = attempts.filter((attempt) => this.#settle(attempt) && attempt.state !== "late");
+    for (const { task, state } of again) {
+      task.alone = task.lost || state === "working";
+      task.lost = true;
+    }
+    this.#freed(
+      this,
+      again.map(({ task }) => task),
+    );
   }
 }
 
