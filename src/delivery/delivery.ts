@@ -22,9 +22,10 @@ import type { Plan } from "./plan/plan.ts";
 import { planText } from "./plan/text.ts";
 import type { PromptService } from "./plan/promptmodel.ts";
 import { Prompts } from "./plan/promptstore.ts";
+import { Findings } from "./findings.ts";
 import { readRequest, type Reading, type ReadingContext } from "./reading.ts";
 import type { Service } from "./service.ts";
-import { defaultPlace, locate } from "./site.ts";
+import { defaultPlace } from "./site.ts";
 import { isMissing, openSource, wantedAt, type Source } from "./source.ts";
 import type { JobCounts } from "./video/jobs.ts";
 import { beginsAsFilm, filmTypeOf, HEAD_BYTES } from "./video/probe.ts";
@@ -94,6 +95,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     models: services.models,
     detector: new Detector(services.detector),
     prompts: new Prompts(store, services.prompts),
+    findings: new Findings(),
     failures: new FailureMemory(),
   };
   return {
@@ -146,16 +148,11 @@ async function answer(context: Context, request: HttpRequest, trail: Trail): Pro
       "GET, HEAD, OPTIONS",
     ]);
   }
-  await context.store.refresh();
+  const epoch = await context.store.refresh();
   await context.epochs.refresh();
   if (path.startsWith(JOBS)) return jobStatus(context, path.slice(JOBS.length));
-  const place = await locate(context.store, {
-    host: headers["host"],
-    path,
-    rawQuery,
-    loop: headers["cdn-loop"],
-  });
-  const reading = await readRequest(context, place);
+  const address = { host: headers["host"], path, rawQuery, loop: headers["cdn-loop"] };
+  const reading = await readRequest(context, address, epoch);
   trail.reading = reading;
   const found = await find(context, reading);
   trail.source = found.source;

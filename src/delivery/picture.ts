@@ -7,9 +7,9 @@ import { cacheControlOf, madeHeaders, passing, sourceHeaders, storedHeaders } fr
 import type { ClientHints } from "./image/job.ts";
 import { prepare, type Making, type MakingContext } from "./making.ts";
 import { acceptedFormats, kindOf, typeOf } from "./mediatypes.ts";
-import type { FormatChoice, Plan, Step } from "./plan/plan.ts";
+import type { Plan } from "./plan/plan.ts";
 import { DPR_RANGE } from "./plan/rowssize.ts";
-import { pathsOf } from "./plan/steps.ts";
+import { summaryOf } from "./plan/summary.ts";
 import type { Reading } from "./reading.ts";
 import { openSource, wantedAt, type Source, type SourceContext } from "./source.ts";
 
@@ -47,7 +47,8 @@ export async function pictureAnswer(
 ): Promise<HttpResponse> {
   const { rules } = reading.place;
   const variation = variationOf(request.headers, plan, rules.formats);
-  const layers = await openLayers(context, reading, pathsOf(plan));
+  const { paths } = summaryOf(plan);
+  const layers = paths.length === 0 ? [] : await openLayers(context, reading, paths);
   const started = performance.now();
   const prospect = prepare(context, { kind, source, plan, layers, hints: variation.hints, from });
   const { key, text, makeshift } = prospect;
@@ -125,7 +126,7 @@ function variationOf(
   plan: Plan,
   formats: readonly string[] | undefined,
 ): Variation {
-  const says = optionsSaid(plan.steps, [plan.defaults.format]);
+  const says = summaryOf(plan).said;
   const vary: string[] = [];
   let hints: ClientHints = { accepts: [] };
   for (const format of says.formats) {
@@ -173,37 +174,3 @@ function numberOf(text: string | undefined): number | undefined {
 /** ImageKit's answer to client hints: how many pixels of the picture lie on one of the layout. */
 const densityOf = ({ layoutWidth }: Variation, width: number): string[] =>
   layoutWidth === undefined ? [] : ["Content-DPR", String(Number((width / layoutWidth).toFixed(2)))];
-
-/**
- * What the steps leave to the client, and the formats that the result may have: the last word of all, or any of a
- * condition's branches behind it. `before`: the formats that it may have without these steps.
- */
-function optionsSaid(
-  steps: readonly Step[],
-  before: readonly FormatChoice[],
-): {
-  formats: readonly FormatChoice[];
-  width?: unknown;
-  height?: unknown;
-  dpr?: unknown;
-} {
-  let said: ReturnType<typeof optionsSaid> = { formats: before };
-  for (const step of steps) {
-    if ("when" in step) {
-      const then = optionsSaid(step.then, said.formats);
-      const otherwise = optionsSaid(step.otherwise, said.formats);
-      const formats = [...new Set([...then.formats, ...otherwise.formats])];
-      said = { ...said, ...then, ...otherwise, formats };
-    } else {
-      const { format, width, height, dpr } = step.options;
-      said = {
-        ...said,
-        ...(format === undefined ? {} : { formats: [format] }),
-        ...(width === "auto" ? { width } : {}),
-        ...(height === "auto" ? { height } : {}),
-        ...(dpr === "auto" ? { dpr } : {}),
-      };
-    }
-  }
-  return said;
-}
