@@ -103,9 +103,7 @@ export function early(request: HttpRequest, answer: Foreseen): HttpResponse | un
     throw new DeliveryError("PreconditionFailed", "The file is another version than the request names.");
   }
   const had = verdicts.indexOf("notModified");
-  return had < 0
-    ? undefined
-    : { status: 304, headers: headersOf(answer, forms[had]), log: { ...answer.log } };
+  return had < 0 ? undefined : { status: 304, headers: headersOf(answer, forms[had]), log: answer.log };
 }
 
 /** The whole, or the range that the request asks for. @throws DeliveryError InvalidRange */
@@ -117,7 +115,7 @@ export function send(request: HttpRequest, answer: Answer): HttpResponse {
   const told = coding ?? contentEncoding;
   if (told !== undefined) headers.push("Content-Encoding", told);
   const head = request.method === "HEAD";
-  const log = { ...answer.log };
+  const { log } = answer;
   if (size === undefined) {
     return { status: 200, headers, body: head ? undefined : answer.read(0, Infinity), log };
   }

@@ -105,7 +105,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
         failure(asDeliveryError(error), request.id, { about: aboutOf(trail) });
       const attempt = async (onError: NonNullable<HttpResponse["failed"]>): Promise<HttpResponse> => {
         try {
-          return { ...(await answer(context, request, trail)), failed: onError };
+          const response = await answer(context, request, trail);
+          response.failed = onError;
+          return response;
         } catch (error) {
           return onError(error);
         }

@@ -53,7 +53,7 @@ export async function pictureAnswer(
   const prospect = prepare(context, { kind, source, plan, layers, hints: variation.hints, from });
   const { key, text, makeshift } = prospect;
   const log = { operation: kind === "facts" ? "GetMetadata" : "GetImage", origin: source.origin, plan: text };
-  const common = {
+  const foreseen = {
     validators: { etag: etagOf(key) },
     // Of an SVG, a result may be one.
     type: kind === "facts" ? "application/json" : kindOf(source.info.contentType, source.path),
@@ -63,15 +63,15 @@ export async function pictureAnswer(
   };
   // The key tells the result, so a client that has it need not wait for the rendering. Who must have it waits: of what
   // can't be made the file itself may be meant.
-  const settled = request.headers["if-match"] === undefined ? early(request, common) : undefined;
+  const settled = request.headers["if-match"] === undefined ? early(request, foreseen) : undefined;
   if (settled !== undefined) return settled;
   const { entry, hit, read, key: made } = await prospect.make();
   const answer: Answer = {
-    ...common,
-    cacheControl: made === key ? common.cacheControl : cacheControlOf(source, passing(reading)),
-    validators: { ...common.validators, etag: etagOf(made) },
+    validators: made === key ? foreseen.validators : { etag: etagOf(made) },
     type: entry.facts.type,
     size: entry.size,
+    cacheControl: made === key ? foreseen.cacheControl : cacheControlOf(source, passing(reading)),
+    headers: foreseen.headers,
     bodyHeaders: [
       ...madeHeaders(reading, source, { type: entry.facts.type, hit, started, layers }),
       ...entry.facts.headers,

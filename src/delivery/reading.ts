@@ -49,7 +49,8 @@ export async function readRequest(
   const place = before?.place ?? (await locate(store, address));
   const { owner, rules } = place;
   const now = Date.now();
-  const signature = await checkSignature(store, { ...place, ownerId: owner.id, now });
+  const signature =
+    place.rawQuery === "" ? undefined : await checkSignature(store, { ...place, ownerId: owner.id, now });
   const signed = signature !== undefined;
   const { asked, plan: plain } = before ?? findings.keep(address, place, await parse(store, place));
   const given = asked.stream === undefined ? undefined : await givenRight(store, place, asked, now);
