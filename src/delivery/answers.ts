@@ -2,7 +2,7 @@
 import type { HttpFailure, HttpRequest, HttpResponse } from "../lib/http.ts";
 import { StoreError } from "../store/errors.ts";
 import { coded, codingOf, isCodable, type Coding } from "./coding.ts";
-import { judge, rangeOf, type Validators } from "./conditional.ts";
+import { isConditional, judge, rangeOf, type Validators } from "./conditional.ts";
 import { DeliveryError, ERRORS, notNow, type DeliveryErrorCode } from "./errors.ts";
 import type { Pending } from "./video/video.ts";
 
@@ -65,6 +65,8 @@ export interface Answer {
   read(start: number, end: number): NonNullable<HttpResponse["body"]>;
 }
 
+const ALWAYS: readonly string[] = [...SAFETY, ...SHARING, ...HINTS];
+
 /** What must be known of an answer before it is made. */
 type Foreseen = Omit<Answer, "read" | "size" | "bodyHeaders"> & Partial<Pick<Answer, "size">>;
 
@@ -82,9 +84,7 @@ function headersOf(answer: Foreseen, coding: Coding | undefined): string[] {
     answer.cacheControl,
     ...answer.headers,
     ...(isCodable(answer) ? ["Vary", "Accept-Encoding"] : []),
-    ...SAFETY,
-    ...SHARING,
-    ...HINTS,
+    ...ALWAYS,
   ];
 }
 
@@ -94,6 +94,7 @@ function headersOf(answer: Foreseen, coding: Coding | undefined): string[] {
  * @throws DeliveryError PreconditionFailed
  */
 export function early(request: HttpRequest, answer: Foreseen): HttpResponse | undefined {
+  if (!isConditional(request.headers)) return undefined;
   const coding = codingOf(request.headers, answer);
   // All clients can read what has no coding.
   const forms = coding === undefined ? [undefined] : [coding, undefined];
@@ -102,9 +103,7 @@ export function early(request: HttpRequest, answer: Foreseen): HttpResponse | un
     throw new DeliveryError("PreconditionFailed", "The file is another version than the request names.");
   }
   const had = verdicts.indexOf("notModified");
-  return had < 0
-    ? undefined
-    : { status: 304, headers: headersOf(answer, forms[had]), log: { ...answer.log } };
+  return had < 0 ? undefined : { status: 304, headers: headersOf(answer, forms[had]), log: answer.log };
 }
 
 /** The whole, or the range that the request asks for. @throws DeliveryError InvalidRange */
@@ -116,7 +115,7 @@ export function send(request: HttpRequest, answer: Answer): HttpResponse {
   const told = coding ?? contentEncoding;
   if (told !== undefined) headers.push("Content-Encoding", told);
   const head = request.method === "HEAD";
-  const log = { ...answer.log };
+  const { log } = answer;
   if (size === undefined) {
     return { status: 200, headers, body: head ? undefined : answer.read(0, Infinity), log };
   }

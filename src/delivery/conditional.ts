@@ -26,6 +26,10 @@ function dateOf(value: string | undefined): number | undefined {
   return Number.isNaN(time) ? undefined : seconds(time);
 }
 
+/** Whether `judge` could say anything but `proceed`. */
+export const isConditional = (headers: Headers): boolean => CONDITIONS.some((name) => name in headers);
+const CONDITIONS = ["if-match", "if-unmodified-since", "if-none-match", "if-modified-since"] as const;
+
 /** `failed`: 412. An ETag condition decides alone where it stands beside that of a date. */
 export function judge(
   headers: Headers,

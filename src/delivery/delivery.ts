@@ -9,6 +9,7 @@ import { DerivedCache } from "./cache/cache.ts";
 import { Epochs } from "./cache/purge.ts";
 import { DeliveryError, type DeliveryErrorCode } from "./errors.ts";
 import { filmAnswer, thumbnailAnswer, thumbnailPlan, type FilmContext } from "./film.ts";
+import { Findings } from "./findings.ts";
 import { ForeignFiles, SourceChanged } from "./foreign.ts";
 import { passing } from "./headers.ts";
 import { Renderers, type RenderCounts } from "./image/image.ts";
@@ -24,7 +25,7 @@ import type { PromptService } from "./plan/promptmodel.ts";
 import { Prompts } from "./plan/promptstore.ts";
 import { readRequest, type Reading, type ReadingContext } from "./reading.ts";
 import type { Service } from "./service.ts";
-import { defaultPlace, locate } from "./site.ts";
+import { defaultPlace } from "./site.ts";
 import { isMissing, openSource, wantedAt, type Source } from "./source.ts";
 import type { JobCounts } from "./video/jobs.ts";
 import { beginsAsFilm, filmTypeOf, HEAD_BYTES } from "./video/probe.ts";
@@ -96,6 +97,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     models: services.models,
     detector: new Detector(services.detector),
     prompts: new Prompts(store, services.prompts),
+    findings: new Findings(),
     failures: new FailureMemory(),
   };
   return {
@@ -105,7 +107,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
         failure(asDeliveryError(error), request.id, { about: aboutOf(trail) });
       const attempt = async (onError: NonNullable<HttpResponse["failed"]>): Promise<HttpResponse> => {
         try {
-          return { ...(await answer(context, request, trail)), failed: onError };
+          const response = await answer(context, request, trail);
+          response.failed = onError;
+          return response;
         } catch (error) {
           return onError(error);
         }
@@ -149,16 +153,11 @@ async function answer(context: Context, request: HttpRequest, trail: Trail): Pro
       "GET, HEAD, OPTIONS",
     ]);
   }
-  await context.store.refresh();
+  const epoch = await context.store.refresh();
   await context.epochs.refresh();
   if (path.startsWith(JOBS)) return jobStatus(context, path.slice(JOBS.length));
-  const place = await locate(context.store, {
-    host: headers["host"],
-    path,
-    rawQuery,
-    loop: headers["cdn-loop"],
-  });
-  const reading = await readRequest(context, place);
+  const address = { host: headers["host"], path, rawQuery, loop: headers["cdn-loop"] };
+  const reading = await readRequest(context, address, epoch);
   trail.reading = reading;
   const found = await find(context, reading);
   trail.source = found.source;

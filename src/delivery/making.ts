@@ -10,8 +10,9 @@ import type { ClientHints, Input, Job, Picture } from "./image/job.ts";
 import type { DeliveryLimits } from "./limits.ts";
 import { kindOf } from "./mediatypes.ts";
 import type { Plan, StepOptions } from "./plan/plan.ts";
-import { layersOf, optionsOf, pathsOf } from "./plan/steps.ts";
-import { planText, USUAL } from "./plan/text.ts";
+import { optionsOf } from "./plan/steps.ts";
+import { summaryOf } from "./plan/summary.ts";
+import { USUAL } from "./plan/text.ts";
 import type { Service } from "./service.ts";
 import type { Source, SourceContext } from "./source.ts";
 import type { StillRenderer } from "./video/stills.ts";
@@ -66,7 +67,7 @@ const RENDERING_VERSION = 8;
 export function prepare(context: MakingContext, making: Making): Prospect {
   const { kind, source, plan, layers, hints } = making;
   const from = making.from ?? mezzanine(context, making);
-  const text = planText(plan);
+  const { text } = summaryOf(plan);
   const found = context.detector.for(plan);
   const makeshift = found === "away";
   const detector = makeshift ? undefined : found;
@@ -82,7 +83,11 @@ export function prepare(context: MakingContext, making: Making): Prospect {
   ]);
   const make = async (): Promise<Made> => {
     try {
-      const { entry, hit } = await produce(context, { ...making, from, key, text, detector });
+      const ready = context.cache.ready(key);
+      const { entry, hit } =
+        ready === undefined
+          ? await produce(context, { ...making, from, key, text, detector })
+          : { entry: ready, hit: true };
       return { key, entry, hit, read: (start, end) => lasting(entry, again, start, end) };
     } catch (error) {
       // From now on it is left alone, so this picture is another.
@@ -130,7 +135,7 @@ async function produce(
         kind,
         plan,
         hints,
-        inputs: pathsOf(plan),
+        inputs: summaryOf(plan).paths,
         ...(info.customCoordinates === undefined ? {} : { customCoordinates: info.customCoordinates }),
         ...meansOf(context, detector),
       };
@@ -230,9 +235,8 @@ export class Detector {
   }
 
   /** As `for`, whether or not it is left alone. */
-  wantedBy({ steps }: Plan): Service | undefined {
-    const layered = layersOf(steps).flatMap((layer) => ("steps" in layer ? layer.steps : []));
-    return optionsOf([...steps, ...layered]).some(finds) ? this.#service : undefined;
+  wantedBy(plan: Plan): Service | undefined {
+    return this.#service !== undefined && summaryOf(plan).finds ? this.#service : undefined;
   }
 
   /** @throws DetectorFailed for a picture for which it gave no answer: not to be kept */
@@ -243,8 +247,6 @@ export class Detector {
   }
 }
 const AWAY_MS = 15_000;
-
-const finds = ({ focus }: StepOptions): boolean => focus?.at === "face" || focus?.at === "object";
 
 /** Failures that the same source and plan will meet again are remembered for a while, so that a bomb goes off once. */
 export class FailureMemory {

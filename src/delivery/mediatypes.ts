@@ -75,6 +75,8 @@ const OF_PAGES: Readonly<Record<string, string>> = {
 /** Of films, and of songs or programs. */
 const EITHER: readonly string[] = ["ogg", "ts"];
 
+const KINDS: ReadonlySet<string> = new Set(Object.values(BY_EXTENSION));
+
 const EXTENSION = /\.([A-Za-z0-9]{1,5})$/;
 const extensionOf = (key: string): string => EXTENSION.exec(key)?.[1]?.toLowerCase() ?? "";
 const named = (types: Readonly<Record<string, string>>, key: string): string | undefined => {
@@ -104,6 +106,8 @@ const SAME: Readonly<Record<string, string>> = {
  * and of pictures and films the extension knows better than what says nothing of either.
  */
 export function kindOf(stored: string | undefined, key: string): string {
+  // Most are named as here.
+  if (stored !== undefined && KINDS.has(stored)) return stored;
   const type = typeOf(stored, key).replace(/;.*$/s, "").trim().toLowerCase();
   if (/^(image|video|audio)\//.test(type)) return SAME[type] ?? type;
   return typeByName(key) ?? type;

@@ -7,9 +7,9 @@ import { cacheControlOf, madeHeaders, passing, sourceHeaders, storedHeaders } fr
 import type { ClientHints } from "./image/job.ts";
 import { prepare, type Making, type MakingContext } from "./making.ts";
 import { acceptedFormats, kindOf, typeOf } from "./mediatypes.ts";
-import type { FormatChoice, Plan, Step } from "./plan/plan.ts";
+import type { Plan } from "./plan/plan.ts";
 import { DPR_RANGE } from "./plan/rowssize.ts";
-import { pathsOf } from "./plan/steps.ts";
+import { summaryOf } from "./plan/summary.ts";
 import type { Reading } from "./reading.ts";
 import { openSource, wantedAt, type Source, type SourceContext } from "./source.ts";
 
@@ -47,12 +47,13 @@ export async function pictureAnswer(
 ): Promise<HttpResponse> {
   const { rules } = reading.place;
   const variation = variationOf(request.headers, plan, rules.formats);
-  const layers = await openLayers(context, reading, pathsOf(plan));
+  const { paths } = summaryOf(plan);
+  const layers = paths.length === 0 ? [] : await openLayers(context, reading, paths);
   const started = performance.now();
   const prospect = prepare(context, { kind, source, plan, layers, hints: variation.hints, from });
   const { key, text, makeshift } = prospect;
   const log = { operation: kind === "facts" ? "GetMetadata" : "GetImage", origin: source.origin, plan: text };
-  const common = {
+  const foreseen = {
     validators: { etag: etagOf(key) },
     // Of an SVG, a result may be one.
     type: kind === "facts" ? "application/json" : kindOf(source.info.contentType, source.path),
@@ -62,15 +63,15 @@ export async function pictureAnswer(
   };
   // The key tells the result, so a client that has it need not wait for the rendering. Who must have it waits: of what
   // can't be made the file itself may be meant.
-  const settled = request.headers["if-match"] === undefined ? early(request, common) : undefined;
+  const settled = request.headers["if-match"] === undefined ? early(request, foreseen) : undefined;
   if (settled !== undefined) return settled;
   const { entry, hit, read, key: made } = await prospect.make();
   const answer: Answer = {
-    ...common,
-    cacheControl: made === key ? common.cacheControl : cacheControlOf(source, passing(reading)),
-    validators: { ...common.validators, etag: etagOf(made) },
+    validators: made === key ? foreseen.validators : { etag: etagOf(made) },
     type: entry.facts.type,
     size: entry.size,
+    cacheControl: made === key ? foreseen.cacheControl : cacheControlOf(source, passing(reading)),
+    headers: foreseen.headers,
     bodyHeaders: [
       ...madeHeaders(reading, source, { type: entry.facts.type, hit, started, layers }),
       ...entry.facts.headers,
@@ -125,7 +126,7 @@ function variationOf(
   plan: Plan,
   formats: readonly string[] | undefined,
 ): Variation {
-  const says = optionsSaid(plan.steps, [plan.defaults.format]);
+  const says = summaryOf(plan).said;
   const vary: string[] = [];
   let hints: ClientHints = { accepts: [] };
   for (const format of says.formats) {
@@ -173,37 +174,3 @@ function numberOf(text: string | undefined): number | undefined {
 /** ImageKit's answer to client hints: how many pixels of the picture lie on one of the layout. */
 const densityOf = ({ layoutWidth }: Variation, width: number): string[] =>
   layoutWidth === undefined ? [] : ["Content-DPR", String(Number((width / layoutWidth).toFixed(2)))];
-
-/**
- * What the steps leave to the client, and the formats that the result may have: the last word of all, or any of a
- * condition's branches behind it. `before`: the formats that it may have without these steps.
- */
-function optionsSaid(
-  steps: readonly Step[],
-  before: readonly FormatChoice[],
-): {
-  formats: readonly FormatChoice[];
-  width?: unknown;
-  height?: unknown;
-  dpr?: unknown;
-} {
-  let said: ReturnType<typeof optionsSaid> = { formats: before };
-  for (const step of steps) {
-    if ("when" in step) {
-      const then = optionsSaid(step.then, said.formats);
-      const otherwise = optionsSaid(step.otherwise, said.formats);
-      const formats = [...new Set([...then.formats, ...otherwise.formats])];
-      said = { ...said, ...then, ...otherwise, formats };
-    } else {
-      const { format, width, height, dpr } = step.options;
-      said = {
-        ...said,
-        ...(format === undefined ? {} : { formats: [format] }),
-        ...(width === "auto" ? { width } : {}),
-        ...(height === "auto" ? { height } : {}),
-        ...(dpr === "auto" ? { dpr } : {}),
-      };
-    }
-  }
-  return said;
-}

@@ -1,6 +1,7 @@
 /** What a URL asks for, whether it may, and the plan that it comes down to. */
 import type { ObjectStore } from "../store/store.ts";
 import { DeliveryError } from "./errors.ts";
+import type { Findings } from "./findings.ts";
 import { namedOf } from "./origins/transformations.ts";
 import { canonical } from "./plan/canonical.ts";
 import type { Plan, Step } from "./plan/plan.ts";
@@ -10,7 +11,7 @@ import { pairsOf } from "./plan/query.ts";
 import { planText } from "./plan/text.ts";
 import { namesIn, parseImageKit, parseWeekerp, type Asked } from "./plan/url.ts";
 import { checkSignature, givenRight, streamRight } from "./signature.ts";
-import type { Place } from "./site.ts";
+import { locate, type Address, type Place } from "./site.ts";
 
 export interface Reading {
   readonly place: Place;
@@ -30,17 +31,29 @@ export interface Reading {
 export interface ReadingContext {
   readonly store: ObjectStore;
   readonly prompts: Prompts;
+  readonly findings: Findings;
 }
 
-/** @throws DeliveryError of the grammars; InvalidSignature, ExpiredUrl, SignatureRequired, UnnamedTransformation */
-export async function readRequest(context: ReadingContext, place: Place): Promise<Reading> {
+/**
+ * `epoch`: as the store's `refresh` has just told it.
+ * @throws DeliveryError of `locate` and the grammars; InvalidSignature, ExpiredUrl, SignatureRequired, UnnamedTransformation
+ */
+export async function readRequest(
+  context: ReadingContext,
+  address: Address,
+  epoch: number,
+): Promise<Reading> {
   const { store } = context;
+  const findings = context.findings.of(epoch);
+  const before = findings.get(address);
+  const place = before?.place ?? (await locate(store, address));
   const { owner, rules } = place;
   const now = Date.now();
-  const signature = await checkSignature(store, { ...place, ownerId: owner.id, now });
+  const signature =
+    place.rawQuery === "" ? undefined : await checkSignature(store, { ...place, ownerId: owner.id, now });
   const signed = signature !== undefined;
-  const asked = await parse(store, place);
-  const given = await givenRight(store, place, asked, now);
+  const { asked, plan: plain } = before ?? findings.keep(address, place, await parse(store, place));
+  const given = asked.stream === undefined ? undefined : await givenRight(store, place, asked, now);
   // What anybody was given is good for what anybody may have today.
   const piece = given?.signed === true;
   if (rules.signedOnly === true && !signed && !piece) {
@@ -60,8 +73,10 @@ export async function readRequest(context: ReadingContext, place: Place): Promis
       "The endpoint's files are private: only signed URLs may have them.",
     );
   }
-  const { plan: said, headers } = await withPrompt(context, place, asked, signed);
-  const plan = said === undefined ? undefined : canonical(said);
+  const { plan, headers } =
+    asked.prompt === undefined
+      ? { plan: plain, headers: [] }
+      : await withPrompt(context, place, asked, asked.prompt, signed);
   const debugHeaders = asked.debug ? [...headers, ...planHeader(plan), ...ignoredHeader(asked)] : [];
   return {
     place,
@@ -108,10 +123,10 @@ function ignoredHeader({ query }: Asked): string[] {
 async function withPrompt(
   { prompts }: ReadingContext,
   { owner, rules }: Place,
-  { prompt, plan, defaults }: Asked,
+  { plan, defaults }: Asked,
+  prompt: string,
   signed: boolean,
-): Promise<{ plan: Plan | undefined; headers: readonly string[] }> {
-  if (prompt === undefined) return { plan, headers: [] };
+): Promise<{ plan: Plan; headers: readonly string[] }> {
   const model = signed ? "free" : rules.allowPrompts === true ? "limited" : "never";
   const wished = await prompts.steps({ ownerId: owner.id, prompt, model });
   const headers = ["x-weekerp-applied-options", JSON.stringify(appliedOptions(wished))];
@@ -125,5 +140,5 @@ async function withPrompt(
     both === undefined
       ? [...before, { options: last, layers: [] }, ...(plan?.steps ?? [])]
       : [...before, { options: both, layers: next!.layers }, ...rest];
-  return { plan: { steps, defaults }, headers };
+  return { plan: canonical({ steps, defaults }), headers };
 }

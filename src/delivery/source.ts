@@ -82,13 +82,17 @@ export async function openSource(
       continue;
     }
     const named = { owner, name };
-    const asked = { ...wanted, host, seconds: rules.cacheSeconds, started };
     try {
       if (ours && document.type !== "bucket") context.clients.refuseLoop(titleOf(named));
       const found =
         document.type === "bucket"
           ? await ownFile(context, named, document, wanted)
-          : await foreignFile(context, named, document, asked);
+          : await foreignFile(context, named, document, {
+              ...wanted,
+              host,
+              seconds: rules.cacheSeconds,
+              started,
+            });
       if (found === "hidden") listable = false;
       else if (found !== undefined) return found;
       looked = true;
@@ -148,7 +152,7 @@ async function ownFile(
     identity: identityOf(version, epochs.of(originId, path)),
     checkedAt: undefined,
     stale: false,
-    link: canonicalLink(document, encodedPath(path)),
+    link: document.canonicalBase === undefined ? undefined : canonicalLink(document, encodedPath(path)),
     read: (start, end) =>
       body === undefined ? store.read(version, start, end) : once(body.subarray(start, end)),
     files: async () => (body === undefined ? store.files(version) : undefined),

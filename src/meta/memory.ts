@@ -1,6 +1,6 @@
 /** The engine for tests and throw-away servers: everything in this process's memory, gone with it. */
 import type { Check, Commit, Entry, Key, KeyRange, Meta, ScanOptions, SnapshotReads, Write } from "./meta.ts";
-import { runSnapshot } from "./snapshot.ts";
+import { runSnapshot, snapshotReads } from "./snapshot.ts";
 import { validateCommit, validateScan } from "./validate.ts";
 
 /** Entries of a leaf before it splits: inserts move at most this many, 100,000 keys make about 400 leaves. */
@@ -52,12 +52,13 @@ class MemoryMeta implements Meta {
     const counters = this.#counters;
     const bodies = this.#bodies;
     // Nothing else runs while the generator does, so the present is the snapshot.
-    return runSnapshot(body, {
+    const reads = snapshotReads({
       get: (key) => rows.get(key),
       scan: (range, options) => rows.scan(range, options),
       sum: (key) => counters.get(key.toString("latin1")) ?? 0,
       getBody: (id) => bodies.get(id),
     });
+    return runSnapshot(body, reads);
   }
 
   async commit(commit: Commit): Promise<boolean> {

@@ -1,7 +1,7 @@
 /** Reads on one SQLite connection, through statements that are prepared once. */
 import type { Entry, Key, KeyRange, ScanOptions, SnapshotReads } from "./meta.ts";
 import type { Connection, Statement } from "./connection.ts";
-import { runSnapshot, type DirectReads } from "./snapshot.ts";
+import { runSnapshot, snapshotReads, type DirectReads } from "./snapshot.ts";
 import { validateScan } from "./validate.ts";
 
 /** Every method runs to its end before it returns, so that no read transaction outlives an `await`. */
@@ -13,6 +13,7 @@ export class Reads implements DirectReads {
   readonly #down: Statement;
   readonly #sum: Statement;
   readonly #body: Statement;
+  readonly #snapshot = snapshotReads(this);
 
   constructor(db: Connection) {
     this.#begin = db.prepare("BEGIN");
@@ -51,7 +52,7 @@ export class Reads implements DirectReads {
   }
 
   snapshot<T>(body: (read: SnapshotReads) => Generator<unknown, T, unknown>): T {
-    return this.#within(() => runSnapshot(body, this));
+    return this.#within(() => runSnapshot(body, this.#snapshot));
   }
 
   #within<T>(work: () => T): T {

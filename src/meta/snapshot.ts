@@ -17,15 +17,16 @@ export interface DirectReads {
  */
 export function runSnapshot<T>(
   body: (read: SnapshotReads) => Generator<unknown, T, unknown>,
-  reads: DirectReads,
+  reads: SnapshotReads,
 ): T {
-  const step = body(generatorReads(reads)).next();
+  const step = body(reads).next();
   if (step.done !== true) throw new TypeError("A snapshot's generator may only `yield*` its reads");
   return step.value;
 }
 
+/** For `runSnapshot`. */
 /* oxlint-disable require-yield -- these reads answer at once; they are generators so that other engines may wait. */
-function generatorReads(reads: DirectReads): SnapshotReads {
+export function snapshotReads(reads: DirectReads): SnapshotReads {
   return {
     *get(key) {
       return reads.get(key);

@@ -9,7 +9,8 @@ import { KEYS } from "./keys.ts";
 const ENTRIES_MAX = 10_000;
 
 export interface Cache {
-  refresh(): Promise<void>;
+  /** Resolves to the epoch. */
+  refresh(): Promise<number>;
   /** The value under `kind` and `name`, loaded once per epoch. */
   get<T>(kind: string, name: string, load: () => Promise<T>): Promise<T>;
 }
@@ -17,24 +18,31 @@ export interface Cache {
 export function createCache(core: Core): Cache {
   const epochKey = KEYS.epoch();
   let epoch = -1;
-  const kinds = new Map<string, Map<string, unknown>>();
+  /** Promises, so that what is known costs nobody another one. */
+  const kinds = new Map<string, Map<string, Promise<unknown>>>();
+  const keep = async <T>(
+    entries: Map<string, Promise<unknown>>,
+    kind: string,
+    name: string,
+    load: () => Promise<T>,
+  ): Promise<T> => {
+    const value = await load();
+    // Dropped in the meantime: what was loaded may be older than the epoch that is in force now.
+    if (kinds.get(kind) !== entries) return value;
+    if (entries.size >= ENTRIES_MAX) entries.clear();
+    entries.set(name, Promise.resolve(value));
+    return value;
+  };
   return {
     async refresh() {
       const now = await core.meta.sum(epochKey);
-      if (now === epoch) return;
-      epoch = now;
-      kinds.clear();
+      if (now !== epoch) kinds.clear();
+      return (epoch = now);
     },
-    async get<T>(kind: string, name: string, load: () => Promise<T>) {
+    get<T>(kind: string, name: string, load: () => Promise<T>) {
       let entries = kinds.get(kind);
-      if (entries === undefined) kinds.set(kind, (entries = new Map<string, unknown>()));
-      if (entries.has(name)) return entries.get(name) as T;
-      const value = await load();
-      // Dropped in the meantime: what was loaded may be older than the epoch that is in force now.
-      if (kinds.get(kind) !== entries) return value;
-      if (entries.size >= ENTRIES_MAX) entries.clear();
-      entries.set(name, value);
-      return value;
+      if (entries === undefined) kinds.set(kind, (entries = new Map<string, Promise<unknown>>()));
+      return (entries.get(name) as Promise<T> | undefined) ?? keep(entries, kind, name, load);
     },
   };
 }

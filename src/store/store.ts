@@ -61,8 +61,11 @@ import type {
 } from "./types.ts";
 
 export interface ObjectStore {
-  /** Once at the start of each request: drops cached records when any account, key, bucket setting or ACL changed. */
-  refresh(): Promise<void>;
+  /**
+   * Once at the start of each request: drops cached records when any account, key, setting, bucket setting or bucket's ACL
+   * changed. Resolves to the number of such changes so far.
+   */
+  refresh(): Promise<number>;
 
   readonly accounts: Accounts;
   readonly settings: Settings;

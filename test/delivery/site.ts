@@ -41,6 +41,8 @@ export interface Site extends Worker {
   ): Promise<void>;
   /** Another one with the same store and cache, to be closed before the site. */
   openWorker(other?: Pick<DeliveryOptions, "ffmpeg">): Promise<Worker>;
+  /** As another process has it: with a store of its own over the same data. */
+  openNode(): Promise<Worker>;
 }
 export interface Reply {
   readonly status: number;
@@ -59,12 +61,8 @@ export async function openSite(
   const folder = await mkdtemp(join(tmpdir(), "windlass-delivery-"));
   const { log = pino({ level: "silent" }) } = more;
   await writeFile(join(folder, "key"), "5".repeat(64));
-  const inner = await openStore({
-    meta: openMemoryMeta(),
-    blobs: openMemoryBlobs(),
-    log,
-    keyFile: join(folder, "key"),
-  });
+  const over = { meta: openMemoryMeta(), blobs: openMemoryBlobs(), log, keyFile: join(folder, "key") };
+  const inner = await openStore(over);
   const reads = { count: 0 };
   const store: ObjectStore = {
     ...inner,
@@ -105,6 +103,8 @@ export async function openSite(
       await store.putObject(into, { key, ownerId, meta, acl, tags: [], storageClass: "STANDARD" }, staged);
     },
     openWorker: (other = {}) => openWorker({ ...options, ...other }),
+    openNode: async () =>
+      openWorker({ ...options, store: await openStore({ ...over, readOnlyBlobs: true }) }),
     async [Symbol.asyncDispose]() {
       await worker[Symbol.asyncDispose]();
       await store.close();

@@ -3,7 +3,7 @@
  * others can read it without knowing more than its size.
  */
 import { crc32 } from "@node-rs/crc32";
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { closeSync, constants, fstatSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorCode, localDisk } from "../../blob/disk.ts";
@@ -38,8 +38,7 @@ export interface Description extends Facts {
 }
 
 /** The key of an entry, by all that tells it from others. */
-export const keyOf = (parts: readonly unknown[]): string =>
-  createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+export const keyOf = (parts: readonly unknown[]): string => hash("sha256", JSON.stringify(parts));
 
 /** Where another process keeps what it makes. */
 export interface Draft {

@@ -31,7 +31,7 @@ function serve(store: Partial<ObjectStore>, compatibility: "modern" | "2006-03-0
   );
   const { handle, onFailure } = createS3({
     store: {
-      refresh: () => Promise.resolve(),
+      refresh: () => Promise.resolve(0),
       bucket: () => Promise.resolve(BUCKET),
       ...store,
     } as ObjectStore,
@@ -90,6 +90,7 @@ test("nothing that may be cached is read before the store was asked for news", a
   const { ask } = serve({
     refresh: async () => {
       calls.push("refresh");
+      return 0;
     },
     bucket: async () => {
       calls.push("bucket");
