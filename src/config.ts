@@ -156,9 +156,9 @@ const OPTIONS = {
   deliveryRenderers: option(
     optional(integer(1, 256)),
     undefined,
-    "Pictures that one worker makes at the same time, two in one process.",
+    "Pictures that one worker makes at the same time, up to three in one process.",
     {
-      fallbackDoc: "its share of the cores; 2 at least where there are four or more",
+      fallbackDoc: "its share of the cores and half as many again",
     },
   ),
   deliveryRenderTime: option(seconds(1, 600), 10, "How long one picture may take. Stops slow codecs."),
@@ -248,15 +248,15 @@ export function regionOf(config: Pick<Config, "region" | "location">): string {
 export const workersMax = ({ workers }: Pick<Config, "workers">): number => workers ?? availableParallelism();
 
 /**
- * How many pictures each of `workers` makes at the same time. All together make one for each core; a second one where there
- * is room, because connections don't spread evenly over workers.
+ * How many pictures each of `workers` makes at the same time. All together make three for two cores: one that begins or ends
+ * leaves a core to another.
  */
 export function renderersOf(
   { deliveryRenderers }: Pick<Config, "deliveryRenderers">,
   workers: number,
   cores = availableParallelism(),
 ): number {
-  return deliveryRenderers ?? Math.max(Math.ceil(cores / workers), cores < 4 ? 1 : 2);
+  return deliveryRenderers ?? Math.ceil((cores * 1.5) / workers);
 }
 
 const NAMES = Object.keys(OPTIONS) as OptionName[];

@@ -23,13 +23,13 @@ export interface DeliveryLimits {
   readonly renderSeconds: number;
   /** Renders that may wait in one process; more are answered 429. Stops a flood of new URLs from piling up memory. */
   readonly queueLength: number;
-  /** Pictures that one process makes at the same time, as it begins. Two share a renderer. */
+  /** Pictures that one process makes at the same time, as it begins. Up to three share a renderer. */
   readonly renderers: number;
   /** Renders after which a renderer is replaced. Stops leaks in codecs. */
   readonly rendersPerProcess: number;
   /**
-   * Resident bytes at which a renderer is killed at its work (Linux), whether that is one picture or two. Stops codecs that
-   * take gigabytes for kilobytes.
+   * Resident bytes at which a renderer is killed at its work (Linux); twice as many where that is several pictures. Stops
+   * codecs that take gigabytes for kilobytes.
    */
   readonly renderBytes: number;
   /**

@@ -1,4 +1,5 @@
 /** A worker process: serves requests on the sockets that all workers share. Started by primary.ts. */
+import type { EventLoopUtilization } from "node:perf_hooks";
 import { processFamilies, type Family } from "../admin/measures.ts";
 import { createLogger } from "../lib/log.ts";
 import { ensureRoot } from "../root.ts";
@@ -60,12 +61,13 @@ function tellFailure({ store, meta }: Storage): void {
   tell({ kind: "broken", reason });
 }
 
+/** But for the first second, in which the program warms up. */
 function tellLoad(): void {
   const { eventLoopUtilization } = performance;
-  let before = eventLoopUtilization();
+  let before: EventLoopUtilization | undefined;
   setInterval(() => {
     const now = eventLoopUtilization();
-    tell({ kind: "load", load: eventLoopUtilization(now, before).utilization });
+    if (before !== undefined) tell({ kind: "load", load: eventLoopUtilization(now, before).utilization });
     before = now;
   }, LOAD_MS).unref();
 }

@@ -148,11 +148,11 @@ test("addresses are told apart from what is none", () => {
 });
 
 test.each([
-  [1, 1, 1],
-  [2, 2, 1],
-  [2, 1, 2],
+  [1, 1, 2],
+  [2, 2, 2],
+  [2, 1, 3],
   [4, 4, 2],
-  [8, 3, 3],
+  [8, 3, 4],
   [16, 16, 2],
 ])("%i cores and %i workers: each worker makes %i pictures at a time", (cores, workers, renderers) => {
   expect(renderersOf({ deliveryRenderers: undefined }, workers, cores)).toBe(renderers);

@@ -8,7 +8,7 @@ import { closing, DeliveryError, notNow } from "../errors.ts";
 import type { DeliveryLimits } from "../limits.ts";
 import type { Input, Job, Picture } from "./job.ts";
 import type { PictureDraft } from "./process.ts";
-import { PAIR, Renderer, type Rendered, type Task } from "./renderer.ts";
+import { PLACES, Renderer, type Rendered, type Task } from "./renderer.ts";
 
 /** Said to clients that find the queue full: a place is free after a few renders. */
 const RETRY_AFTER_SECONDS = 2;
@@ -124,12 +124,12 @@ export class Renderers {
   #place(task: Task): boolean {
     let left = this.#atOnce;
     for (const { retired, killed, size } of this.#all) {
-      if (retired) left -= killed ? PAIR : Math.min(PAIR, size);
+      if (retired) left -= killed ? PLACES : Math.min(PLACES, size);
     }
     const found: { renderer: Renderer; places: number }[] = [];
     for (const renderer of this.#all) {
       if (renderer.retired) continue;
-      const places = Math.max(0, Math.min(PAIR, left));
+      const places = Math.max(0, Math.min(PLACES, left));
       left -= places;
       if (renderer.takes(task, places)) found.push({ renderer, places });
     }
@@ -137,7 +137,7 @@ export class Renderers {
     const idle = best !== undefined && best.renderer.size < best.places;
     const renderer = (idle || left <= 0 ? undefined : this.#start()) ?? best?.renderer;
     if (renderer === undefined) return false;
-    renderer.give(task, renderer === best?.renderer ? best.places : Math.min(PAIR, left));
+    renderer.give(task, renderer === best?.renderer ? best.places : Math.min(PLACES, left));
     this.#guard ??= setInterval(() => this.#look(), LOOK_MS).unref();
     return true;
   }

@@ -1,5 +1,5 @@
 /**
- * A renderer as the pool has it: its process, what it is given, what it answers, and how it ends. It makes up to `PAIR`
+ * A renderer as the pool has it: its process, what it is given, what it answers, and how it ends. It makes up to `PLACES`
  * pictures at the same time, and answers as they are done.
  */
 import { spawn, type ChildProcess } from "node:child_process";
@@ -15,12 +15,15 @@ import { jsonFrame, readFrames, writeFrames, type Frame } from "./wire.ts";
 import type { Input, Job, Picture } from "./job.ts";
 import type { Answer, Order, PictureDraft } from "./process.ts";
 
-/** Pictures that one process makes at the same time. Two share 80 MiB; of more, one crash would cost more. */
-export const PAIR = 2;
+/**
+ * Pictures that one process makes at the same time, on two cores: two keep these busy, and a third one where one of them
+ * begins, ends or waits for its thread. They share 80 MiB; of more, a crash would cost more.
+ */
+export const PLACES = 3;
 /** Pictures whose sources arrive while others are made, so that none of these places is ever empty. */
 const AHEAD = 1;
 /** Each picture at work takes one thread of libuv's pool; one more is for everything else. */
-const THREADPOOL_SIZE = `${PAIR + 1}`;
+const THREADPOOL_SIZE = `${PLACES + 1}`;
 /**
  * glibc's allocator. What is at work at the same time shares one arena. Pages that one picture gave back are what the next
  * one asks for: kept, up to 24 MiB and in large pages, they save AVIF 5 % of its time. What is larger than 16 MiB goes back
@@ -34,6 +37,8 @@ const ALLOCATOR = [
 ].join(":");
 /** A renderer's objects are few and live briefly: room for 16 MiB of them, as Node has it, is memory that others need. */
 const NODE_OPTIONS = ["--max-semi-space-size=1"];
+/** How much more memory several pictures at work may take together than one alone. */
+const SHARED = 2;
 /** How long a renderer may take to say whose thread was held, in milliseconds: one that can say so does at once. */
 const REPLY_MS = 500;
 /** The share of its time in which a picture that is slow by itself was not held up by its neighbour. */
@@ -69,7 +74,7 @@ interface Attempt {
   state: "arriving" | "ready" | "working" | "late";
   /** A frame of it is on its way into the renderer: what it waits for is not its source. */
   writing: boolean;
-  /** There was another one at work beside it, which may have held the thread of both. */
+  /** There was another one at work beside it, which may have held the thread of all. */
   shared: boolean;
   deadline: NodeJS.Timeout | undefined;
 }
@@ -190,11 +195,12 @@ export class Renderer {
     await exit;
   }
 
-  /** Ends it if its work has become too large: of two at work nobody knows whose it is. */
+  /** Ends it if its work has become too large: of several at work nobody knows whose it is. */
   look(): void {
     const { renderBytes } = this.#limits;
-    if (this.size === 0 || this.#killed || residentBytes(this.pid) <= renderBytes) return;
     const [first, second] = this.#busy();
+    const most = second === undefined ? renderBytes : renderBytes * SHARED;
+    if (this.size === 0 || this.#killed || residentBytes(this.pid) <= most) return;
     const error = new DeliveryError(
       "LimitExceeded",
       `Rendering needs more than ${renderBytes} bytes of memory.`,
@@ -399,7 +405,7 @@ export class Renderer {
   }
 
   /**
-   * It has ended, as told or not. A picture that was alone at work fails with it; of two each is suspected, and made once
+   * It has ended, as told or not. A picture that was alone at work fails with it; of several each is suspected, and made once
    * more. What was to come is not, unless that happens to it again.
    */
   #gone(how: string): void {

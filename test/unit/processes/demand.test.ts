@@ -12,12 +12,12 @@ function wishAfter(demand: Demand, loads: readonly number[], seconds: number, fr
 }
 
 test.each([
-  { loads: [0.9], max: 4, wish: { wish: "more", second: 0 } },
+  { loads: [0.9], max: 4, wish: { wish: "more", second: 1 } },
   { loads: [0.5], max: 4, wish: undefined },
   { loads: [0], max: 4, wish: undefined },
   { loads: [1], max: 1, wish: undefined },
   { loads: [1, 0.9], max: 2, wish: undefined },
-  { loads: [1, 0.9], max: 3, wish: { wish: "more", second: 0 } },
+  { loads: [1, 0.9], max: 3, wish: { wish: "more", second: 1 } },
   // One connection that keeps one worker busy is not helped by a third.
   { loads: [1, 0.05], max: 3, wish: undefined },
   { loads: [0.2, 0.05], max: 2, wish: { wish: "fewer", second: 10 } },
@@ -31,7 +31,8 @@ test("nothing is wished before all have had their say", () => {
   const demand = new Demand(2, 4);
   expect(demand.hear(1, 1, 0)).toBeUndefined();
   expect(demand.hear(1, 1, 1000)).toBeUndefined();
-  expect(demand.hear(2, 1, 1500)).toBe("more");
+  expect(demand.hear(2, 1, 1500)).toBeUndefined();
+  expect(demand.hear(1, 1, 2600)).toBe("more");
 });
 
 test("what was said before the last change counts no more, and calm begins anew", () => {
