@@ -139,7 +139,7 @@ describe("a renderer that dies at its work", () => {
   });
 
   test("for too much memory is our doing, and says so", async () => {
-    await using site = await openSite({ renderers: 1, renderBytes: 200 * 1024 ** 2 });
+    await using site = await openSite({ renderers: 1, renderBytes: 200 * 1024 ** 2, renderSeconds: 30 });
     await site.put("photo.jpg", await noise(300, 300));
     expect(await endingOf(site, "/root/tr:w-29/photo.jpg")).toBe("200");
     const behind = (): Promise<string> => endingOf(site, "/root/tr:w-31/photo.jpg");
