@@ -49,8 +49,8 @@ const told = ({ headers }: Pick<Reply, "headers">): (string | null)[] => [
 
 /** A playlist says `no-cache` until its stream is put away, which may be a moment after its last piece. */
 function keptSeconds({ headers }: Pick<Reply, "headers">): number {
-  const said = headers.get("cache-control") ?? "";
-  return said === "no-cache" ? 0 : Number(/max-age=(\d+)/.exec(said)?.[1]);
+  const control = headers.get("cache-control") ?? "";
+  return control === "no-cache" ? 0 : Number(/max-age=(\d+)/.exec(control)?.[1]);
 }
 
 test("they are right as soon as there is one, and all that need none are the same", async () => {

@@ -139,9 +139,9 @@ describe("of two at work", () => {
     const slow = codeOf(pool.render(job("w-8000,h-6000,c-force,f-avif"), [source()]));
     await sleep(1400);
     const { input, reads } = counted();
-    const other = widthOf(pool.render(job("w-2500,h-2500,c-force,f-avif"), [input]));
+    const other = widthOf(pool.render(job("w-1500,h-1500,c-force,f-avif"), [input]));
     const behind = widthOf(pool.make(10));
-    expect(await Promise.all([slow, other, behind])).toEqual(["LimitExceeded", 2500, 10]);
+    expect(await Promise.all([slow, other, behind])).toEqual(["LimitExceeded", 1500, 10]);
     expect(reads()).toBe(1);
     await until(() => !pool.pids.includes(pid));
   });
