@@ -9,6 +9,7 @@ import type { Pages } from "../plan/plan.ts";
 import { apngIn, damaged, framesOf, type Apng } from "./apng.ts";
 import { checkPixels, decodeAside } from "./aside.ts";
 import type { Job } from "./job.ts";
+import { plainMetadata } from "./jpeg.ts";
 import { isJxl } from "./jxl.ts";
 import { wantedPages } from "./pages.ts";
 import { isPsd, tiffOfPsd, withoutWhite } from "./psd.ts";
@@ -250,7 +251,7 @@ async function openPages(bytes: Buffer, job: Job, kind: Kind, { pages, animated 
   if (kind === "webp") checkFrames(bytes);
   const options = optionsOf(job);
   const whole = sharp(bytes, options);
-  const metadata = await whole.metadata();
+  const metadata = (kind === "jpeg" ? plainMetadata(bytes) : undefined) ?? (await whole.metadata());
   checkPixels(metadata, job.limits.sourcePixels);
   const apng = kind === "png" ? apngIn(bytes) : undefined;
   const there = apng?.frames.length ?? metadata.pages ?? 1;
