@@ -46,6 +46,8 @@ const CONFIGURATIONS = { "default workers": [], "--workers 1": ["--workers", "1"
 const SAMPLE_MS = 1000;
 /** Clients that want one picture at the same moment. */
 const CROWD = 200;
+/** Of pictures, before the first round: V8 compiles what is called often, and fifty a second take it that long. */
+const WARM_RENDERS_SECONDS = 20;
 /** For thousands of requests a second to call the workers that they need. */
 const WARM_SECONDS = 3;
 /** After such a time without them these workers have gone again. */
@@ -357,6 +359,7 @@ try {
     windlass[name] = { ...measurements(), idle: memory(server.pid) };
     for (const what of ["store 4 KiB", "store 64 KiB", "make cached"])
       await drive(server, what, { seconds: ONCE_SECONDS });
+    await drive(server, "render jpeg", { seconds: options.quick ? seconds : WARM_RENDERS_SECONDS });
   }
   const bares = Object.fromEntries(FORMATS.map((format) => [format, { loop: [], apart: [] }]));
   const all = Object.entries(servers);

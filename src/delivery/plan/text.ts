@@ -54,17 +54,22 @@ function stepText(step: Step): string {
   return [...optionTexts(step.options), ...step.layers.map(layerText)].join(",");
 }
 
+const ROWS = new Map(Object.keys(TRANSFORMATIONS).map((row, n) => [row as keyof Options, n]));
+
 /** In the order of the table, so that the order in the URL doesn't matter. */
 function optionTexts(options: StepOptions): string[] {
-  return (Object.keys(TRANSFORMATIONS) as (keyof Options)[]).flatMap((row) => {
-    const value = options[row];
-    if (value === undefined) return [];
-    if (row === "model") return [modelText(value as ModelTask)];
-    const { imagekit, weekerp } = TRANSFORMATIONS[row] as Transformation<unknown>;
-    const name = (imagekit ?? weekerp)!.names[0]!;
-    const text = (VALUE_TEXTS[row] as (value: unknown) => string)(value);
-    return [text === "" ? name : `${name}-${text}`];
-  });
+  return (Object.keys(options) as (keyof Options)[])
+    .filter((row) => options[row] !== undefined)
+    .toSorted((a, b) => ROWS.get(a)! - ROWS.get(b)!)
+    .map((row) => optionText(row, options[row]));
+}
+
+function optionText(row: keyof Options, value: unknown): string {
+  if (row === "model") return modelText(value as ModelTask);
+  const { imagekit, weekerp } = TRANSFORMATIONS[row] as Transformation<unknown>;
+  const name = (imagekit ?? weekerp)!.names[0]!;
+  const text = (VALUE_TEXTS[row] as (value: unknown) => string)(value);
+  return text === "" ? name : `${name}-${text}`;
 }
 
 /** Exact: two numbers never have the same text. */
