@@ -32,6 +32,9 @@ export function hasComment(jpeg: Buffer): boolean {
   return false;
 }
 
+/** Before the pixels. Stops millions of comments from holding the thread. */
+const SEGMENTS_MAX = 100;
+
 type About = Pick<
   Metadata,
   "width" | "height" | "space" | "channels" | "chromaSubsampling" | "isProgressive"
@@ -45,7 +48,9 @@ type Density = Pick<Metadata, "density" | "resolutionUnit">;
 export function plainMetadata(jpeg: Buffer): Metadata | undefined {
   let about: About | undefined;
   let density: Density | undefined;
+  let segments = 0;
   for (const { marker, content } of segmentsOf(jpeg)) {
+    if (++segments > SEGMENTS_MAX) return undefined;
     if (FRAMES.includes(marker) && about === undefined) {
       about = frameOf(marker, content);
       if (about === undefined) return undefined;

@@ -51,6 +51,7 @@ describe("what says nothing of itself but its size", () => {
     ["JFIF twice", () => withSegments(jfif(1, 72), jfif(1, 300))],
     ["a segment of its own", () => withSegments(segment(0xef, Buffer.from("what is it")))],
     ["EXIF behind the frame", async () => behindFrame(await plain(), segment(0xe1, Buffer.from("Exif\0\0")))],
+    ["a hundred comments", () => withSegments(...Array<Buffer>(100).fill(segment(0xfe, Buffer.from("ha"))))],
     ["the end before its pixels", async () => (await plain()).subarray(0, 120)],
     ["nothing", async () => Buffer.alloc(0)],
   ])("is left to sharp: %s", async (_, make) => {
