@@ -1,4 +1,4 @@
-/** What addresses came to, so that those that are asked for all the time are taken apart once. */
+/** What addresses came to, so that those that are asked for all the time are not taken apart each time. */
 import { Lru } from "../lib/lru.ts";
 import { canonical } from "./plan/canonical.ts";
 import type { Plan } from "./plan/plan.ts";
@@ -21,6 +21,9 @@ const FINDINGS_MAX = 1000;
 const FINDING_BYTES = 1000;
 const CHARACTER_BYTES = 12;
 
+/** Addresses of which it is known that they were asked for, a power of two. */
+const SEEN = 4096;
+
 interface Kept extends Finding {
   readonly bytes: number;
 }
@@ -32,22 +35,44 @@ export class EpochFindings {
     maxBytes: FINDINGS_BYTES_MAX,
     sizeOf: ({ bytes }) => bytes,
   });
+  /** Hashes of addresses that were asked for once, each in the place that it names. */
+  readonly #seen = new Uint32Array(SEEN);
 
   get(address: Address): Finding | undefined {
     const name = nameOf(address);
     return name === undefined ? undefined : this.#kept.get(name);
   }
 
+  /**
+   * Kept from the second time on: most of what is asked for once is never asked for again, and would push out what is, and
+   * memory that lives on is dear to collect.
+   */
   keep(address: Address, place: Place, asked: Asked): Finding {
     const plan = asked.plan === undefined ? undefined : canonical(asked.plan);
     const name = nameOf(address);
-    if (name === undefined) return { place, asked, plan };
+    if (name === undefined || !this.#wasSeen(name)) return { place, asked, plan };
     // Names in the URL may stand for much longer chains.
     const characters = name.length + (plan === undefined ? 0 : summaryOf(plan).text.length);
     const kept = { place, asked, plan, bytes: FINDING_BYTES + CHARACTER_BYTES * characters };
     this.#kept.set(name, kept);
     return kept;
   }
+
+  /** Two addresses with one hash are each taken for the other. */
+  #wasSeen(name: string): boolean {
+    const hash = hashOf(name);
+    const place = hash % SEEN;
+    const was = this.#seen[place] === hash;
+    this.#seen[place] = hash;
+    return was;
+  }
+}
+
+/** FNV-1a, of UTF-16 code units. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let n = 0; n < text.length; n++) hash = Math.imul(hash ^ text.charCodeAt(n), 0x01000193);
+  return hash >>> 0;
 }
 
 /** Undefined for those that nobody asks for all the time. A path begins with a slash, and has no question mark. */

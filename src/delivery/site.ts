@@ -3,7 +3,7 @@ import type { ObjectStore } from "../store/store.ts";
 import type { Account } from "../store/types.ts";
 import { DeliveryError } from "./errors.ts";
 import { DEFAULT_ENDPOINT, type AliasDocument } from "./origins/documents.ts";
-import { domainOf, type EndpointDocument, type PrefixDocument } from "./origins/endpoints.ts";
+import { domainOf, isPrefix, type EndpointDocument, type PrefixDocument } from "./origins/endpoints.ts";
 import { isOurs } from "./origins/loop.ts";
 
 export type AliasFamily = "image" | "video" | "file";
@@ -72,8 +72,9 @@ export async function locate(store: ObjectStore, { host, path, rawQuery, loop }:
     return aliasPlace(store, first as AliasFamily, segments.slice(1), { rawQuery, host, ours });
   const owner = active(await store.accounts.byName(first));
   const prefix = segments.length > 2 ? decodeSegment(segments[1]) : "";
-  const named =
-    prefix === "" ? undefined : await store.settings.get<PrefixDocument>("prefix", `${owner.id}/${prefix}`);
+  const named = isPrefix(prefix)
+    ? await store.settings.get<PrefixDocument>("prefix", `${owner.id}/${prefix}`)
+    : undefined;
   const rawPath = segments.slice(named === undefined ? 1 : 2).join("/");
   return endpointPlace(store, owner, named?.endpoint ?? DEFAULT_ENDPOINT, { rawPath, rawQuery, host, ours });
 }

@@ -5,6 +5,7 @@
 import { createServer as createPlainServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import { ChurnMap } from "./churn.ts";
 import { Connection } from "./httpconnection.ts";
 import { Incoming, newHostId, requestIds } from "./httphead.ts";
 import type { Logger } from "./log.ts";
@@ -176,7 +177,8 @@ export interface Shared {
   readonly limits: HttpLimits;
   readonly hostId: string;
   readonly nextId: () => string;
-  readonly connections: Map<Socket, Connection>;
+  /** That are open, by numbers of their own. */
+  readonly connections: ChurnMap<number, Connection>;
   requests: number;
   retiring: boolean;
   closing: boolean;
@@ -190,18 +192,20 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     limits,
     hostId: newHostId(),
     nextId: requestIds(),
-    connections: new Map(),
+    connections: new ChurnMap(),
     requests: 0,
     retiring: false,
     closing: false,
   };
   const server = createServer(shared);
   // TLS handshakes have no connection yet; at the deadline they must go too.
-  const sockets = new Set<Socket>();
+  const sockets = new ChurnMap<number, Socket>();
   if (options.tls !== undefined) {
+    let count = 0;
     server.on("connection", (socket: Socket) => {
-      sockets.add(socket);
-      socket.on("close", () => sockets.delete(socket));
+      const number = count++;
+      sockets.set(number, socket);
+      socket.on("close", () => sockets.delete(number));
     });
   }
   await new Promise<void>((resolve, reject) => {
@@ -272,10 +276,16 @@ function createServer(shared: Shared): Server {
   (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
   // Node's own would cut answers that are not wholly sent yet.
   server.closeIdleConnections = () => undefined;
+  const bySocket = new WeakMap<Socket, Connection>();
+  let count = 0;
   server.on(options.tls === undefined ? "connection" : "secureConnection", (socket: Socket) => {
-    shared.connections.set(socket, new Connection(socket, shared));
+    const number = count++;
+    const connection = new Connection(socket, shared);
+    shared.connections.set(number, connection);
+    bySocket.set(socket, connection);
+    socket.on("close", () => shared.connections.delete(number));
   });
-  const connectionOf = (socket: Socket) => shared.connections.get(socket);
+  const connectionOf = (socket: Socket) => bySocket.get(socket);
   server.on("request", (message, output) => connectionOf(message.socket)?.receive(message, output));
   server.on("checkContinue", (message, output) => connectionOf(message.socket)?.receive(message, output));
   server.on("checkExpectation", (message, output) => connectionOf(message.socket)?.receive(message, output));
@@ -299,7 +309,7 @@ const FIRST_REQUEST_MS = 1000;
 async function drain(
   closed: Promise<void>,
   shared: Shared,
-  sockets: Set<Socket>,
+  sockets: ChurnMap<number, Socket>,
   deadlineMs: number,
 ): Promise<void> {
   const closeIdle = (fresh: boolean) => {
@@ -309,7 +319,8 @@ async function drain(
   const timers = [
     setTimeout(() => closeIdle(true), Math.min(FIRST_REQUEST_MS, deadlineMs)),
     setTimeout(() => {
-      for (const socket of [...shared.connections.keys(), ...sockets]) socket.destroy();
+      for (const { socket } of shared.connections.values()) socket.destroy();
+      for (const socket of sockets.values()) socket.destroy();
     }, deadlineMs),
   ];
   await closed;

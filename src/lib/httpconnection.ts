@@ -34,10 +34,7 @@ export class Connection {
     this.surplus = shared.connections.size >= shared.limits.maxConnections;
     // IPv4 clients of a listener on "::" are named as IPv4.
     this.remoteAddress = (socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
-    socket.on("close", () => {
-      shared.connections.delete(socket);
-      this.#waiting.length = 0;
-    });
+    socket.on("close", () => (this.#waiting.length = 0));
   }
 
   /** A request whose head is parsed. Pipelined ones wait, so that one client never works on two of its requests. */

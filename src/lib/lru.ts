@@ -1,3 +1,5 @@
+import { ChurnMap } from "./churn.ts";
+
 export interface LruLimits<V> {
   /** Entries kept at most. */
   readonly maxEntries: number;
@@ -8,8 +10,8 @@ export interface LruLimits<V> {
 
 /** A map that forgets what was not used for longest, bounded by count and, if asked, by bytes. */
 export class Lru<K, V> {
-  // A Map iterates in insertion order: the first entry is the least recently used.
-  readonly #entries = new Map<K, V>();
+  /** The first is the least recently used. */
+  readonly #entries = new ChurnMap<K, V>();
   readonly #limits: LruLimits<V>;
   #bytes = 0;
 
@@ -43,9 +45,9 @@ export class Lru<K, V> {
       this.#entries.size > this.#limits.maxEntries ||
       this.#bytes > (this.#limits.maxBytes ?? Infinity)
     ) {
-      const oldest = this.#entries.keys().next();
-      if (oldest.done === true) return;
-      this.delete(oldest.value);
+      const oldest = this.#entries.first();
+      if (oldest === undefined) return;
+      this.delete(oldest);
     }
   }
 

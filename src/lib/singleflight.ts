@@ -1,6 +1,8 @@
+import { ChurnMap } from "./churn.ts";
+
 /** Work asked for by several callers at once is done once. */
 export class SingleFlight<T> {
-  readonly #running = new Map<string, Promise<T>>();
+  readonly #running = new ChurnMap<string, Promise<T>>();
 
   /** Whether work of this key is running. */
   has(key: string): boolean {

@@ -1,6 +1,7 @@
 /** A worker's side of the one writer: commits go over its socket, many at a time. */
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { ChurnMap } from "../lib/churn.ts";
 import { MetaError, type Commit } from "./meta.ts";
 import { decodeAnswer, type Answer } from "./frames.ts";
 import { FrameSocket, validateSocketPath } from "./socket.ts";
@@ -107,7 +108,7 @@ class Link {
   /** Why the writer refuses commits; "" when it does not. */
   trouble = "";
   readonly #frames: FrameSocket;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new ChurnMap<number, Pending>();
   #lastId = 0;
   #isLost = false;
   #drained: (() => void) | undefined;

@@ -1,6 +1,7 @@
 /** What all of the store's parts work with: the two engines below, the clock, and the way to change things safely. */
 import { randomBytes } from "node:crypto";
 import { BlobBroken, BlobFull, type BlobStore } from "../blob/blob.ts";
+import type { ChurnMap } from "../lib/churn.ts";
 import type { HashPool } from "../lib/hashespool.ts";
 import type { Logger } from "../lib/log.ts";
 import { MetaError, type Check, type Commit, type Key, type Meta, type Write } from "../meta/meta.ts";
@@ -20,7 +21,7 @@ export interface Core {
   readonly graceMs: number;
   readonly hashes: HashPool;
   /** Queues of mutations by key; see `mutate`. */
-  readonly queues: Map<string, Promise<unknown>>;
+  readonly queues: ChurnMap<string, Promise<unknown>>;
   /** What the blobs' disk had left when it was last looked at. */
   readonly space: { freeBytes: number; lookedAt: number };
   /** Why blobs can't be written any more, once they can't. */

@@ -6,6 +6,7 @@
  */
 import type { BlobStore, FileRange } from "../blob/blob.ts";
 import type { ChecksumAlgorithm } from "../lib/hashes.ts";
+import { ChurnMap } from "../lib/churn.ts";
 import { createHashPool } from "../lib/hashespool.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Meta } from "../meta/meta.ts";
@@ -285,7 +286,7 @@ export async function openStore(options: StoreOptions): Promise<ObjectStore> {
     inlineBytes: options.inlineBytes ?? 32 * 1024,
     graceMs: options.graceMs ?? 60 * 60 * 1000,
     hashes: createHashPool(),
-    queues: new Map(),
+    queues: new ChurnMap(),
     space: { freeBytes: Number.POSITIVE_INFINITY, lookedAt: Number.NEGATIVE_INFINITY },
     blobFailure: undefined,
   };

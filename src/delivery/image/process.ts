@@ -4,6 +4,7 @@ import { Socket } from "node:net";
 import { setPriority } from "node:os";
 import { performance, type EventLoopUtilization } from "node:perf_hooks";
 import type { FileRange } from "../../blob/blob.ts";
+import { ChurnMap } from "../../lib/churn.ts";
 import { keepSync, WHOLE_BYTES_MAX, type Draft, type Facts } from "../cache/entries.ts";
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
 import { jsonFrame, readFrames, writeFrames, type Frame } from "./wire.ts";
@@ -82,11 +83,11 @@ interface Place {
 /** Inputs of further jobs arrive while others are rendered. */
 class Renderings {
   readonly #socket: Socket;
-  readonly #receiving = new Map<number, Receiving>();
+  readonly #receiving = new ChurnMap<number, Receiving>();
   /** In the order in which they became complete. */
   readonly #ready: Receiving[] = [];
   /** What the thread had done when they were begun, by their ids. */
-  readonly #working = new Map<number, EventLoopUtilization>();
+  readonly #working = new ChurnMap<number, EventLoopUtilization>();
   readonly #unused: Place[] = [];
   #places = 1;
 

@@ -6,6 +6,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { ChurnMap } from "../../lib/churn.ts";
 import type { Logger } from "../../lib/log.ts";
 import { programUrl } from "../../lib/program.ts";
 import type { Kept } from "../cache/cache.ts";
@@ -89,7 +90,7 @@ export class Renderer {
   readonly #process: ChildProcess;
   readonly #socket: Duplex;
   /** By their ids, in the order in which they came; once they are ready, in that in which they will begin. */
-  readonly #attempts = new Map<number, Attempt>();
+  readonly #attempts = new ChurnMap<number, Attempt>();
   #ids = 0;
   /** Pictures that it may make at the same time. */
   #places = 1;

@@ -117,8 +117,11 @@ async function checkOrigins(
   return [...origins];
 }
 
+/** What an endpoint's prefix looks like: what doesn't need not be looked for. */
+export const isPrefix = (segment: string): boolean => PREFIX.test(segment);
+
 function checkPrefix(prefix: string): string {
-  if (!PREFIX.test(prefix)) {
+  if (!isPrefix(prefix)) {
     throw wrong(`"${prefix}" can't be a prefix: 1 to 64 letters, digits and dashes.`);
   }
   if (RESERVED.test(prefix))
