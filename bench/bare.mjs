@@ -24,26 +24,30 @@ const ENCODERS = {
 /** Rendered before the clock starts. */
 const WARM = 3;
 
-async function run({ photo, format, seconds, atOnce }, begun) {
+async function run({ photo, format, seconds, rampSeconds, atOnce }, begun) {
   const source = readFileSync(photo);
   const render = () => ENCODERS[format](sharp(source).resize(512, 512, { fit: "cover" })).toBuffer();
   for (let n = 0; n < WARM; n++) await render();
   process.send({ warm: true });
   await begun;
   const before = process.cpuUsage();
-  const started = performance.now();
+  // As the load generator counts: what is done between two moments, of a loop that goes on.
+  const from = performance.now() + rampSeconds * 1000;
+  const end = from + seconds * 1000;
   let renders = 0;
+  let all = 0;
   let bytes = 0;
   const loop = async () => {
-    while (performance.now() - started < seconds * 1000) {
+    while (performance.now() < end) {
       bytes = (await render()).length;
-      renders++;
+      all++;
+      const now = performance.now();
+      if (now >= from && now < end) renders++;
     }
   };
   await Promise.all(Array.from({ length: atOnce }, loop));
   const cpu = process.cpuUsage(before);
-  const elapsed = (performance.now() - started) / 1000;
-  return { renders, seconds: elapsed, bytes, cpuMs: (cpu.user + cpu.system) / 1000 };
+  return { renders, all, seconds, bytes, cpuMs: (cpu.user + cpu.system) / 1000 };
 }
 
 async function obey(job) {

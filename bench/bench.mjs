@@ -12,6 +12,7 @@ import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { CASES, LIST_BATCH } from "./cases.mjs";
+import { median } from "./median.mjs";
 import { startNginx, startWindlass, usage } from "./servers.mjs";
 
 const text = { type: "string" };
@@ -94,7 +95,6 @@ async function prepare(target) {
   process.stderr.write("\n");
 }
 
-const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 function summary(results) {
   const of = (field) =>
     results[0][field] === undefined ? undefined : median(results.map((result) => result[field]));

@@ -13,7 +13,8 @@ const READ_BYTES = 256 * 1024;
 
 /**
  * @typedef {{ case: string, host: string, port: number, key?: import("./sign.mjs").Key,
- *   seconds: number, offset: number, keys: number }} Job
+ *   seconds: number, rampSeconds?: number, offset: number, keys: number }} Job `rampSeconds`: of the same load before the
+ *   clock starts, so that neither the first answers' wait nor the last ones' is in it
  * @param {Job} job
  */
 async function run(job) {
@@ -21,19 +22,29 @@ async function run(job) {
   const sign = signer({ host: `${job.host}:${job.port}`, key: job.key });
   const { requests, body } = shape.prepare(sign, job);
   const latencies = new Float64Array(LATENCIES_MAX);
-  const state = { next: 0, done: 0, bytes: 0, failed: 0, misses: 0, stop: false, once: shape.once === true };
-  const started = performance.now();
-  const timer = setTimeout(() => (state.stop = true), job.seconds * 1000);
+  const once = shape.once === true;
+  const state = { next: 0, done: 0, answered: 0, bytes: 0, failed: 0, misses: 0, from: 0, stop: false, once };
+  const ramp = job.rampSeconds ?? 0;
+  state.from = performance.now() + ramp * 1000;
+  let ended;
+  const timer = setTimeout(
+    () => {
+      state.stop = true;
+      if (ramp > 0) ended = performance.now();
+    },
+    (ramp + job.seconds) * 1000,
+  );
   await Promise.all(
     Array.from({ length: shape.connections }, () => connection(job, shape, requests, body, state, latencies)),
   );
   clearTimeout(timer);
-  const seconds = (performance.now() - started) / 1000;
+  const seconds = ((ended ?? performance.now()) - state.from) / 1000;
   const sorted = latencies.subarray(0, Math.min(state.done, LATENCIES_MAX)).toSorted();
   const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
   const cpu = process.cpuUsage();
   return {
     requests: state.done,
+    answered: state.answered,
     failed: state.failed,
     misses: state.misses,
     seconds,
@@ -74,8 +85,12 @@ function connection(job, shape, requests, body, state, latencies) {
       }
     };
     const finish = () => {
-      if (state.done < LATENCIES_MAX) latencies[state.done] = performance.now() - sentAt;
-      state.done++;
+      state.answered++;
+      const now = performance.now();
+      if (job.rampSeconds === undefined || (now >= state.from && !state.stop)) {
+        if (state.done < LATENCIES_MAX) latencies[state.done] = now - sentAt;
+        state.done++;
+      }
       if (body !== undefined) state.bytes += body.length;
       if (last) {
         resolve(connection(job, shape, requests, body, state, latencies));

@@ -3,7 +3,7 @@
  * while pictures are made, in one run, rounds in turn. See docs/performance.md.
  *
  *   --rounds N     of each measurement (5)         --quick       a few seconds, to see that everything works
- *   --seconds N    of each measurement (4)         --json FILE   everything measured
+ *   --seconds N    of each measurement (4), for pictures in turns of one second         --json FILE   everything measured
  *   --photo FILE   source, instead of the picture that is made for it
  *   --serve "…"    further options of `windlass serve`
  */
@@ -15,7 +15,9 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { PHOTO_KEY, uncached } from "./deliverycases.mjs";
+import sharp from "sharp";
+import { PHOTO_KEY, SMALL_KEY, uncached } from "./deliverycases.mjs";
+import { median } from "./median.mjs";
 import { photo } from "./photo.mjs";
 import { memory, startWindlass, usage } from "./servers.mjs";
 import { signer } from "./sign.mjs";
@@ -46,8 +48,17 @@ const CONFIGURATIONS = { "default workers": [], "--workers 1": ["--workers", "1"
 const SAMPLE_MS = 1000;
 /** Clients that want one picture at the same moment. */
 const CROWD = 200;
-/** Of pictures, before the first round: V8 compiles what is called often, and fifty a second take it that long. */
+/**
+ * Of small pictures, before the first round: V8 compiles what is called often, for the first five thousand pictures or so.
+ * Large ones take two minutes for them.
+ */
 const WARM_RENDERS_SECONDS = 20;
+const SMALL_SIDE = 64;
+/** Machines are faster and slower by the second: what is compared takes turns this short, and starts with a ramp. */
+const TURN_SECONDS = 1;
+const RAMP_SECONDS = 0.3;
+const turn = { seconds: Math.min(seconds, TURN_SECONDS), rampSeconds: RAMP_SECONDS };
+const TURNS = Math.ceil(seconds / TURN_SECONDS);
 /** For thousands of requests a second to call the workers that they need. */
 const WARM_SECONDS = 3;
 /** After such a time without them these workers have gone again. */
@@ -78,12 +89,12 @@ async function bare(file, format, { processes, atOnce }) {
   const warm = [];
   const all = await Promise.all(
     Array.from({ length: processes }, () =>
-      work("./bare.mjs", { photo: file, format, seconds, atOnce }, (message, child) => {
+      work("./bare.mjs", { photo: file, format, ...turn, atOnce }, (message, child) => {
         if (message.warm && warm.push(child) === processes) for (const each of warm) each.send("begin");
       }),
     ),
   );
-  const renders = all.reduce((sum, each) => sum + each.renders, 0);
+  const renders = all.reduce((sum, each) => sum + each.all, 0);
   return {
     rate: all.reduce((sum, each) => sum + each.renders / each.seconds, 0),
     cpuMs: all.reduce((sum, each) => sum + each.cpuMs, 0) / renders,
@@ -105,8 +116,8 @@ async function drive(server, name, more = {}) {
     ...more,
   });
   if (result.failed > 0) throw new Error(`${name}: ${result.failed} of ${result.requests} requests failed`);
-  const cpuMs = (usage(server.pid).cpuMs - before.cpuMs) / result.requests;
-  return { ...result, rate: result.requests / result.seconds, cpuMs, bytes: result.bytes / result.requests };
+  const cpuMs = (usage(server.pid).cpuMs - before.cpuMs) / result.answered;
+  return { ...result, rate: result.requests / result.seconds, cpuMs, bytes: result.bytes / result.answered };
 }
 
 /** With the memory of all processes looked at meanwhile. */
@@ -124,9 +135,9 @@ async function watched(server, measure, peak) {
 }
 
 async function rendered(server, format, peak) {
-  const result = await watched(server, () => drive(server, `render ${format}`), peak);
-  if (result.misses !== result.requests)
-    throw new Error(`${format}: ${result.misses} of ${result.requests} were rendered`);
+  const result = await watched(server, () => drive(server, `render ${format}`, turn), peak);
+  if (result.misses !== result.answered)
+    throw new Error(`${format}: ${result.misses} of ${result.answered} were rendered`);
   return result;
 }
 
@@ -173,11 +184,10 @@ async function storm(server, peak) {
   return { alone, meanwhile, rate };
 }
 
-async function putPhoto(server, file) {
-  const body = readFileSync(file);
+async function put(server, key, body) {
   const head = signer({ host: `${server.host}:${server.port}`, key: server.key })(
     "PUT",
-    `/bench/${PHOTO_KEY}`,
+    `/bench/${key}`,
     {},
     body.length,
   );
@@ -189,16 +199,14 @@ async function putPhoto(server, file) {
       .filter((line) => line !== "" && !/^(host|content-length):/i.test(line))
       .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]),
   );
-  const response = await fetch(`http://${server.host}:${server.port}/bench/${PHOTO_KEY}`, {
+  const response = await fetch(`http://${server.host}:${server.port}/bench/${key}`, {
     method: "PUT",
     headers: { ...headers, "content-type": "image/jpeg" },
     body,
   });
-  if (response.status !== 200) throw new Error(`the photo could not be stored: ${await response.text()}`);
-  return body.length;
+  if (response.status !== 200) throw new Error(`${key} could not be stored: ${await response.text()}`);
 }
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const of = (results, field) => median(results.map((result) => result[field]));
 const digits = (value, places = 0) => (value === undefined ? "" : value.toFixed(places));
 const table = (rows) =>
@@ -338,7 +346,7 @@ const memoryTable = ({ windlass }) =>
 
 const report = (measured) =>
   [
-    `${measured.machine}; medians of ${rounds} rounds of ${seconds} s; a JPEG of 2725 × 2225 pixels and ${measured.size} bytes.`,
+    `${measured.machine}; medians of ${rounds} rounds of ${seconds} s, pictures in turns of ${turn.seconds} s; a JPEG of 2725 × 2225 pixels and ${measured.size} bytes.`,
     ...[rendersTable, cacheTable, stormTable, crowdTable, memoryTable].map((tableOf) => tableOf(measured)),
   ].join("\n\n");
 
@@ -348,18 +356,20 @@ if (options.photo === undefined) writeFileSync(file, await photo());
 const note = (words) => process.stderr.write(`\r${words.padEnd(60)}`);
 const servers = {};
 try {
-  let size;
+  const body = readFileSync(file);
+  const small = await sharp(body).resize(SMALL_SIDE).jpeg().toBuffer();
   const windlass = {};
   for (const [name, more] of Object.entries(CONFIGURATIONS)) {
     note(`${name}: objects and pictures`);
     const server = await startWindlass([...(options.serve?.split(" ") ?? []), ...more]);
     servers[name] = server;
-    size = await putPhoto(server, file);
+    await put(server, PHOTO_KEY, body);
+    await put(server, SMALL_KEY, small);
     server.command("origin", "create", "photos", "--type", "bucket", "--bucket", "bench");
     windlass[name] = { ...measurements(), idle: memory(server.pid) };
     for (const what of ["store 4 KiB", "store 64 KiB", "make cached"])
       await drive(server, what, { seconds: ONCE_SECONDS });
-    await drive(server, "render jpeg", { seconds: options.quick ? seconds : WARM_RENDERS_SECONDS });
+    await drive(server, "render small", { seconds: options.quick ? seconds : WARM_RENDERS_SECONDS });
   }
   const bares = Object.fromEntries(FORMATS.map((format) => [format, { loop: [], apart: [] }]));
   const all = Object.entries(servers);
@@ -376,7 +386,8 @@ try {
         async () => bares[format].apart.push(await bare(file, format, BARE_APART)),
       ];
       // Who comes later has the warmer machine: in turn.
-      for (let n = 0; n < measures.length; n++) await measures[(round + n) % measures.length]();
+      for (let n = 0; n < TURNS * measures.length; n++)
+        await measures[(round + Math.floor(n / measures.length) + n) % measures.length]();
     }
     for (const [name, server] of all) {
       const { crowds, storms, peak } = windlass[name];
@@ -398,7 +409,7 @@ try {
   }
   note("");
   const machine = `${cpus().length} × ${cpus()[0].model}, Node ${process.version}`;
-  const measured = { machine, rounds, seconds, size, bares, windlass };
+  const measured = { machine, rounds, seconds, size: body.length, bares, windlass };
   process.stdout.write(`\r${report(measured)}\n`);
   if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(measured, null, 2));
 } finally {

@@ -2,11 +2,14 @@
 import { objectPath } from "./cases.mjs";
 
 export const PHOTO_KEY = "photo.jpg";
+/** A picture of some thousand pixels, whose rendering takes no time. */
+export const SMALL_KEY = "small.jpg";
 /** What each connection waits after an answer before it asks again, so that latency is measured and not capacity. */
 const PAUSE_MS = 20;
 /** Results that are asked for again and again. */
 const CACHED = 200;
 const RENDERS = 4000;
+const SMALL_RENDERS = 20_000;
 
 /**
  * A URL that nobody asked for yet. The name of a picture that would stand in for a missing one is part of a plan and
@@ -24,12 +27,19 @@ const render = (extension, connections = 8) => ({
 });
 const cached = (sign) => ({ requests: times(CACHED, (n) => sign("GET", uncached("jpg", `cached-${n}`))) });
 
+const small = (sign, { offset }) => ({
+  requests: times(SMALL_RENDERS, (n) =>
+    sign("GET", `/root/tr:w-16,h-16,f-jpg,di-${offset}-${n}.jpg/${SMALL_KEY}`),
+  ),
+});
+
 export const DELIVERY_CASES = {
   "render jpeg": render("jpg"),
   "render webp": render("webp"),
   "render avif": render("avif"),
   "render png": render("png"),
   "render storm": render("jpg", 32),
+  "render small": { method: "GET", connections: 8, prepare: small },
   "make cached": { method: "GET", connections: 8, once: true, prepare: cached },
   "GET cached": { method: "GET", connections: 32, prepare: cached },
   "GET 4 KiB, unhurried": {

@@ -43,7 +43,7 @@ function familyOf(root) {
   return family;
 }
 
-/** CPU milliseconds of a process and its descendants so far, and MiB resident at most, all together. */
+/** CPU milliseconds of a process and its descendants so far, those that ended among them, and MiB resident at most, all together. */
 export function usage(pid) {
   let [ticks, kib] = [0, 0];
   for (const each of familyOf(pid)) {
@@ -51,7 +51,8 @@ export function usage(pid) {
       const fields = readFileSync(`/proc/${each}/stat`, "latin1")
         .replace(/^.*\) /s, "")
         .split(" ");
-      ticks += Number(fields[11]) + Number(fields[12]);
+      // Its own, and that of its children that ended.
+      ticks += fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
       kib += Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${each}/status`, "latin1"))?.[1] ?? 0);
     } catch {
       // Gone between the two reads.

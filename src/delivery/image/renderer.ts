@@ -40,6 +40,11 @@ const ALLOCATOR = [
 const NODE_OPTIONS = ["--max-semi-space-size=1"];
 /** How much more memory several pictures at work may take together than one alone. */
 const SHARED = 2;
+/**
+ * How long a picture is at work before anybody looks at the memory that it takes, in milliseconds: most are done by then, and
+ * the fastest codec fills less than half of what it may have.
+ */
+const UNWATCHED_MS = 200;
 /** How long a renderer may take to say whose thread was held, in milliseconds: one that can say so does at once. */
 const REPLY_MS = 500;
 /** The share of its time in which a picture that is slow by itself was not held up by its neighbour. */
@@ -75,6 +80,8 @@ interface Attempt {
   state: "arriving" | "ready" | "working" | "late";
   /** A frame of it is on its way into the renderer: what it waits for is not its source. */
   writing: boolean;
+  /** When it came to work, by `performance.now()`. */
+  began: number;
   /** There was another one at work beside it, which may have held the thread of all. */
   shared: boolean;
   deadline: NodeJS.Timeout | undefined;
@@ -171,6 +178,7 @@ export class Renderer {
       task,
       state: "arriving",
       writing: false,
+      began: Infinity,
       shared: false,
       deadline: undefined,
     };
@@ -200,14 +208,14 @@ export class Renderer {
   look(): void {
     const { renderBytes } = this.#limits;
     const [first, second] = this.#busy();
+    if (first === undefined || this.#killed || performance.now() - first.began < UNWATCHED_MS) return;
     const most = second === undefined ? renderBytes : renderBytes * SHARED;
-    if (this.size === 0 || this.#killed || residentBytes(this.pid) <= most) return;
+    if (residentBytes(this.pid) <= most) return;
     const error = new DeliveryError(
       "LimitExceeded",
       `Rendering needs more than ${renderBytes} bytes of memory.`,
     );
-    const guilty = second === undefined ? (first ?? [...this.#attempts.values()][0]) : undefined;
-    this.#abandon(guilty, error);
+    this.#abandon(second === undefined ? first : undefined, error);
   }
 
   /** What takes its places. */
@@ -288,6 +296,7 @@ export class Renderer {
     let free = this.#places - this.#busy().length;
     for (const attempt of attempts.filter(({ state }) => state === "ready").slice(0, Math.max(0, free))) {
       attempt.state = "working";
+      attempt.began = performance.now();
       free--;
       this.#time(attempt, () => this.#late(attempt));
     }
