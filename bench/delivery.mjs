@@ -2,10 +2,12 @@
  * `npm run bench:delivery`: pictures over HTTP beside sharp in a bare loop, cached pictures beside objects, and objects
  * while pictures are made, in one run, rounds in turn. See docs/performance.md.
  *
- *   --rounds N     of each measurement (5)         --quick       a few seconds, to see that everything works
- *   --seconds N    of each measurement (4), for pictures in turns of one second         --json FILE   everything measured
+ *   --rounds N     of each measurement (5)
+ *   --seconds N    of each measurement (4), for pictures in turns of one second
  *   --photo FILE   source, instead of the picture that is made for it
  *   --serve "…"    further options of `windlass serve`
+ *   --json FILE    everything measured
+ *   --quick        a few seconds, to see that everything works
  */
 import { fork } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -53,6 +55,7 @@ const CROWD = 200;
  * Large ones take two minutes for them.
  */
 const WARM_RENDERS_SECONDS = 20;
+/** Pixels. */
 const SMALL_SIDE = 64;
 /** Machines are faster and slower by the second: what is compared takes turns this short, and starts with a ramp. */
 const TURN_SECONDS = 1;

@@ -283,7 +283,10 @@ function createServer(shared: Shared): Server {
     const connection = new Connection(socket, shared);
     shared.connections.set(number, connection);
     bySocket.set(socket, connection);
-    socket.on("close", () => shared.connections.delete(number));
+    socket.on("close", () => {
+      shared.connections.delete(number);
+      bySocket.delete(socket);
+    });
   });
   const connectionOf = (socket: Socket) => bySocket.get(socket);
   server.on("request", (message, output) => connectionOf(message.socket)?.receive(message, output));
