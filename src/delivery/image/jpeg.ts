@@ -93,11 +93,12 @@ const UNSAID: Density = { density: 72 };
 /** Fewer pixels an inch are less than one a millimetre, with which sharp deals in its own way. */
 const DENSITY_MIN = 26;
 
-/** In inches, or not said: JFIF 1.02. */
+/** In inches and the same in both directions, or not said: JFIF 1.02. */
 function densityOf(content: Buffer): Density | undefined {
   if (content.length !== 14 || content.toString("latin1", 0, 5) !== "JFIF\0") return undefined;
   const unit = content[7];
   const density = content.readUInt16BE(8);
   if (unit === 0) return UNSAID;
-  return unit === 1 && density >= DENSITY_MIN ? { density, resolutionUnit: "inch" } : undefined;
+  const square = content.readUInt16BE(10) === density;
+  return unit === 1 && square && density >= DENSITY_MIN ? { density, resolutionUnit: "inch" } : undefined;
 }

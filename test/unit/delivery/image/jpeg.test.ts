@@ -9,11 +9,10 @@ import { drawn } from "./coresetup.ts";
 const SCAN = Buffer.from([0xff, 0xda]);
 const picture = (): Sharp => drawn(40, 30, (x, y) => [x * 6, y * 8, 99]).removeAlpha();
 const plain = (): Promise<Buffer> => picture().jpeg().toBuffer();
-const jfif = (unit: number, density: number): Buffer =>
-  segment(
-    0xe0,
-    Buffer.from([...Buffer.from("JFIF\0"), 1, 2, unit, density >> 8, density & 255, 0, 72, 0, 0]),
-  );
+const jfif = (unit: number, across: number, down = across): Buffer => {
+  const densities = [across >> 8, across & 255, down >> 8, down & 255];
+  return segment(0xe0, Buffer.from([...Buffer.from("JFIF\0"), 1, 2, unit, ...densities, 0, 0]));
+};
 const withSegments = async (...segments: readonly Buffer[]): Promise<Buffer> =>
   jpegWith(await plain(), ...segments);
 
@@ -48,6 +47,7 @@ describe("what says nothing of itself but its size", () => {
     ["one scan for each colour", async () => scanOfOne(await plain())],
     ["JFIF, centimetres", () => withSegments(jfif(2, 118))],
     ["JFIF, too few an inch", () => withSegments(jfif(1, 25))],
+    ["JFIF, one an inch in one direction", () => withSegments(jfif(1, 300, 1))],
     ["JFIF twice", () => withSegments(jfif(1, 72), jfif(1, 300))],
     ["a segment of its own", () => withSegments(segment(0xef, Buffer.from("what is it")))],
     ["EXIF behind the frame", async () => behindFrame(await plain(), segment(0xe1, Buffer.from("Exif\0\0")))],
