@@ -65,8 +65,8 @@ export class Renderers {
   }
 
   /**
-   * Renders the first input, which is read only when a renderer will take it next; the others are the job's own. The
-   * picture becomes the entry of the cache that `draft` names, if that can be done.
+   * Renders the first input, which is read only when a renderer has one of its few places for it; the others are the job's
+   * own. The picture becomes the entry of the cache that `draft` names, if that can be done.
    * @throws DeliveryError of render.ts; SourceTooLarge for all inputs together, TooManyRenders when the queue is full,
    * ServiceUnavailable when no renderer can be started, LimitExceeded at the deadline or for too much memory,
    * RendererFailed when the process died; errors of the inputs pass through

@@ -1,6 +1,6 @@
 /**
  * A renderer as the pool has it: its process, what it is given, what it answers, and how it ends. It makes up to `PLACES`
- * pictures at the same time, and answers as they are done.
+ * pictures at the same time, and answers as they are done; while more wait than it can begin, it may answer several together.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -23,6 +23,10 @@ import type { Answer, Order, PictureDraft } from "./process.ts";
 export const PLACES = 3;
 /** Pictures whose sources arrive while others are made, so that none of these places is ever empty. */
 const AHEAD = 1;
+/** The same of a renderer that has all its places and is at nothing long: what waits there lets it answer several at once. */
+const AHEAD_OF_SHORT = 4;
+/** Bytes of a picture's sources with which it is more than the first to wait there. Stops large ones from filling its memory. */
+const AHEAD_BYTES = 4 * 1024 ** 2;
 /** Each picture at work takes one thread of libuv's pool; one more is for everything else. */
 const THREADPOOL_SIZE = `${PLACES + 1}`;
 /**
@@ -41,10 +45,10 @@ const NODE_OPTIONS = ["--max-semi-space-size=1"];
 /** How much more memory several pictures at work may take together than one alone. */
 const SHARED = 2;
 /**
- * How long a picture is at work before anybody looks at the memory that it takes, in milliseconds: most are done by then, and
- * the fastest codec fills less than half of what it may have.
+ * How long most pictures are at work at most, in milliseconds. One that takes longer is looked at for the memory that it takes
+ * (by then the fastest codec has filled less than half of what it may have), and others don't wait behind it.
  */
-const UNWATCHED_MS = 200;
+const SHORT_MS = 200;
 /** How long a renderer may take to say whose thread was held, in milliseconds: one that can say so does at once. */
 const REPLY_MS = 500;
 /** The share of its time in which a picture that is slow by itself was not held up by its neighbour. */
@@ -163,12 +167,19 @@ export class Renderer {
   }
 
   /** Whether it has a place for a task, where it may make so many pictures at the same time. */
-  takes({ alone }: Task, places: number): boolean {
+  takes({ alone, inputs }: Task, places: number): boolean {
     if (this.#retired || places === 0) return false;
-    const attempts = [...this.#attempts.values()];
-    return alone
-      ? attempts.length === 0
-      : attempts.length < places + AHEAD && !attempts.some(({ task }) => task.alone);
+    if (alone) return this.size === 0;
+    const bytes = inputs.reduce((sum, { size }) => sum + size, 0);
+    const short = places === PLACES && bytes <= AHEAD_BYTES && !this.#isLong();
+    if (this.size >= places + (short ? AHEAD_OF_SHORT : AHEAD)) return false;
+    return ![...this.#attempts.values()].some(({ task }) => task.alone);
+  }
+
+  /** Whether the first at work takes longer than most. */
+  #isLong(): boolean {
+    const [first] = this.#busy();
+    return first !== undefined && performance.now() - first.began >= SHORT_MS;
   }
 
   /** Its end is told by the task. */
@@ -208,7 +219,7 @@ export class Renderer {
   look(): void {
     const { renderBytes } = this.#limits;
     const [first, second] = this.#busy();
-    if (first === undefined || this.#killed || performance.now() - first.began < UNWATCHED_MS) return;
+    if (first === undefined || this.#killed || !this.#isLong()) return;
     const most = second === undefined ? renderBytes : renderBytes * SHARED;
     if (residentBytes(this.pid) <= most) return;
     const error = new DeliveryError(

@@ -171,6 +171,75 @@ describe("of two at work", () => {
   });
 });
 
+/** Pictures by the moment in which they were answered. */
+function moments(answers: readonly Promise<number>[]): Promise<number[][]> {
+  const all: number[][] = [];
+  let now: number[] | undefined;
+  const note = (width: number): void => {
+    if (now === undefined) {
+      all.push((now = []));
+      setImmediate(() => (now = undefined));
+    }
+    now.push(width);
+  };
+  return Promise.all(answers.map((answer) => answer.then(note))).then(() => all);
+}
+
+describe("where others wait", () => {
+  test("answers come together; the last one waits for nobody", async () => {
+    await using pool = await stopped({ renderers: 3 });
+    const widths = Array.from({ length: 23 }, (_, n) => 10 + n);
+    const answered = moments(widths.map((width) => widthOf(pool.make(width))));
+    process.kill(pool.pid, "SIGCONT");
+    const all = await answered;
+    expect(all.flat().toSorted((a, b) => a - b)).toEqual(widths);
+    // By fours, until there are but three that wait.
+    expect(all.length).toBeLessThan(15);
+  });
+
+  test("an answer is held back for a moment, and not until they are done", async () => {
+    await using pool = await stopped({ renderers: 3 });
+    const answers = [pool.make(10)];
+    const long = job("w-2000,h-2000,c-force,f-avif");
+    for (let n = 0; n < 6; n++) answers.push(pool.render(long, [source()]));
+    const answered = moments(answers.map(widthOf));
+    process.kill(pool.pid, "SIGCONT");
+    expect((await answered)[0]).toEqual([10]);
+  });
+
+  test("the end of the process costs no answer that it holds back", async () => {
+    await using pool = await stopped({ renderers: 3 });
+    const { pid } = pool;
+    const widths = [10, 1000, 1001, 1002, 1003, 1004];
+    const answers = widths.map((width) =>
+      widthOf(pool.render(job(`w-${width},h-1000,c-force,f-avif`), [source()])),
+    );
+    process.kill(pid, "SIGCONT");
+    await sleep(40);
+    process.kill(pid, "SIGKILL");
+    expect(await Promise.all(answers)).toEqual(widths);
+  });
+
+  test("large sources don't come early, nor does anything behind what takes long", async () => {
+    await using pool = await stopped({ renderers: 3 });
+    const large = { ...source(), size: 5 * MIB };
+    const answers = [10, 11, 12, 13].map((width) => widthOf(pool.make(width)));
+    expect(pool.counts.waiting).toBe(0);
+    const refused = [large, large].map((input) => codeOf(pool.make(20, input)));
+    expect(pool.counts.waiting).toBe(2);
+    process.kill(pool.pid, "SIGCONT");
+    expect(await Promise.all(answers)).toEqual([10, 11, 12, 13]);
+    expect(await Promise.all(refused)).toEqual(["OriginFailed", "OriginFailed"]);
+
+    const long = job("w-3000,h-3000,c-force,f-avif");
+    const slow = [widthOf(pool.render(long, [source()]))];
+    await sleep(250);
+    for (const width of [10, 11, 12, 13]) slow.push(widthOf(pool.make(width)));
+    expect(pool.counts.waiting).toBe(1);
+    expect(await Promise.all(slow)).toEqual([3000, 10, 11, 12, 13]);
+  });
+});
+
 test("how many are made at the same time may change", async () => {
   await using pool = open({ renderers: 1, idleSeconds: 0.3 });
   await pool.make(5);
