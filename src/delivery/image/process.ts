@@ -52,9 +52,11 @@ export type Answer =
 const NICE = 10;
 /**
  * How long an answer is held back while pictures wait for a place, in milliseconds: while four of the shortest are made. The
- * worker, which wakes once for several, spends a third less on each, and all of them are done sooner.
+ * worker, which wakes once for several, spends a third less on each, and more of them are made in a second.
  */
 const HELD_MS = 80;
+/** How long there has been work without a pause before that begins, in milliseconds: a page's pictures come one by one. */
+const LASTING_MS = 300;
 /** The socket's number, behind stdin, stdout and stderr. */
 const SOCKET_FD = 3;
 
@@ -97,6 +99,8 @@ class Renderings {
   /** Answers that are held back, in their order. */
   #held: Frame[] = [];
   #release: NodeJS.Timeout | undefined;
+  /** When the last pause ended, by `performance.now()`. */
+  #began = 0;
   #places = 1;
 
   constructor(socket: Socket) {
@@ -134,6 +138,7 @@ class Renderings {
   #proceed(receiving: Receiving): void {
     if (!isComplete(receiving)) return;
     this.#receiving.delete(receiving.id);
+    if (this.#working.size === 0) this.#began = performance.now();
     this.#ready.push(receiving);
     this.#begin();
   }
@@ -150,13 +155,17 @@ class Renderings {
   /** What is not a DeliveryError is a defect: the process ends, and with it what is at work. */
   async #make(next: Receiving, place: Place): Promise<void> {
     const frames = await answer(next, place);
-    // The first that waits takes this place.
-    const waiting = this.#ready.length - 1;
-    if (waiting > 0 && frames.every(({ bytes }) => bytes.length <= WHOLE_BYTES_MAX)) this.#hold(frames);
+    if (this.#mayHold(frames)) this.#hold(frames);
     else await this.#send(frames);
     this.#working.delete(next.id);
     this.#unused.push(place);
     this.#begin();
+  }
+
+  #mayHold(frames: readonly Frame[]): boolean {
+    // The first that waits takes the place that is free now.
+    if (this.#ready.length < 2 || performance.now() - this.#began < LASTING_MS) return false;
+    return frames.every(({ bytes }) => bytes.length <= WHOLE_BYTES_MAX);
   }
 
   #hold(frames: readonly Frame[]): void {
