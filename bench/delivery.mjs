@@ -57,9 +57,13 @@ const CROWD = 200;
 const WARM_RENDERS_SECONDS = 20;
 /** Pixels. */
 const SMALL_SIDE = 64;
-/** Machines are faster and slower by the second: what is compared takes turns this short, and starts with a ramp. */
+/** Machines are faster and slower by the second: what is compared takes turns this short. */
 const TURN_SECONDS = 1;
-const RAMP_SECONDS = 0.3;
+/**
+ * In front of each: after 0.3 s renderers begin to answer several at once. What is held back then would be missing at the
+ * turn's end, and nothing at its beginning.
+ */
+const RAMP_SECONDS = 0.6;
 const turn = { seconds: Math.min(seconds, TURN_SECONDS), rampSeconds: RAMP_SECONDS };
 const TURNS = Math.ceil(seconds / TURN_SECONDS);
 /** For thousands of requests a second to call the workers that they need. */
