@@ -46,7 +46,7 @@ const BARE = { processes: 1, atOnce: 2 };
 const BARE_APART = { processes: 2, atOnce: 1 };
 /** The two ways to run Windlass on such a machine: with workers as they are needed, and everything but the renderers in one process. */
 const CONFIGURATIONS = { "default workers": [], "--workers 1": ["--workers", "1"] };
-/** A look at the memory of all processes takes some 6 ms of the cores that are measured. */
+/** A look at the memory of all processes takes some 3 ms of the cores that are measured. */
 const SAMPLE_MS = 1000;
 /** Clients that want one picture at the same moment. */
 const CROWD = 200;

@@ -25,21 +25,19 @@ const freePort = () =>
     });
   });
 
+/** A process and all below it. By the system's own lists: going through all processes takes milliseconds of what is measured. */
 function familyOf(root) {
-  const parents = new Map();
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
+  const family = [root];
+  for (const pid of family) {
     try {
-      const fields = readFileSync(`/proc/${name}/stat`, "latin1")
-        .replace(/^.*\) /s, "")
-        .split(" ");
-      parents.set(Number(name), Number(fields[1]));
+      for (const thread of readdirSync(`/proc/${pid}/task`)) {
+        const children = readFileSync(`/proc/${pid}/task/${thread}/children`, "latin1");
+        for (const [child] of children.matchAll(/\d+/g)) family.push(Number(child));
+      }
     } catch {
       // Gone between the two reads.
     }
   }
-  const family = [root];
-  for (const pid of family) for (const [child, parent] of parents) if (parent === pid) family.push(child);
   return family;
 }
 
@@ -66,9 +64,10 @@ export function usage(pid) {
  * `pss` once. `pss` is undefined where the system does not tell.
  */
 export function memory(pid) {
+  const family = familyOf(pid);
   const sum = (file, line) => {
     let kib = 0;
-    for (const each of familyOf(pid)) {
+    for (const each of family) {
       try {
         kib += Number(line.exec(readFileSync(`/proc/${each}/${file}`, "latin1"))?.[1] ?? 0);
       } catch {

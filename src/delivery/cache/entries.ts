@@ -4,7 +4,16 @@
  */
 import { crc32 } from "@node-rs/crc32";
 import { hash } from "node:crypto";
-import { closeSync, constants, fstatSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  writeSync,
+  writevSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { errorCode, localDisk } from "../../blob/disk.ts";
 
@@ -83,8 +92,7 @@ export function keepSync(draft: Draft, facts: Facts, data: Buffer): number | und
     if (data.length + end.length > draft.bytesMax) return undefined;
     const fd = openSync(draft.path, constants.O_WRONLY);
     try {
-      writeSyncAll(fd, data, 0);
-      writeSyncAll(fd, end, data.length);
+      writeSyncAll(fd, data, end);
     } finally {
       closeSync(fd);
     }
@@ -95,8 +103,12 @@ export function keepSync(draft: Draft, facts: Facts, data: Buffer): number | und
   }
 }
 
-function writeSyncAll(fd: number, data: Buffer, position: number): void {
-  for (let at = 0; at < data.length;) at += writeSync(fd, data, at, data.length - at, position + at);
+function writeSyncAll(fd: number, data: Buffer, end: Buffer): void {
+  const whole = data.length + end.length;
+  let at = writevSync(fd, [data, end], 0);
+  // The system may take a part, as a disk does that is about to be full.
+  while (at < data.length) at += writeSync(fd, data, at, data.length - at, at);
+  while (at < whole) at += writeSync(fd, end, at - data.length, whole - at, at);
 }
 
 /** The folder is there but for the first time. */

@@ -126,18 +126,21 @@ export class Renderers {
     for (const { retired, killed, size } of this.#all) {
       if (retired) left -= killed ? PLACES : Math.min(PLACES, size);
     }
-    const found: { renderer: Renderer; places: number }[] = [];
-    for (const renderer of this.#all) {
-      if (renderer.retired) continue;
+    let best: Renderer | undefined;
+    let bestPlaces = 0;
+    for (const each of this.#all) {
+      if (each.retired) continue;
       const places = Math.max(0, Math.min(PLACES, left));
       left -= places;
-      if (renderer.takes(task, places)) found.push({ renderer, places });
+      if (!each.takes(task, places) || (best !== undefined && best.size <= each.size)) continue;
+      best = each;
+      bestPlaces = places;
     }
-    const best = found.toSorted((a, b) => a.renderer.size - b.renderer.size)[0];
-    const idle = best !== undefined && best.renderer.size < best.places;
-    const renderer = (idle || left <= 0 ? undefined : this.#start()) ?? best?.renderer;
+    const idle = best !== undefined && best.size < bestPlaces;
+    const started = idle || left <= 0 ? undefined : this.#start();
+    const renderer = started ?? best;
     if (renderer === undefined) return false;
-    renderer.give(task, renderer === best?.renderer ? best.places : Math.min(PLACES, left));
+    renderer.give(task, started === undefined ? bestPlaces : Math.min(PLACES, left));
     this.#guard ??= setInterval(() => this.#look(), LOOK_MS).unref();
     return true;
   }

@@ -7,7 +7,7 @@ import type { FileRange } from "../../blob/blob.ts";
 import { ChurnMap } from "../../lib/churn.ts";
 import { keepSync, WHOLE_BYTES_MAX, type Draft, type Facts } from "../cache/entries.ts";
 import { DeliveryError, type DeliveryErrorCode } from "../errors.ts";
-import { jsonFrame, readFrames, writeFrames, type Frame } from "./wire.ts";
+import { bytesFrame, jsonFrame, readFrames, writeFrames, type Frame } from "./wire.ts";
 import type { Job, Picture } from "./job.ts";
 import { prepareCodecs } from "./decode.ts";
 import { render } from "./render.ts";
@@ -224,7 +224,7 @@ async function answer({ id, order, inputs: sent }: Receiving, place: Place): Pro
     const kept = draft === undefined ? undefined : keepSync(draft, { ...picture, ...draft.about }, data);
     const follows = kept === undefined || size <= WHOLE_BYTES_MAX;
     const done = told(id, { kind: "done", picture, size, follows, ...(kept !== undefined && { kept }) });
-    return follows ? [done, { kind: "bytes", id, bytes: data }] : [done];
+    return follows ? [done, bytesFrame(id, data)] : [done];
   } catch (error) {
     if (!(error instanceof DeliveryError)) throw error;
     const { code, message } = error;
@@ -235,7 +235,21 @@ async function answer({ id, order, inputs: sent }: Receiving, place: Place): Pro
 type Unweighed<Told> = Told extends Answer ? Omit<Told, "resident"> : never;
 
 const told = (id: number, said: Unweighed<Answer>): Frame =>
-  jsonFrame("answer", id, { ...said, resident: process.memoryUsage.rss() });
+  jsonFrame("answer", id, { ...said, resident: residentBytes() });
+
+/** How old it may be, in milliseconds: asking the system takes as long as reading an order. */
+const RESIDENT_MS = 100;
+let resident = 0;
+let residentAt = -Infinity;
+
+function residentBytes(): number {
+  const now = performance.now();
+  if (now - residentAt >= RESIDENT_MS) {
+    resident = process.memoryUsage.rss();
+    residentAt = now;
+  }
+  return resident;
+}
 
 /** Undefined: they are gone, or have other sizes. Files of these sizes are read before others could have the thread. */
 function readFiles(

@@ -12,7 +12,7 @@ import { programUrl } from "../../lib/program.ts";
 import type { Kept } from "../cache/cache.ts";
 import { DeliveryError } from "../errors.ts";
 import type { DeliveryLimits } from "../limits.ts";
-import { jsonFrame, readFrames, writeFrames, type Frame } from "./wire.ts";
+import { bytesFrame, jsonFrame, readFrames, writeFrames, type Frame } from "./wire.ts";
 import type { Input, Job, Picture } from "./job.ts";
 import type { Answer, Order, PictureDraft } from "./process.ts";
 
@@ -100,11 +100,16 @@ export class Renderer {
   readonly #freed: Freed;
   readonly #process: ChildProcess;
   readonly #socket: Duplex;
-  /** By their ids, in the order in which they came; once they are ready, in that in which they will begin. */
+  /** By their ids, in the order in which they came. */
   readonly #attempts = new ChurnMap<number, Attempt>();
+  /** Those that wait for a place, and those that take one, in the order in which they do. */
+  readonly #ready: Attempt[] = [];
+  readonly #busy: Attempt[] = [];
   #ids = 0;
   /** Pictures that it may make at the same time. */
   #places = 1;
+  /** What it has is to be made with nothing beside it. */
+  #alone = false;
   /** The answer whose bytes arrive. */
   #arriving: { answer: Answer & { kind: "done" }; data: Buffer | undefined; filled: number } | undefined;
   #renders = 0;
@@ -169,16 +174,16 @@ export class Renderer {
   /** Whether it has a place for a task, where it may make so many pictures at the same time. */
   takes({ alone, inputs }: Task, places: number): boolean {
     if (this.#retired || places === 0) return false;
-    if (alone) return this.size === 0;
+    if (this.size === 0) return true;
+    if (alone || this.#alone) return false;
     const bytes = inputs.reduce((sum, { size }) => sum + size, 0);
     const short = places === PLACES && bytes <= AHEAD_BYTES && !this.#isLong();
-    if (this.size >= places + (short ? AHEAD_OF_SHORT : AHEAD)) return false;
-    return ![...this.#attempts.values()].some(({ task }) => task.alone);
+    return this.size < places + (short ? AHEAD_OF_SHORT : AHEAD);
   }
 
   /** Whether the first at work takes longer than most. */
   #isLong(): boolean {
-    const [first] = this.#busy();
+    const [first] = this.#busy;
     return first !== undefined && performance.now() - first.began >= SHORT_MS;
   }
 
@@ -193,6 +198,7 @@ export class Renderer {
       shared: false,
       deadline: undefined,
     };
+    this.#alone = task.alone;
     this.#places = task.alone ? 1 : places;
     this.#attempts.set(attempt.id, attempt);
     this.#advance();
@@ -218,7 +224,7 @@ export class Renderer {
   /** Ends it if its work has become too large: of several at work nobody knows whose it is. */
   look(): void {
     const { renderBytes } = this.#limits;
-    const [first, second] = this.#busy();
+    const [first, second] = this.#busy;
     if (first === undefined || this.#killed || !this.#isLong()) return;
     const most = second === undefined ? renderBytes : renderBytes * SHARED;
     if (residentBytes(this.pid) <= most) return;
@@ -227,11 +233,6 @@ export class Renderer {
       `Rendering needs more than ${renderBytes} bytes of memory.`,
     );
     this.#abandon(second === undefined ? first : undefined, error);
-  }
-
-  /** What takes its places. */
-  #busy(): Attempt[] {
-    return [...this.#attempts.values()].filter(({ state }) => state === "working" || state === "late");
   }
 
   /** Names the inputs' files, or hands them over chunk by chunk: they are never whole in this process. */
@@ -253,7 +254,7 @@ export class Renderer {
         for await (const chunk of input.read()) {
           sent += chunk.length;
           if (sent > input.size) break;
-          if (!(await this.#write(attempt, { kind: "bytes", id, bytes: chunk }))) return;
+          if (!(await this.#write(attempt, bytesFrame(id, chunk)))) return;
           if (sent === input.size && input === unfiled.at(-1)) this.#complete(attempt);
         }
         if (sent !== input.size) {
@@ -284,8 +285,7 @@ export class Renderer {
     if (!this.#has(attempt) || attempt.state !== "arriving") return;
     attempt.state = "ready";
     clearTimeout(attempt.deadline);
-    this.#attempts.delete(attempt.id);
-    this.#attempts.set(attempt.id, attempt);
+    this.#ready.push(attempt);
     this.#advance();
   }
 
@@ -303,19 +303,22 @@ export class Renderer {
   /** As the renderer does: what is ready takes the free places. Those that are left are kept for what comes first. */
   #advance(): void {
     if (this.#killed) return;
-    const attempts = [...this.#attempts.values()];
-    let free = this.#places - this.#busy().length;
-    for (const attempt of attempts.filter(({ state }) => state === "ready").slice(0, Math.max(0, free))) {
-      attempt.state = "working";
-      attempt.began = performance.now();
-      free--;
-      this.#time(attempt, () => this.#late(attempt));
-    }
-    const busy = this.#busy();
-    if (busy.length > 1) for (const attempt of busy) attempt.shared = true;
-    for (const attempt of attempts.filter(({ state }) => state === "arriving").slice(0, Math.max(0, free))) {
+    while (this.#busy.length < this.#places && this.#ready.length > 0) this.#begin(this.#ready.shift()!);
+    let free = this.#places - this.#busy.length;
+    if (free <= 0) return;
+    for (const attempt of this.#attempts.values()) {
+      if (attempt.state !== "arriving") continue;
       if (attempt.deadline === undefined) this.#time(attempt, () => this.#missing(attempt));
+      if (--free === 0) return;
     }
+  }
+
+  #begin(attempt: Attempt): void {
+    attempt.state = "working";
+    attempt.began = performance.now();
+    this.#time(attempt, () => this.#late(attempt));
+    this.#busy.push(attempt);
+    if (this.#busy.length > 1) for (const each of this.#busy) each.shared = true;
   }
 
   #time(attempt: Attempt, passed: () => void): void {
@@ -353,7 +356,7 @@ export class Renderer {
   }
 
   #endLate(): void {
-    const busy = this.#busy();
+    const busy = this.#busy;
     if (busy.length > 0 && busy.every(({ state }) => state === "late")) this.kill();
   }
 
@@ -412,7 +415,7 @@ export class Renderer {
     this.#settle(attempt);
     this.#renders++;
     // What others take now they will give back.
-    const most = rendererBytes * (1 + this.#busy().length);
+    const most = rendererBytes * (1 + this.#busy.length);
     if (this.#renders >= rendersPerProcess || resident > most) this.#retired = true;
     this.#endLate();
     this.#advance();
@@ -422,6 +425,10 @@ export class Renderer {
   #settle(attempt: Attempt): boolean {
     clearTimeout(attempt.deadline);
     this.#idleSince = Date.now();
+    for (const place of [this.#ready, this.#busy]) {
+      const at = place.indexOf(attempt);
+      if (at >= 0) place.splice(at, 1);
+    }
     return this.#attempts.delete(attempt.id);
   }
 
@@ -435,8 +442,7 @@ export class Renderer {
     this.#retired = true;
     this.#socket.destroy();
     const attempts = [...this.#attempts.values()];
-    const busy = this.#busy();
-    const [guilty, another] = busy.length > 0 ? busy : attempts;
+    const [guilty, another] = this.#busy.length > 0 ? this.#busy : attempts;
     if (!this.#killed && guilty !== undefined) {
       this.#log.warn({ renderer: this.pid, how }, "a renderer died at its work");
       if (another === undefined && guilty.state !== "late" && this.#settle(guilty)) {

@@ -15,35 +15,54 @@ const HEAD_BYTES = 9;
 /** Bytes of one frame of JSON: a job with its plan. Pictures are told apart by their kind and have limits of their own. */
 const JSON_BYTES_MAX = 16 * 1024 ** 2;
 
+/** Bytes that go one behind the other: a head, with all of its JSON; the bytes of a picture. */
 export interface Frame {
-  readonly kind: Kind;
-  /** Of the job, on this socket. Takes 32 bits. */
-  readonly id: number;
+  readonly head: Buffer;
+  /** Empty behind JSON. */
   readonly bytes: Buffer;
 }
 
-export const jsonFrame = (kind: Kind, id: number, value: unknown = null): Frame => ({
-  kind,
-  id,
-  bytes: Buffer.from(JSON.stringify(value)),
+const NONE: Buffer = Buffer.alloc(0);
+
+/** `id`: of the job, on this socket. Takes 32 bits. */
+export function jsonFrame(kind: Kind, id: number, value: unknown = null): Frame {
+  const text = JSON.stringify(value);
+  const head = headOf(kind, id, Buffer.byteLength(text));
+  head.write(text, HEAD_BYTES);
+  return { head, bytes: NONE };
+}
+
+export const bytesFrame = (id: number, bytes: Buffer): Frame => ({
+  head: headOf("bytes", id, bytes.length),
+  bytes,
 });
+
+function headOf(kind: Kind, id: number, length: number): Buffer {
+  const head = Buffer.allocUnsafe(HEAD_BYTES + (kind === "bytes" ? 0 : length));
+  head.writeUInt8(KINDS.indexOf(kind), 0);
+  head.writeUInt32BE(id, 1);
+  head.writeUInt32BE(length, 5);
+  return head;
+}
 
 /**
  * In one system call if the system takes them, so that the other side wakes once. Resolves when all bytes are with the
  * system: their memory may be used again.
  */
 export function writeFrames(socket: Duplex, ...frames: readonly Frame[]): Promise<void> {
-  const pieces = frames.flatMap(({ kind, id, bytes }) => {
-    const head = Buffer.allocUnsafe(HEAD_BYTES);
-    head.writeUInt8(KINDS.indexOf(kind), 0);
-    head.writeUInt32BE(id, 1);
-    head.writeUInt32BE(bytes.length, 5);
-    return [head, bytes];
-  });
   return new Promise((resolve, reject) => {
+    const done = (error?: Error | null): void => (error ? reject(error) : resolve());
+    const last = frames.length - 1;
     socket.cork();
-    for (const piece of pieces.slice(0, -1)) socket.write(piece);
-    socket.write(pieces.at(-1), (error) => (error ? reject(error) : resolve()));
+    for (const [n, { head, bytes }] of frames.entries()) {
+      if (bytes.length === 0) socket.write(head, n === last ? done : undefined);
+      else {
+        socket.write(head);
+        socket.write(bytes, n === last ? done : undefined);
+      }
+    }
+    // Nothing to say is said at once.
+    if (last < 0) resolve();
     socket.uncork();
   });
 }
@@ -57,28 +76,25 @@ export interface FrameHandlers {
 
 /** Calls the handlers with what arrives. Pieces of bytes are passed on as they come, so that they are copied once. */
 export function readFrames(socket: Duplex, handlers: FrameHandlers): void {
-  let head = Buffer.alloc(0);
+  /** The beginning of a head that came in several chunks, and of JSON. */
+  let head: Buffer = NONE;
+  let json: Buffer[] = [];
   let kind: Kind | undefined;
   let id = 0;
   let left = 0;
-  let json: Buffer[] = [];
-  const finish = (): void => {
-    if (kind !== "bytes") handlers.json(kind!, id, JSON.parse(Buffer.concat(json).toString() || "null"));
-    json = [];
-    kind = undefined;
-  };
   socket.on("data", (chunk: Buffer) => {
     let at = 0;
     while (at < chunk.length || (kind !== undefined && left === 0)) {
       if (kind === undefined) {
         const missing = HEAD_BYTES - head.length;
-        head = Buffer.concat([head, chunk.subarray(at, at + missing)]);
-        at += missing;
-        if (head.length < HEAD_BYTES) return;
+        const here = chunk.subarray(at, at + missing);
+        at += here.length;
+        head = head.length === 0 ? here : Buffer.concat([head, here]);
+        if (here.length < missing) return;
         kind = KINDS[head.readUInt8(0)];
         id = head.readUInt32BE(1);
         left = head.readUInt32BE(5);
-        head = Buffer.alloc(0);
+        head = NONE;
         if (kind === undefined || (kind !== "bytes" && left > JSON_BYTES_MAX)) {
           socket.destroy(new Error("a frame that is none"));
           return;
@@ -88,8 +104,27 @@ export function readFrames(socket: Duplex, handlers: FrameHandlers): void {
       at += piece.length;
       left -= piece.length;
       if (kind === "bytes") handlers.bytes(id, piece);
-      else json.push(Buffer.from(piece));
-      if (left === 0) finish();
+      else if (left > 0) json.push(piece);
+      else {
+        const whole = json.length === 0 ? piece : Buffer.concat([...json, piece]);
+        json = [];
+        const value = parsed(whole);
+        if (value === undefined) {
+          socket.destroy(new Error("a frame that is none"));
+          return;
+        }
+        handlers.json(kind, id, value);
+      }
+      if (left === 0) kind = undefined;
     }
   });
+}
+
+/** Undefined: it is no JSON. */
+function parsed(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString());
+  } catch {
+    return undefined;
+  }
 }

@@ -27,8 +27,12 @@ export function parseChain(chain: string): Step[] {
   return originalSteps(chain) ?? readSteps(items, [], { layers: 0, conditions: 0 });
 }
 
+const ORIGINAL = "orig-true";
+
 /** What a chain with `orig-true` says: ImageKit leaves all else out of account, even what it doesn't know. */
 export function originalSteps(chain: string): Step[] | undefined {
+  // Most URLs don't say it, and need not be taken apart for it.
+  if (!chain.includes(ORIGINAL)) return undefined;
   const options: Partial<Options> = {};
   let depth = 0;
   for (const items = new Items(chain); items.text !== undefined; items.next()) {
@@ -36,7 +40,7 @@ export function originalSteps(chain: string): Step[] | undefined {
     if (text === "l-end" || text === "if-end") depth--;
     else if (isLayerStart(text) || (text.startsWith("if-") && !isEnd(text))) depth++;
     else if (depth !== 0) continue;
-    else if (text === "orig-true") options.original = true;
+    else if (text === ORIGINAL) options.original = true;
     else if (text.startsWith("di-")) {
       const path = parsePath(text.slice("di-".length));
       if (path !== undefined) options.defaultImage = path;
