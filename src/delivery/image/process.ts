@@ -1,5 +1,5 @@
 /** A renderer: as many pictures at the same time as it is told, over a socket to the worker that forked it. Pictures can kill it. */
-import { closeSync, constants, openSync, readdirSync, readSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { Socket } from "node:net";
 import { setPriority } from "node:os";
 import { performance, type EventLoopUtilization } from "node:perf_hooks";
@@ -11,6 +11,7 @@ import { bytesFrame, jsonFrame, readFrames, writeFrames, type Frame } from "./wi
 import type { Job, Picture } from "./job.ts";
 import { prepareCodecs } from "./decode.ts";
 import { render } from "./render.ts";
+import { readFiles, Sources, type Source } from "./sources.ts";
 
 /** Where the picture is kept, and what of its description the worker knows. */
 export interface PictureDraft extends Draft {
@@ -81,12 +82,6 @@ interface Receiving {
   filled: number;
 }
 
-/** Where a picture is made. */
-interface Place {
-  /** For its source: new memory for each would keep the garbage collector busy. */
-  spare: Buffer;
-}
-
 /** Inputs of further jobs arrive while others are rendered. */
 class Renderings {
   readonly #socket: Socket;
@@ -95,7 +90,7 @@ class Renderings {
   readonly #ready: Receiving[] = [];
   /** What the thread had done when they were begun, by their ids. */
   readonly #working = new ChurnMap<number, EventLoopUtilization>();
-  readonly #unused: Place[] = [];
+  readonly #sources = new Sources();
   /** Answers that are held back, in their order. */
   #held: Frame[] = [];
   #release: NodeJS.Timeout | undefined;
@@ -146,19 +141,20 @@ class Renderings {
   #begin(): void {
     while (this.#working.size < this.#places && this.#ready.length > 0) {
       const next = this.#ready.shift()!;
-      const place = this.#unused.pop() ?? { spare: Buffer.alloc(0) };
       this.#working.set(next.id, performance.eventLoopUtilization());
-      void this.#make(next, place);
+      void this.#make(next);
     }
   }
 
   /** What is not a DeliveryError is a defect: the process ends, and with it what is at work. */
-  async #make(next: Receiving, place: Place): Promise<void> {
-    const frames = await answer(next, place);
-    if (this.#mayHold(frames)) this.#hold(frames);
+  async #make(next: Receiving): Promise<void> {
+    const { frames, source } = await answer(next, this.#sources);
+    // A picture may be its source as it is, whose memory has another one soon.
+    const lent = frames.some(({ bytes }) => bytes.buffer === source?.bytes.buffer);
+    if (!lent && this.#mayHold(frames)) this.#hold(frames);
     else await this.#send(frames);
+    source?.release();
     this.#working.delete(next.id);
-    this.#unused.push(place);
     this.#begin();
   }
 
@@ -211,12 +207,21 @@ function fill(receiving: Receiving, piece: Buffer): void {
   }
 }
 
-async function answer({ id, order, inputs: sent }: Receiving, place: Place): Promise<Frame[]> {
+/** With the source, where it was read here. */
+async function answer(
+  { id, order, inputs: sent }: Receiving,
+  sources: Sources,
+): Promise<{ readonly frames: Frame[]; readonly source: Source | undefined }> {
+  const [first] = order.inputs;
+  const source = first?.files === undefined ? undefined : sources.read(first.files, first.size);
+  const inputs = order.inputs.map(
+    ({ size, files = [] }, n) => sent[n] ?? (n === 0 ? source?.bytes : readFiles(files, size)),
+  );
+  return { frames: await framesOf(id, order, inputs), source };
+}
+
+async function framesOf(id: number, order: Order, inputs: (Buffer | undefined)[]): Promise<Frame[]> {
   try {
-    const inputs = order.inputs.map(
-      ({ size, files }, n) =>
-        sent[n] ?? readFiles(files ?? [], size, n === 0 ? room(place, size) : undefined),
-    );
     if (!inputs.every((input) => input !== undefined)) return [told(id, { kind: "unread" })];
     const { data, ...picture } = await render(inputs, order.job);
     const { draft } = order;
@@ -250,41 +255,6 @@ function residentBytes(): number {
   }
   return resident;
 }
-
-/** Undefined: they are gone, or have other sizes. Files of these sizes are read before others could have the thread. */
-function readFiles(
-  files: readonly FileRange[],
-  size: number,
-  bytes: Buffer = Buffer.allocUnsafe(size),
-): Buffer | undefined {
-  if (files.reduce((sum, { start, end }) => sum + end - start, 0) !== size) return undefined;
-  let filled = 0;
-  try {
-    for (const { path, start, end } of files) {
-      const fd = openSync(path, constants.O_RDONLY);
-      try {
-        for (let at = start; at < end;) {
-          const read = readSync(fd, bytes, filled, end - at, at);
-          if (read === 0) return undefined;
-          at += read;
-          filled += read;
-        }
-      } finally {
-        closeSync(fd);
-      }
-    }
-    return bytes;
-  } catch {
-    return undefined;
-  }
-}
-
-function room(place: Place, size: number): Buffer {
-  if (size > SPARE_BYTES_MAX) return Buffer.allocUnsafe(size);
-  if (size > place.spare.length) place.spare = Buffer.allocUnsafeSlow(size);
-  return place.spare.subarray(0, size);
-}
-const SPARE_BYTES_MAX = 8 * 1024 ** 2;
 
 // The worker decides when a renderer ends; a terminal's Ctrl-C reaches all processes of the group.
 process.on("SIGINT", () => undefined);

@@ -1,5 +1,12 @@
 /** Renderers that make several pictures at the same time. They are compiled: `npm run build` first. */
+import { randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import type { Input } from "../../../../src/delivery/image/job.ts";
 import {
   codeOf,
   counted,
@@ -188,6 +195,31 @@ function moments(answers: readonly Promise<number>[]): Promise<number[][]> {
 const avif = (width: number): ReturnType<typeof job> => job(`w-${width},h-${width},c-force,f-avif`);
 const counting = (from: number, count: number): number[] => Array.from({ length: count }, (_, n) => from + n);
 
+/** Files of pictures that nothing makes smaller, no two alike. */
+async function noises(
+  count: number,
+): Promise<AsyncDisposable & { readonly bytes: readonly Buffer[]; readonly inputs: readonly Input[] }> {
+  const folder = await mkdtemp(join(tmpdir(), "windlass-noise-"));
+  const raw = { width: 200, height: 200, channels: 3 } as const;
+  const bytes: Buffer[] = [];
+  const inputs: Input[] = [];
+  for (const n of counting(0, count)) {
+    const png = await sharp(randomBytes(raw.width * raw.height * raw.channels), { raw })
+      .png({ compressionLevel: 9 })
+      .toBuffer();
+    const path = join(folder, `${n}.png`);
+    await writeFile(path, png);
+    bytes.push(png);
+    const { length: size } = png;
+    inputs.push({
+      size,
+      read: () => createReadStream(path),
+      files: async () => [{ path, start: 0, end: size }],
+    });
+  }
+  return { bytes, inputs, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+}
+
 describe("where others wait", () => {
   test("answers come together, and the last one waits for nobody", async () => {
     await using pool = await stopped({ renderers: 3 });
@@ -213,6 +245,16 @@ describe("where others wait", () => {
     const answered = moments(widths.map((width) => widthOf(pool.render(avif(width), [source()]))));
     process.kill(pool.pid, "SIGCONT");
     expect((await answered)[0]).toEqual([1200]);
+  });
+
+  test("pictures that stay as they are come whole, each its own", async () => {
+    await using files = await noises(80);
+    await using pool = await stopped({ renderers: 3 });
+    const answers = files.inputs.map((input) => pool.render(job("f-orig"), [input]));
+    process.kill(pool.pid, "SIGCONT");
+    const made = await Promise.all(answers);
+    const same = made.map(({ data }, n) => data.equals(files.bytes[n]!));
+    expect(same).toEqual(files.bytes.map(() => true));
   });
 
   test("the end of the process costs no answer that it holds back", async () => {
