@@ -20,10 +20,7 @@ interface Memory {
   users: number;
 }
 
-/**
- * Pages ask for a photograph in several sizes at once. It is then read once, and lies once in the caches of the processor,
- * which saves 3 % of a small picture of a large JPEG.
- */
+/** Pages ask for a photograph in several sizes at once. It is then read once, and takes the processor's caches once. */
 export class Sources {
   /** As many as there were at the same time; the ones that were asked for last stand last. */
   readonly #memories: Memory[] = [];
