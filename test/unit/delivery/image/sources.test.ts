@@ -81,6 +81,14 @@ test("what is gone, cut short or of another size can't be read, and is when it i
   expect(sources.read([range], 5)?.bytes.toString()).toBe("again");
 });
 
+test("what could be read in part only is taken for nothing that was there before", async () => {
+  const sources = new Sources();
+  const [one, two] = [await file("whole"), await file("two")];
+  sources.read([one.range], 5)!.release();
+  expect(sources.read([{ ...two.range, end: 5 }], 5)).toBeUndefined();
+  expect(sources.read([one.range], 5)?.bytes.toString()).toBe("whole");
+});
+
 test("several files are one source, and so is a large one", async () => {
   const sources = new Sources();
   const [one, two] = [await file("one"), await file("-two")];
